@@ -1,0 +1,114 @@
+import type { JsonObject } from './byte-stream.ts';
+
+export interface EngineInfo {
+  /** The engine's own id, stable over restarts. */
+  readonly id: string;
+  readonly name: string;
+  readonly version: string;
+  readonly apiVersion: string;
+  readonly operatingSystem: string;
+  readonly architecture: string;
+  readonly rootless: boolean;
+  readonly podman: boolean;
+  /** Printable address, never with credentials. */
+  readonly endpoint: string;
+  /** True when a host folder of ours can be mounted into the engine's containers (same host, same paths). */
+  readonly sharesFilesystem: boolean;
+}
+
+export type ContainerState = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
+
+export interface EngineMount {
+  readonly type: 'volume' | 'bind' | 'tmpfs' | 'other';
+  /** Engine volume name for volumes. */
+  readonly name: string | null;
+  /** Host path as the daemon sees it. */
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly driver: string | null;
+  readonly subpath: string | null;
+}
+
+export interface EngineContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly project: string | null;
+  readonly service: string | null;
+  readonly number: number;
+  readonly oneOff: boolean;
+  /** As written in the container's configuration; may be a digest. */
+  readonly image: string;
+  readonly imageId: string;
+  /** `name@sha256:…` where the image came from a registry. */
+  readonly imageDigests: readonly string[];
+  readonly imageTags: readonly string[];
+  /** The image's own environment and volumes: tells derived images apart. */
+  readonly imageEnvironment: Readonly<Record<string, string>>;
+  readonly state: ContainerState;
+  readonly health: 'none' | 'starting' | 'healthy' | 'unhealthy';
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly exitCode: number;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly mounts: readonly EngineMount[];
+  /** Paths of `tmpfs` mounts. */
+  readonly tmpfs: readonly string[];
+  readonly exposedPorts: readonly string[];
+  readonly dependsOn: Readonly<Record<string, { readonly condition: string; readonly restart: boolean }>>;
+  readonly stopTimeoutSeconds: number | null;
+  readonly command: readonly string[];
+  readonly swarmService: string | null;
+}
+
+export interface EngineVolume {
+  readonly name: string;
+  readonly driver: string;
+  readonly scope: string;
+  readonly mountpoint: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly createdAt: string;
+  /** Compose key from the label, null for external and anonymous ones. */
+  readonly composeKey: string | null;
+}
+
+/** A user of one of the project's volumes, of this or another project. */
+export interface VolumeUser {
+  readonly volume: string;
+  readonly container: string;
+  readonly project: string | null;
+  readonly running: boolean;
+}
+
+/** What the engine knows of one project: its labelled containers (stopped and one-off too), volumes and networks. */
+export interface EngineProject {
+  readonly project: string;
+  readonly containers: readonly EngineContainer[];
+  /** Labelled volumes and every volume that a container mounts. */
+  readonly volumes: readonly EngineVolume[];
+  readonly networks: readonly { readonly name: string; readonly composeKey: string | null; readonly driver: string }[];
+  /** Containers outside the project that use its volumes. */
+  readonly foreignUsers: readonly VolumeUser[];
+  /** From the labels; null when none says. */
+  readonly workingDirectory: string | null;
+  readonly configFiles: readonly string[];
+  readonly environmentFiles: readonly string[];
+}
+
+export interface EngineProjectSummary {
+  readonly project: string;
+  readonly workingDirectory: string | null;
+  readonly running: number;
+  readonly containers: number;
+}
+
+/** Inspect JSON of everything of a project: enough to recreate it without the Compose CLI. */
+export interface EngineState {
+  readonly engine: JsonObject;
+  readonly containers: readonly JsonObject[];
+  readonly volumes: readonly JsonObject[];
+  readonly networks: readonly JsonObject[];
+  readonly images: readonly JsonObject[];
+}

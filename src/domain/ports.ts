@@ -1,0 +1,249 @@
+import type { Bytes, ByteStream, JsonObject, JsonValue } from './byte-stream.ts';
+import type { EngineContainer, EngineInfo, EngineProject, EngineProjectSummary, EngineState } from './engine-model.ts';
+import type { Finding } from './finding.ts';
+import type { Manifest, ManifestArtifact } from './manifest.ts';
+import type { QuiesceMode, TreeMount, ComponentSettings } from './plan.ts';
+import type { Secret } from './secret.ts';
+import type { ClassicArchive, SnapshotSummary } from './snapshot-summary.ts';
+import type { ChunkRef, Segment, TransportName, TreeSource } from './tree.ts';
+
+/* ---------------------------------------------------------------- engine */
+
+export interface ExecOptions {
+  readonly environment?: Readonly<Record<string, string | Secret>>;
+  readonly user?: string;
+  readonly workingDirectory?: string;
+  readonly input?: Bytes;
+}
+
+export interface ExecExit {
+  readonly code: number;
+  /** The last 16 KiB of stderr. */
+  readonly stderr: string;
+}
+
+export interface ExecHandle {
+  /** Must be drained or returned early (which abandons the process's output). */
+  readonly stdout: Bytes;
+  /** Resolves after clean framing and the engine's own word on the exit code; rejects with `engine-lost`/`engine-failed`, also when the container was restarted meanwhile. */
+  readonly exit: Promise<ExecExit>;
+}
+
+/** A container made from an image only to run one command, removed afterwards. No network, labelled, log driver none. */
+export interface ThrowawaySpec {
+  /** Image id or reference present on the engine. */
+  readonly image: string;
+  readonly argv: readonly string[];
+  readonly user?: string;
+  readonly environment?: Readonly<Record<string, string | Secret>>;
+  /** Read-only mounts. */
+  readonly mounts?: readonly { readonly mount: TreeMount; readonly target: string }[];
+  readonly input?: Bytes;
+  readonly purpose: string;
+}
+
+export interface OpenTreeOptions {
+  /** `auto` tries pipe, attach, archive in that order. */
+  readonly transport: 'auto' | Exclude<TransportName, 'local'>;
+  readonly helperImage: string | null;
+  /** Images that the project itself has, tried as helper image last. */
+  readonly projectImages: readonly string[];
+}
+
+/** A mark in the engine: the project's mutex and the journal of what to undo. */
+export interface ProjectClaim extends AsyncDisposable {
+  /** Written durably in the engine before any stop or pause: what to bring back, in start order. */
+  recordUndo(steps: readonly UndoStep[]): Promise<void>;
+  /** Everything is back; the journal is cleared. */
+  clearUndo(): Promise<void>;
+}
+
+export type UndoStep =
+  | { readonly action: 'unpause'; readonly container: string; readonly name: string }
+  | { readonly action: 'start'; readonly container: string; readonly name: string; readonly waitHealthy: boolean };
+
+export interface UndoReport {
+  readonly undone: readonly string[];
+  readonly failed: readonly string[];
+}
+
+/** One container engine. The only implementation with a network is `src/docker`. */
+export interface Engine extends AsyncDisposable {
+  readonly info: EngineInfo;
+  listProjects(signal: AbortSignal): Promise<readonly EngineProjectSummary[]>;
+  /** Also for a project that has no containers left but volumes; empty lists when the engine knows nothing of it. */
+  viewProject(project: string, signal: AbortSignal): Promise<EngineProject>;
+  inspectContainer(id: string, signal: AbortSignal): Promise<EngineContainer>;
+  /** Volumes by name that exist, for volumes the labels do not know (external ones). */
+  viewVolumes(names: readonly string[], signal: AbortSignal): Promise<EngineProject['volumes']>;
+  /** Sizes of local volumes by name where the engine tells within the time limit. */
+  volumeSizes(signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
+  exec(container: string, argv: readonly string[], options: ExecOptions, signal: AbortSignal): Promise<ExecHandle>;
+  runThrowaway(spec: ThrowawaySpec, signal: AbortSignal): Promise<ExecHandle>;
+  openTree(mount: TreeMount, options: OpenTreeOptions, signal: AbortSignal): Promise<TreeSource>;
+  /** A small file as the daemon's host sees it (secrets, env files that we may not read); null where it is missing. */
+  readHostFile(path: string, signal: AbortSignal): Promise<Uint8Array | null>;
+  state(project: EngineProject, signal: AbortSignal): Promise<EngineState>;
+  /** `docker save` of one image. */
+  saveImage(image: string, signal: AbortSignal): ByteStream;
+  pause(container: string, signal: AbortSignal): Promise<void>;
+  unpause(container: string, signal: AbortSignal): Promise<void>;
+  stop(container: string, signal: AbortSignal): Promise<void>;
+  start(container: string, signal: AbortSignal): Promise<void>;
+  /** Resolves when the container is healthy (or runs, where it has no check); rejects when it exits or the time is over. */
+  waitHealthy(container: string, timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /** One writer per project. Rejects `locked` with who holds it. Undoes what a dead holder left first and reports it. */
+  claimProject(project: string, purpose: string, signal: AbortSignal): Promise<{ readonly claim: ProjectClaim; readonly undone: UndoReport }>;
+  /** Brings back what dead runs left (all projects, or one) and removes their helpers. */
+  recover(project: string | null, signal: AbortSignal): Promise<UndoReport>;
+}
+
+/* ---------------------------------------------------------------- databases */
+
+/** A running (or stopped) database service as an adapter sees it. */
+export interface DatabaseTarget {
+  readonly service: string;
+  readonly container: EngineContainer;
+  readonly settings: ComponentSettings;
+}
+
+export interface DatabaseListing {
+  readonly databases: readonly { readonly name: string; readonly bytes: number }[];
+  readonly facts: Readonly<Record<string, JsonValue>>;
+  readonly findings: readonly Finding[];
+  /** Directory inside the container whose mount holds the cluster: not captured raw when dumped. */
+  readonly dataDirectory: string;
+}
+
+export interface Detection {
+  readonly because: 'label' | 'detected';
+  /** What was recognised: `image postgres`, `PG_MAJOR in the image's environment`. */
+  readonly why: string;
+}
+
+export interface CapturedDump {
+  readonly stream: ByteStream;
+  readonly format: ManifestArtifact['format'];
+}
+
+/** One database technology in one file. */
+export interface DatabaseAdapter {
+  readonly engine: string;
+  /** Pure. Null: not mine. */
+  detect(container: Pick<EngineContainer, 'image' | 'imageTags' | 'imageDigests' | 'imageEnvironment' | 'labels'>, settings: ComponentSettings): Detection | null;
+  /** Where the cluster's files lie according to image and environment, for stopped containers. */
+  dataDirectory(container: EngineContainer): string;
+  /** What can be dumped. Rejects with `component-failed` and the reason when the server does not answer. */
+  list(target: DatabaseTarget, io: DatabaseIo): Promise<DatabaseListing>;
+  dump(target: DatabaseTarget, database: string, io: DatabaseIo): Promise<CapturedDump>;
+  globals(target: DatabaseTarget, io: DatabaseIo): Promise<CapturedDump>;
+  /**
+   * Reads a stored dump in full through the technology's own tool and compares it with what `dump` recorded.
+   * Resolves with more facts (rows and hash per table); rejects `component-failed` where the dump is not whole.
+   */
+  check(target: DatabaseTarget, facts: Readonly<Record<string, JsonValue>>, artifact: Bytes, io: DatabaseIo): Promise<{ readonly facts: Readonly<Record<string, JsonValue>>; readonly findings: readonly Finding[] }>;
+  /** Looks at a stopped cluster's files: `clean` may be captured cold. */
+  coldState(target: Pick<DatabaseTarget, 'container' | 'settings'>, dataMount: TreeMount, dataPath: string, io: DatabaseIo): Promise<{ readonly clean: boolean; readonly detail: string; readonly facts: Readonly<Record<string, JsonValue>> }>;
+}
+
+export interface DatabaseIo {
+  readonly engine: Engine;
+  readonly runId: string;
+  readonly signal: AbortSignal;
+  /** A secret's bytes from a file inside the container or on the host. */
+  readonly warn: (finding: Finding) => void;
+}
+
+/* ---------------------------------------------------------------- repository */
+
+export interface StoredChunk {
+  readonly ref: ChunkRef;
+  /** True when this call wrote it. */
+  readonly isNew: boolean;
+  /** Compressed bytes written, 0 when it was there. */
+  readonly storedBytes: number;
+}
+
+/** One running backup's way into the repository. Disposed without commit, nothing of it becomes visible. */
+export interface SnapshotWriter extends AsyncDisposable {
+  readonly name: string;
+  /** Aborts when the lease is lost. */
+  readonly signal: AbortSignal;
+  /**
+   * Stores one chunk (at most 4 MiB). The buffer belongs to the writer until the promise settles.
+   * Await `room()` between calls: it bounds what is in flight.
+   */
+  putChunk(bytes: Uint8Array): Promise<StoredChunk>;
+  room(): Promise<void>;
+  /** True when all chunks of a segment are present and not known to be damaged. */
+  canReuse(segment: Segment): boolean;
+  /** Collects segments into pages; `finish` returns the artifact's manifest entry. */
+  artifact(name: ManifestArtifact['name'], format: ManifestArtifact['format']): ArtifactWriter;
+  /** Reads an artifact of this run or an older one, every chunk checked. */
+  read(artifact: ManifestArtifact): Bytes;
+  /** Bytes of single chunks in order, checked. */
+  readChunks(chunks: readonly ChunkRef[]): Bytes;
+  /** Segments of an older artifact in order. */
+  segments(artifact: ManifestArtifact): AsyncIterable<Segment>;
+  /** The newest manifest of this project that captured the component, partial ones included. */
+  parentOf(component: string): Manifest | null;
+  /** A private folder for spool files, removed with the run. */
+  readonly spoolDirectory: string;
+  /** Flushes, renames, writes the manifest last. After it resolves the snapshot exists and is durable. */
+  commit(manifest: Manifest, verification: string): Promise<void>;
+}
+
+export interface ArtifactWriter {
+  /** In order. Back-pressured. */
+  add(segment: Segment): Promise<void>;
+  finish(): Promise<ManifestArtifact>;
+}
+
+export interface Damage {
+  readonly kind: 'chunk' | 'page' | 'manifest' | 'snapshot';
+  readonly id: string;
+  readonly problem: 'missing' | 'damaged' | 'unreadable';
+  readonly message: string;
+  /** Snapshot and component ids that need it. */
+  readonly affects: readonly string[];
+}
+
+export interface PruneDecision {
+  readonly name: string;
+  readonly kept: boolean;
+  readonly reason: string;
+}
+
+export interface SnapshotRepository extends AsyncDisposable {
+  readonly id: string;
+  /** Printable. */
+  readonly location: string;
+  readonly writable: boolean;
+  snapshots(): Promise<readonly SnapshotSummary[]>;
+  classicArchives(): Promise<readonly ClassicArchive[]>;
+  /** Rejects `damaged` for a manifest that does not match its digest, `newer-format` for an unknown feature. */
+  manifest(name: string): Promise<Manifest>;
+  read(artifact: ManifestArtifact, signal: AbortSignal): Bytes;
+  readChunks(chunks: readonly ChunkRef[], signal: AbortSignal): Bytes;
+  segments(artifact: ManifestArtifact, signal: AbortSignal): AsyncIterable<Segment>;
+  begin(name: string, project: string, signal: AbortSignal): Promise<SnapshotWriter>;
+}
+
+export interface HostFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly mode: number;
+  readonly mtimeMs: number;
+}
+
+/** The machine we run on, as far as the docker strategy needs it. */
+export interface HostFiles {
+  /** Null where missing; rejects `forbidden` where we may not read. */
+  readFile(path: string): Promise<HostFile | null>;
+  /** Device and inode of an existing path, null where missing. */
+  identify(path: string): Promise<{ readonly device: string; readonly inode: string; readonly isDirectory: boolean } | null>;
+  /** Files matching globs under a directory, sorted. */
+  glob(directory: string, patterns: readonly string[]): Promise<readonly string[]>;
+}
+
+export type { JsonObject, QuiesceMode };

@@ -1,0 +1,24 @@
+import type { Completeness, StrategyName } from './manifest.ts';
+
+/** What `list`, selectors and retention know of a snapshot without opening its pages. */
+export interface SnapshotSummary {
+  readonly name: string;
+  readonly project: string;
+  readonly strategy: StrategyName;
+  readonly startedAt: string;
+  readonly completeness: Completeness;
+  readonly bytes: number;
+  /** Ids of the components that it captured well. */
+  readonly components: readonly string[];
+  /** Highest drill level reached and when; null when never drilled. */
+  readonly proof: { readonly level: number; readonly at: string } | null;
+}
+
+/** A `.tar.gz` of the old scripts (or an export) lying in the repository folder. */
+export interface ClassicArchive {
+  readonly file: string;
+  readonly project: string;
+  readonly strategy: StrategyName;
+  readonly startedAt: string;
+  readonly bytes: number;
+}

@@ -1,0 +1,91 @@
+import type { ByteStream } from './byte-stream.ts';
+import type { Finding } from './finding.ts';
+
+/** A path relative to the tree's root, one character per byte (latin1), no leading `./`; `''` is the root itself. Compare with `<`. */
+export type RawPath = string;
+
+/** file, directory, symlink, FIFO, block device, character device, socket */
+export type EntryType = 'f' | 'd' | 'l' | 'p' | 'b' | 'c' | 's';
+
+/** One entry as the scanner saw it. Times are `seconds.fraction` in full precision; one character per byte in `path` and `target`. */
+export interface TreeEntry {
+  readonly path: RawPath;
+  readonly type: EntryType;
+  /** Permission bits with setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtime: string;
+  readonly ctime: string;
+  readonly device: string;
+  readonly inode: string;
+  readonly links: number;
+  readonly target: RawPath | null;
+}
+
+/**
+ * Walk order: depth first, names within a directory by raw bytes, every directory right before its content.
+ * Compares as if `/` were the lowest byte.
+ */
+export function compareWalkOrder(a: RawPath, b: RawPath): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i += 1) {
+    const left = a.charCodeAt(i);
+    const right = b.charCodeAt(i);
+    if (left !== right) return (left === 0x2f ? -1 : left) - (right === 0x2f ? -1 : right);
+  }
+  return a.length - b.length;
+}
+
+export type TransportName = 'pipe' | 'attach' | 'archive' | 'local';
+
+/** A directory tree somewhere (volume, bind, host folder) that can be scanned and read as tar. */
+export interface TreeSource extends AsyncDisposable {
+  readonly transport: TransportName;
+  /** False for the archive transport: only `readAll` works and every byte is read. */
+  readonly scans: boolean;
+  /** Goes into every fingerprint: transport, tar's version and options. */
+  readonly recipe: string;
+  /** False where inodes change by themselves (FUSE, NFS, Docker Desktop). */
+  readonly stableInodes: boolean;
+  /** False where the source's clock is not this machine's. */
+  readonly clockIsOurs: boolean;
+  /** The root is a single file, not a directory (single-file bind). */
+  readonly singleFile: boolean;
+  readonly findings: readonly Finding[];
+  /** Flushes the source filesystem's dirty pages so that pending mmap stores move ctime. Returns when that began, seconds since 1970. */
+  sync(signal: AbortSignal): Promise<number>;
+  /** Every entry in walk order. Rejects through `done` when the walk was not complete. */
+  scan(signal: AbortSignal): TreeScan;
+  /** The same stat lines again for these paths, in the order given; vanished ones are left out. */
+  restat(paths: AsyncIterable<RawPath>, signal: AbortSignal): TreeScan;
+  /** Tar of exactly these paths, in order, without recursion, with trailer. Members are named `./path` (`./` is the root). */
+  read(paths: AsyncIterable<RawPath>, signal: AbortSignal): ByteStream<TarVerdict>;
+  /** Tar of the whole tree, members named likewise. */
+  readAll(signal: AbortSignal): ByteStream<TarVerdict>;
+}
+
+export interface TreeScan {
+  readonly entries: AsyncIterable<TreeEntry>;
+  /** Messages of the scanner about what it could not look at; paths where known. */
+  readonly done: Promise<{ readonly problems: readonly string[] }>;
+}
+
+export interface TarVerdict {
+  /** GNU tar's own lines on stderr (status 1: some file changed or vanished). Rejected for any other status but 0, 1 and 2 with file-level errors only. */
+  readonly messages: readonly string[];
+}
+
+/** A chunk: its id (SHA-256 of the plain bytes, lower-case hex) and plain length. */
+export type ChunkRef = readonly [id: string, length: number];
+
+/** A contiguous part of an artifact, the unit of change detection. */
+export interface Segment {
+  /** Null: not to be reused (findings, or too young to trust its times), or an artifact without change detection. */
+  readonly fingerprint: string | null;
+  readonly bytes: number;
+  readonly chunks: readonly ChunkRef[];
+  /** First path in walk order (trees only): aligns two snapshots' pages in a streaming merge. */
+  readonly first?: RawPath;
+}
