@@ -67,6 +67,14 @@ export interface UndoReport {
   readonly failed: readonly string[];
 }
 
+export interface EngineImage {
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly digests: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly sizeBytes: number;
+}
+
 /** One container engine. The only implementation with a network is `src/docker`. */
 export interface Engine extends AsyncDisposable {
   readonly info: EngineInfo;
@@ -74,6 +82,8 @@ export interface Engine extends AsyncDisposable {
   /** Also for a project that has no containers left but volumes; empty lists when the engine knows nothing of it. */
   viewProject(project: string, signal: AbortSignal): Promise<EngineProject>;
   inspectContainer(id: string, signal: AbortSignal): Promise<EngineContainer>;
+  /** Null where the engine has no such image. */
+  inspectImage(reference: string, signal: AbortSignal): Promise<EngineImage | null>;
   /** Volumes by name that exist, for volumes the labels do not know (external ones). */
   viewVolumes(names: readonly string[], signal: AbortSignal): Promise<EngineProject['volumes']>;
   /** Sizes of local volumes by name where the engine tells within the time limit. */
@@ -236,12 +246,20 @@ export interface HostFile {
   readonly mtimeMs: number;
 }
 
+export interface FileIdentity {
+  readonly device: string;
+  readonly inode: string;
+  readonly type: 'file' | 'directory' | 'socket' | 'other';
+  /** Without symlinks. */
+  readonly realPath: string;
+}
+
 /** The machine we run on, as far as the docker strategy needs it. */
 export interface HostFiles {
   /** Null where missing; rejects `forbidden` where we may not read. */
   readFile(path: string): Promise<HostFile | null>;
   /** Device and inode of an existing path, null where missing. */
-  identify(path: string): Promise<{ readonly device: string; readonly inode: string; readonly isDirectory: boolean } | null>;
+  identify(path: string): Promise<FileIdentity | null>;
   /** Files matching globs under a directory, sorted. */
   glob(directory: string, patterns: readonly string[]): Promise<readonly string[]>;
 }
