@@ -1,0 +1,113 @@
+import { z } from 'zod';
+import { parseDuration, parsePeriod } from './duration.ts';
+
+/** The one schema of `mcads.yaml` and `x-mcads:`; labels are read into the shape of its services and volumes. */
+
+const text = z.string({ error: 'must be text' }).min(1, 'must not be empty');
+const globs = z.array(text, { error: 'must be a list of globs' });
+const flag = z.boolean({ error: 'must be true or false' });
+const count = z.int({ error: 'must be a whole number' }).min(1, 'must be 1 or more').max(100_000, 'must be 100000 or less');
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.enum(values, { error: `must be one of ${values.join(', ')}` });
+
+/** A duration as milliseconds; a bare number is seconds. */
+const duration = z.union([z.string(), z.number()], { error: 'must be a duration such as 30s or 5m' }).transform((value, context) => {
+  const parsed = parseDuration(String(value));
+  if (parsed === null) context.addIssue({ code: 'custom', message: 'must be a duration such as 30s or 5m' });
+  return parsed ?? z.NEVER;
+});
+
+const period = z.string({ error: 'must be a period such as 30d or 1y6m' }).transform((value, context) => {
+  const parsed = parsePeriod(value);
+  if (parsed === null) context.addIssue({ code: 'custom', message: 'must be a period such as 30d or 1y6m' });
+  return parsed ?? z.NEVER;
+});
+
+/** A list is an argument vector; text runs in the container's `sh -c`. */
+const command = z
+  .union([text, z.array(z.string()).min(1)], { error: 'must be a command: text for sh -c, or a list of arguments' })
+  .transform((value): readonly string[] => (typeof value === 'string' ? ['sh', '-c', value] : value));
+
+export const STRATEGIES = ['auto', 'docker', 'host'] as const;
+export const TRANSPORTS = ['auto', 'pipe', 'attach', 'archive'] as const;
+export const QUIESCE_MODES = ['none', 'pause', 'stop'] as const;
+export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'quiet'] as const;
+
+const volume = z.strictObject(
+  {
+    enable: flag.optional(),
+    exclude: globs.optional(),
+    quiesce: oneOf(QUIESCE_MODES).optional(),
+    consistency: oneOf(['crash']).optional(),
+  },
+  { error: 'must be a mapping of settings' },
+);
+
+const service = volume.extend({
+  engine: text.optional(),
+  postgres: z
+    .strictObject(
+      {
+        user: text.optional(),
+        passwordFile: text.optional(),
+        port: z.int({ error: 'must be a port number' }).min(1, 'must be a port number').max(65_535, 'must be a port number').optional(),
+        databases: z.array(text, { error: 'must be a list of database names' }).min(1, 'must name at least one database').optional(),
+      },
+      { error: 'must be a mapping of settings' },
+    )
+    .optional(),
+  exec: z
+    .strictObject(
+      { before: command.optional(), after: command.optional(), timeout: duration.optional(), user: text.optional() },
+      { error: 'must be a mapping of settings' },
+    )
+    .optional(),
+});
+
+const keep = z.strictObject(
+  {
+    last: count.optional(),
+    hourly: count.optional(),
+    daily: count.optional(),
+    weekly: count.optional(),
+    monthly: count.optional(),
+    yearly: count.optional(),
+    within: period.optional(),
+  },
+  { error: 'must be a mapping such as {daily: 7, weekly: 4}' },
+);
+
+export const GLOBAL_SCHEMA = z.strictObject(
+  {
+    project: text.regex(/^[a-z0-9][a-z0-9_-]*$/, 'must be a project name: lower-case letters, digits, - and _').optional(),
+    repository: text.optional(),
+    strategy: oneOf(STRATEGIES).optional(),
+    context: text.optional(),
+    keep: keep.optional(),
+    files: globs.optional(),
+    exclude: globs.optional(),
+    images: oneOf(['none', 'local']).optional(),
+    transport: oneOf(TRANSPORTS).optional(),
+    helperImage: text.optional(),
+    jobs: z.int({ error: 'must be a whole number' }).min(1, 'must be 1 or more').max(64, 'must be 64 or less').optional(),
+    quiesce: oneOf(QUIESCE_MODES).optional(),
+    stopTimeout: duration.optional(),
+    lockTimeout: duration.optional(),
+    logDir: text.optional(),
+    progress: oneOf(PROGRESS_MODES).optional(),
+    strict: flag.optional(),
+  },
+  { error: 'must be a mapping of settings' },
+);
+
+export const SERVICE_SCHEMA = service;
+export const VOLUME_SCHEMA = volume;
+export const FILE_SCHEMA = GLOBAL_SCHEMA.extend({
+  services: z.record(z.string(), service, { error: 'must be a mapping of service names' }).optional(),
+  volumes: z.record(z.string(), volume, { error: 'must be a mapping of volume keys' }).optional(),
+});
+
+export type GlobalInput = z.output<typeof GLOBAL_SCHEMA>;
+export type ServiceInput = z.output<typeof SERVICE_SCHEMA>;
+export type VolumeInput = z.output<typeof VOLUME_SCHEMA>;
+export type FileInput = z.output<typeof FILE_SCHEMA>;

@@ -1,0 +1,76 @@
+import type { QuiesceMode } from '../domain/plan.ts';
+
+/** Where a value came from. `where` is the flag, variable, label, `file:line:column`, or `default`. */
+export interface Origin {
+  readonly kind: 'flag' | 'environment' | 'label' | 'x-mcads' | 'file' | 'default';
+  readonly where: string;
+}
+
+export const DEFAULT_ORIGIN: Origin = { kind: 'default', where: 'default' };
+
+/** One thing wrong with the settings, located. */
+export interface Problem {
+  /** `file:line:column`, a variable, a flag or a label. */
+  readonly where: string;
+  readonly setting: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+}
+
+/** How many snapshots to keep; null: this rule keeps none. Rules add up. */
+export interface KeepSettings {
+  readonly last: number | null;
+  readonly hourly: number | null;
+  readonly daily: number | null;
+  readonly weekly: number | null;
+  readonly monthly: number | null;
+  readonly yearly: number | null;
+  readonly withinMs: number | null;
+}
+
+export const NO_KEEP: KeepSettings = { last: null, hourly: null, daily: null, weekly: null, monthly: null, yearly: null, withinMs: null };
+
+/** Settings of a whole run. Paths are absolute. */
+export interface GlobalSettings {
+  readonly project: string | null;
+  readonly repository: string | null;
+  readonly strategy: 'auto' | 'docker' | 'host';
+  readonly context: string | null;
+  readonly keep: KeepSettings;
+  /** Globs of further files for the `config` component, relative to the project directory. */
+  readonly files: readonly string[];
+  /** Globs left out of every volume and bind. */
+  readonly exclude: readonly string[];
+  readonly images: 'none' | 'local';
+  readonly transport: 'auto' | 'pipe' | 'attach' | 'archive';
+  readonly helperImage: string | null;
+  /** Components captured at a time; null: chosen from the machine. */
+  readonly jobs: number | null;
+  /** For every component that says nothing itself. */
+  readonly quiesce: QuiesceMode | null;
+  readonly stopTimeoutMs: number | null;
+  readonly lockTimeoutMs: number;
+  readonly logDirectory: string | null;
+  readonly progress: 'auto' | 'tty' | 'plain' | 'quiet';
+  readonly strict: boolean;
+}
+
+export const DEFAULT_SETTINGS: GlobalSettings = {
+  project: null,
+  repository: null,
+  strategy: 'auto',
+  context: null,
+  keep: { ...NO_KEEP, last: 10 },
+  files: [],
+  exclude: [],
+  images: 'none',
+  transport: 'auto',
+  helperImage: null,
+  jobs: null,
+  quiesce: null,
+  stopTimeoutMs: null,
+  lockTimeoutMs: 60_000,
+  logDirectory: null,
+  progress: 'auto',
+  strict: false,
+};
