@@ -1,0 +1,109 @@
+import { access, chmod, copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cacheFolder, cachePath, say, withCacheLock } from './cache.ts';
+import { commandWorks, runCommand } from './run-command.ts';
+
+/** Where Debian's packages come from on this machine, as its own apt says; throws where apt has no Debian source. */
+export async function debianMirror(): Promise<string> {
+  const { stdout } = await runCommand('apt-get', ['--print-uris', 'update']);
+  const release = /^VERSION_CODENAME=(.*)$/m.exec(await readFile('/etc/os-release', 'utf8'))?.[1] ?? 'stable';
+  for (const line of stdout.split('\n')) {
+    const found = /^'(.*)\/dists\/([^/']+)\/InRelease'/.exec(line);
+    if (found?.[1] !== undefined && found[2] === release) return found[1];
+  }
+  throw new Error(`apt knows no source for ${release}: the tests need Debian's packages, see the sources below /etc/apt`);
+}
+
+/** Installs packages into the machine itself. Only as root on Debian, and never without saying so. */
+export async function installPackages(packages: readonly string[]): Promise<void> {
+  if (process.getuid?.() !== 0 || !(await commandWorks('apt-get', ['--version']))) {
+    throw new Error(`${packages.join(', ')} must be installed first (this is not root on Debian, so the tests cannot do it)`);
+  }
+  say(`installing ${packages.join(', ')} with apt-get`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  const install = ['install', '-y', '-qq', '--no-install-recommends', ...packages];
+  if (await commandWorks('apt-get', install, { env })) return;
+  await runCommand('apt-get', ['update', '-qq'], { env });
+  await runCommand('apt-get', install, { env });
+}
+
+/**
+ * The folder that `packages` of a Debian release are unpacked into, without their dependencies.
+ * The machine's own apt sources and package database stay as they are.
+ */
+export async function unpackPackages(suite: string, packages: readonly string[]): Promise<string> {
+  const target = join(cacheFolder, 'packages', `${suite}-${packages.join('-')}`);
+  return withCacheLock('packages', async () => {
+    if (await exists(target)) return target;
+    say(`fetching ${packages.join(', ')} of Debian ${suite}`);
+    const apt = await privateApt(suite);
+    const downloads = await cachePath('downloads', `${suite}-${process.pid}`);
+    const staging = await cachePath('packages', `incoming-${process.pid}`);
+    await runCommand('apt-get', [...apt, '-qq', 'download', ...packages], { cwd: downloads });
+    for (const name of await readdir(downloads)) await runCommand('dpkg', ['-x', join(downloads, name), staging]);
+    await rm(downloads, { recursive: true });
+    await rename(staging, target);
+    return target;
+  });
+}
+
+/** Options that turn `apt-get` to the given release and to folders of its own. */
+async function privateApt(suite: string): Promise<readonly string[]> {
+  const folder = await cachePath('apt', suite);
+  await mkdir(join(folder, 'lists', 'partial'), { recursive: true });
+  await mkdir(join(folder, 'archives', 'partial'), { recursive: true });
+  await writeFile(join(folder, 'status'), '');
+  await writeFile(join(folder, 'sources.list'), `deb ${await debianMirror()} ${suite} main\n`);
+  const settings = {
+    'Dir::Etc::sourcelist': join(folder, 'sources.list'),
+    'Dir::Etc::sourceparts': '-',
+    'Dir::Etc::preferences': '-',
+    'Dir::Etc::preferencesparts': '-',
+    'Dir::State': folder,
+    'Dir::State::status': join(folder, 'status'),
+    'Dir::Cache': folder,
+    'APT::Sandbox::User': '',
+    'Acquire::Languages': 'none',
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  await runCommand('apt-get', [...options, '-qq', 'update']);
+  return options;
+}
+
+/**
+ * The environment in which `docker compose` (version 2) works: empty where it works already, else a DOCKER_CONFIG
+ * whose plugins come from Debian 13.
+ */
+export async function ensureComposePlugin(): Promise<Readonly<Record<string, string>>> {
+  if (process.env['DOCKER_CONFIG'] === undefined && (await commandWorks('docker', ['compose', 'version']))) return {};
+  const config = join(cacheFolder, 'docker-config');
+  const plugins = join(config, 'cli-plugins');
+  const env = { DOCKER_CONFIG: config };
+  if (await commandWorks('docker', ['compose', 'version'], { env })) return env;
+  const unpacked = await unpackPackages('trixie', ['docker-compose', 'docker-buildx']);
+  await mkdir(plugins, { recursive: true });
+  for (const name of ['docker-compose', 'docker-buildx']) {
+    // Renamed into place: another run may be executing the old file.
+    const incoming = join(plugins, `.${name}-${process.pid}`);
+    await copyFile(join(unpacked, 'usr/libexec/docker/cli-plugins', name), incoming);
+    await chmod(incoming, 0o755);
+    await rename(incoming, join(plugins, name));
+  }
+  await runCommand('docker', ['compose', 'version'], { env });
+  return env;
+}
+
+/** The path of a restic 0.17 or newer, the peer that the benchmarks measure against. */
+export async function ensureRestic(): Promise<string> {
+  const installed = await runCommand('restic', ['version'], { accept: 'any' }).catch(() => undefined);
+  const version = /^restic 0\.(\d+)/.exec(installed?.stdout ?? '')?.[1];
+  if (version !== undefined && Number(version) >= 17) return 'restic';
+  return join(await unpackPackages('trixie', ['restic']), 'usr/bin/restic');
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
