@@ -174,11 +174,21 @@ export interface StoredChunk {
   readonly storedBytes: number;
 }
 
+/** How the repository cuts data into chunks; `src/stream/content-chunker.ts` takes it. */
+export interface ChunkerSettings {
+  /** Hex. Fixes the gear table, so that equal bytes give equal chunks within one repository only. */
+  readonly seed: string;
+  readonly minBytes: number;
+  readonly averageBytes: number;
+  readonly maxBytes: number;
+}
+
 /** One running backup's way into the repository. Disposed without commit, nothing of it becomes visible. */
 export interface SnapshotWriter extends AsyncDisposable {
   readonly name: string;
   /** Aborts when the lease is lost. */
   readonly signal: AbortSignal;
+  readonly chunker: ChunkerSettings;
   /**
    * Stores one chunk (at most 4 MiB). The buffer belongs to the writer until the promise settles.
    * Await `room()` between calls: it bounds what is in flight.
@@ -229,6 +239,9 @@ export interface SnapshotRepository extends AsyncDisposable {
   /** Printable. */
   readonly location: string;
   readonly writable: boolean;
+  readonly chunker: ChunkerSettings;
+  /** True for a committed snapshot and for a name that a running backup holds. */
+  snapshotExists(name: string): Promise<boolean>;
   snapshots(): Promise<readonly SnapshotSummary[]>;
   classicArchives(): Promise<readonly ClassicArchive[]>;
   /** Rejects `damaged` for a manifest that does not match its digest, `newer-format` for an unknown feature. */
@@ -236,6 +249,7 @@ export interface SnapshotRepository extends AsyncDisposable {
   read(artifact: ManifestArtifact, signal: AbortSignal): Bytes;
   readChunks(chunks: readonly ChunkRef[], signal: AbortSignal): Bytes;
   segments(artifact: ManifestArtifact, signal: AbortSignal): AsyncIterable<Segment>;
+  /** Rejects `locked` with `context.nameTaken` when another run holds this name: wait for the next second and take the next name. */
   begin(name: string, project: string, signal: AbortSignal): Promise<SnapshotWriter>;
 }
 
