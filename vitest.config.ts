@@ -1,0 +1,35 @@
+import { defineConfig } from 'vitest/config';
+import { EngineSummaryReporter } from './test/support/engine-summary-reporter.ts';
+
+const skipsEngine = process.env['MCADS_TEST_ENGINE'] === 'skip';
+const reportFile = process.env['MCADS_TEST_REPORT'];
+
+export default defineConfig({
+  test: {
+    // The engine tests share one engine, its disk and often two cores: more at a time only makes each slower.
+    maxWorkers: 2,
+    teardownTimeout: 120_000,
+    reporters: [
+      'default',
+      new EngineSummaryReporter(),
+      ...(reportFile === undefined ? [] : [['json', { outputFile: reportFile }] as ['json', object]]),
+    ],
+    projects: [
+      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/engine/**'], testTimeout: 60_000 } },
+      ...(skipsEngine
+        ? []
+        : [
+            {
+              test: {
+                name: 'engine',
+                include: ['test/engine/**/*.test.ts'],
+                globalSetup: ['test/support/global-setup.ts'],
+                // Limits against a hang, not promises about speed.
+                testTimeout: 300_000,
+                hookTimeout: 300_000,
+              },
+            },
+          ]),
+    ],
+  },
+});
