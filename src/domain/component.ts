@@ -5,9 +5,9 @@ export type ComponentKind = (typeof COMPONENT_KINDS)[number];
 /** `kind/part/part`, each part percent-encoded: `database/db/mcads`, `volume/media`, `config`. Stable across runs and hosts. */
 export type ComponentId = string & { readonly __brand: 'ComponentId' };
 
-const PLAIN = /^[A-Za-z0-9._~@+-]$/;
+const PLAIN = /^[A-Za-z0-9._~@+#-]$/;
 
-/** One id part: letters, digits and `._~@+-` stay, every other byte becomes `%XX`; parts `.` and `..` are encoded too. */
+/** One id part: letters, digits and `._~@+#-` stay, every other byte becomes `%XX`; parts `.` and `..` are encoded too. */
 export function encodeIdPart(text: string): string {
   if (text === '.' || text === '..') return text.replaceAll('.', '%2E');
   let encoded = '';

@@ -82,6 +82,8 @@ export interface CaptureGroup {
 export interface BackupPlan {
   readonly project: Project;
   readonly groups: readonly CaptureGroup[];
+  /** What the user's selection leaves out; a snapshot with any is partial. */
+  readonly left: readonly PlannedComponent[];
   readonly uncovered: readonly Uncovered[];
   readonly findings: readonly Finding[];
 }
