@@ -34,8 +34,8 @@ interface OpenTable {
 const NEWLINE = 0x0a;
 const END_OF_DATA = Buffer.from('\\.\n');
 const END_OF_DATA_LINE = Buffer.from('\n\\.\n');
-/** Above this average row length the native search beats a plain loop. */
-const LONG_ROW = 28;
+/** Above this average row length the native search beats counting by words. */
+const LONG_ROW = 80;
 const MAX_LINE = 256 * 1024 * 1024;
 
 /**
@@ -47,7 +47,7 @@ export class CopyScanner {
   readonly #entries: Record<string, number> = {};
   readonly #statements = new SqlStatements();
   readonly #statementsHash = createHash('sha256');
-  #decoder = new TextDecoder('utf-8');
+  #decode = decoderOf('UTF8');
   #open: OpenTable | null = null;
   /** Bytes of an unfinished line, or of what may become the end of a table's data. */
   #pending: Uint8Array[] = [];
@@ -92,7 +92,7 @@ export class CopyScanner {
   }
 
   #sqlLine(bytes: Buffer): void {
-    const line = bytes.latin1Slice();
+    const line = bytes.toString('latin1');
     if (this.#statements.betweenStatements) {
       if (line.startsWith('--')) return this.#comment(line);
       if (line.startsWith('\\') || line === '') return;
@@ -111,7 +111,7 @@ export class CopyScanner {
     if (head.startsWith('COPY ') && lastLine.endsWith(' FROM stdin;')) this.#openTable(head);
     else if (head.startsWith('SELECT pg_catalog.lo_open(')) this.#largeObjects += 1;
     else if (head.startsWith('SELECT pg_catalog.setval(')) this.#sequences += 1;
-    else if (head.startsWith('SET client_encoding = ')) this.#decoder = decoderOf(/'([^']*)'/.exec(head)?.[1] ?? 'UTF8');
+    else if (head.startsWith('SET client_encoding = ')) this.#decode = decoderOf(/'([^']*)'/.exec(head)?.[1] ?? 'UTF8');
   }
 
   #openTable(head: string): void {
@@ -125,7 +125,7 @@ export class CopyScanner {
 
   #name(quoted: string): string {
     const bare = quoted.startsWith('"') ? quoted.slice(1, -1).replaceAll('""', '"') : quoted;
-    return this.#decoder.decode(Buffer.from(bare, 'latin1'));
+    return this.#decode(Buffer.from(bare, 'latin1'));
   }
 
   /** Takes a table's rows; returns what follows its end, or nothing. */
@@ -150,7 +150,7 @@ export class CopyScanner {
     if (bytes.length === 0) return;
     table.hash.update(bytes);
     table.bytes += bytes.length;
-    const rows = this.#averageRow < LONG_ROW ? countInLoop(bytes) : countBySearch(bytes);
+    const rows = this.#averageRow < LONG_ROW ? countByWords(bytes) : countBySearch(bytes);
     table.rows += rows;
     this.#averageRow = bytes.length / (rows + 1);
   }
@@ -204,14 +204,27 @@ function countBySearch(bytes: Buffer): number {
   return rows;
 }
 
-function countInLoop(bytes: Uint8Array): number {
+/** Four bytes at a time: a byte of `differs` is 0 only for a newline, which sets the high bit of that byte in `hits`; the product adds them up. */
+function countByWords(bytes: Uint8Array): number {
+  const head = Math.min((4 - (bytes.byteOffset & 3)) & 3, bytes.length);
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + head, (bytes.length - head) >> 2);
+  let rows = countOneByOne(bytes, 0, head);
+  for (const word of words) {
+    const differs = word ^ 0x0a0a0a0a;
+    const hits = ~(((differs & 0x7f7f7f7f) + 0x7f7f7f7f) | differs | 0x7f7f7f7f);
+    rows += Math.imul((hits >>> 7) & 0x01010101, 0x01010101) >>> 24;
+  }
+  return rows + countOneByOne(bytes, head + words.length * 4, bytes.length);
+}
+
+function countOneByOne(bytes: Uint8Array, from: number, to: number): number {
   let rows = 0;
-  for (let at = 0; at < bytes.length; at += 1) rows += bytes[at] === NEWLINE ? 1 : 0;
+  for (let at = from; at < to; at += 1) rows += bytes[at] === NEWLINE ? 1 : 0;
   return rows;
 }
 
 /** PostgreSQL's name of an encoding → a decoder; one character per byte where there is none. */
-function decoderOf(encoding: string): TextDecoder {
+function decoderOf(encoding: string): (bytes: Uint8Array) => string {
   const name = encoding.toUpperCase().replaceAll(/[^A-Z0-9]/g, '');
   const label =
     name === 'UTF8'
@@ -222,9 +235,10 @@ function decoderOf(encoding: string): TextDecoder {
           .replace(/^ISO8859(\d)$/, 'iso-8859-$1')
           .replace(/^WIN(\d+)$/, 'windows-$1'));
   try {
-    return new TextDecoder(label);
+    const decoder = new TextDecoder(label);
+    return (bytes) => decoder.decode(bytes);
   } catch (error) {
-    if (error instanceof RangeError) return new TextDecoder('iso-8859-1');
+    if (error instanceof RangeError) return (bytes) => Buffer.from(bytes).toString('latin1');
     throw error;
   }
 }
