@@ -18,7 +18,13 @@ export interface ReferencedFile {
 }
 
 export type ComposeMount =
-  | { readonly type: 'volume'; readonly source: string | null; readonly target: string; readonly readOnly: boolean; readonly subpath: string | null }
+  | {
+      readonly type: 'volume';
+      readonly source: string | null;
+      readonly target: string;
+      readonly readOnly: boolean;
+      readonly subpath: string | null;
+    }
   | { readonly type: 'bind'; readonly source: string; readonly target: string; readonly readOnly: boolean }
   | { readonly type: 'tmpfs'; readonly target: string }
   | { readonly type: 'other'; readonly kind: string; readonly source: string | null; readonly target: string; readonly readOnly: boolean };

@@ -8,11 +8,27 @@ export type RunEvent =
   | { readonly type: 'planned'; readonly components: readonly { readonly id: ComponentId; readonly bytes: number | null }[] }
   | { readonly type: 'component-started'; readonly id: ComponentId; readonly bytesExpected: number | null }
   /** Absolute counts so far. `bytes` read or reused, `stored` newly written (compressed). */
-  | { readonly type: 'component-progress'; readonly id: ComponentId; readonly bytes: number; readonly stored: number; readonly bytesExpected: number | null; readonly phase: string }
+  | {
+      readonly type: 'component-progress';
+      readonly id: ComponentId;
+      readonly bytes: number;
+      readonly stored: number;
+      readonly bytesExpected: number | null;
+      readonly phase: string;
+    }
   | { readonly type: 'component-finished'; readonly outcome: Outcome; readonly seconds: number }
-  | { readonly type: 'service'; readonly name: string; readonly action: 'pausing' | 'paused' | 'stopping' | 'stopped' | 'starting' | 'running' }
+  | {
+      readonly type: 'service';
+      readonly name: string;
+      readonly action: 'pausing' | 'paused' | 'stopping' | 'stopped' | 'starting' | 'running';
+    }
   | { readonly type: 'undone'; readonly what: string }
   | { readonly type: 'finding'; readonly finding: Finding }
-  | { readonly type: 'log'; readonly level: 'debug' | 'info' | 'warn'; readonly message: string; readonly fields?: Readonly<Record<string, string | number | boolean>> };
+  | {
+      readonly type: 'log';
+      readonly level: 'debug' | 'info' | 'warn';
+      readonly message: string;
+      readonly fields?: Readonly<Record<string, string | number | boolean>>;
+    };
 
 export type EventSink = (event: RunEvent) => void;

@@ -103,7 +103,11 @@ export interface Engine extends AsyncDisposable {
   /** Resolves when the container is healthy (or runs, where it has no check); rejects when it exits or the time is over. */
   waitHealthy(container: string, timeoutMs: number, signal: AbortSignal): Promise<void>;
   /** One writer per project. Rejects `locked` with who holds it. Undoes what a dead holder left first and reports it. */
-  claimProject(project: string, purpose: string, signal: AbortSignal): Promise<{ readonly claim: ProjectClaim; readonly undone: UndoReport }>;
+  claimProject(
+    project: string,
+    purpose: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly claim: ProjectClaim; readonly undone: UndoReport }>;
   /** Brings back what dead runs left (all projects, or one) and removes their helpers. */
   recover(project: string | null, signal: AbortSignal): Promise<UndoReport>;
 }
@@ -140,7 +144,10 @@ export interface CapturedDump {
 export interface DatabaseAdapter {
   readonly engine: string;
   /** Pure. Null: not mine. */
-  detect(container: Pick<EngineContainer, 'image' | 'imageTags' | 'imageDigests' | 'imageEnvironment' | 'labels'>, settings: ComponentSettings): Detection | null;
+  detect(
+    container: Pick<EngineContainer, 'image' | 'imageTags' | 'imageDigests' | 'imageEnvironment' | 'labels'>,
+    settings: ComponentSettings,
+  ): Detection | null;
   /** Where the cluster's files lie according to image and environment, for stopped containers. */
   dataDirectory(container: EngineContainer): string;
   /** What can be dumped. Rejects with `component-failed` and the reason when the server does not answer. */
@@ -151,9 +158,19 @@ export interface DatabaseAdapter {
    * Reads a stored dump in full through the technology's own tool and compares it with what `dump` recorded.
    * Resolves with more facts (rows and hash per table); rejects `component-failed` where the dump is not whole.
    */
-  check(target: DatabaseTarget, facts: Readonly<Record<string, JsonValue>>, artifact: Bytes, io: DatabaseIo): Promise<{ readonly facts: Readonly<Record<string, JsonValue>>; readonly findings: readonly Finding[] }>;
+  check(
+    target: DatabaseTarget,
+    facts: Readonly<Record<string, JsonValue>>,
+    artifact: Bytes,
+    io: DatabaseIo,
+  ): Promise<{ readonly facts: Readonly<Record<string, JsonValue>>; readonly findings: readonly Finding[] }>;
   /** Looks at a stopped cluster's files: `clean` may be captured cold. */
-  coldState(target: Pick<DatabaseTarget, 'container' | 'settings'>, dataMount: TreeMount, dataPath: string, io: DatabaseIo): Promise<{ readonly clean: boolean; readonly detail: string; readonly facts: Readonly<Record<string, JsonValue>> }>;
+  coldState(
+    target: Pick<DatabaseTarget, 'container' | 'settings'>,
+    dataMount: TreeMount,
+    dataPath: string,
+    io: DatabaseIo,
+  ): Promise<{ readonly clean: boolean; readonly detail: string; readonly facts: Readonly<Record<string, JsonValue>> }>;
 }
 
 export interface DatabaseIo {

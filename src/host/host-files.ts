@@ -1,0 +1,61 @@
+import { constants } from 'node:fs';
+import { glob, open, realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FileIdentity, HostFile, HostFiles } from '../domain/ports.ts';
+import { McadsError } from '../errors.ts';
+
+/** Configuration files are small; anything bigger is not configuration. */
+const MAX_CONFIG_BYTES = 64 * 1024 * 1024;
+
+/** The files of this machine, for the docker strategy: configuration, and telling our own folders from the project's. */
+export function hostFiles(): HostFiles {
+  return { readFile, identify, glob: globFiles };
+}
+
+async function readFile(path: string): Promise<HostFile | null> {
+  try {
+    // Not blocking: a FIFO named in a Compose file must not hang the run.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const info = await file.stat();
+    if (!info.isFile()) return null;
+    if (info.size > MAX_CONFIG_BYTES) {
+      throw new McadsError('component-failed', `${path} is named as configuration and holds ${info.size} bytes`, {
+        hint: 'mount it as a volume or bind instead',
+      });
+    }
+    return { path, bytes: await file.readFile(), mode: info.mode & 0o7777, mtimeMs: info.mtimeMs };
+  } catch (error) {
+    if (isMissing(error)) return null;
+    if (hasCode(error, 'EACCES') || hasCode(error, 'EPERM'))
+      throw new McadsError('forbidden', `no permission to read ${path}`, { hint: 'run with sudo', cause: error });
+    throw error;
+  }
+}
+
+async function identify(path: string): Promise<FileIdentity | null> {
+  try {
+    const info = await stat(path, { bigint: true });
+    const type = info.isDirectory() ? 'directory' : info.isFile() ? 'file' : info.isSocket() ? 'socket' : 'other';
+    return { device: String(info.dev), inode: String(info.ino), type, realPath: await realpath(path) };
+  } catch (error) {
+    if (isMissing(error)) return null;
+    if (hasCode(error, 'EACCES')) return { device: '', inode: '', type: 'directory', realPath: path };
+    throw error;
+  }
+}
+
+async function globFiles(directory: string, patterns: readonly string[]): Promise<readonly string[]> {
+  const found = new Set<string>();
+  for await (const entry of glob([...patterns], { cwd: directory, withFileTypes: true })) {
+    if (entry.isFile()) found.add(join(entry.parentPath, entry.name));
+  }
+  return [...found].toSorted();
+}
+
+function isMissing(error: unknown): boolean {
+  return hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR');
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

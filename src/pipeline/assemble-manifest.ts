@@ -1,0 +1,105 @@
+import type { JsonValue } from '../domain/byte-stream.ts';
+import type { Finding } from '../domain/finding.ts';
+import { hasErrors } from '../domain/finding.ts';
+import type { ComponentDetails, FailedComponent, Manifest } from '../domain/manifest.ts';
+import { isStored, type Outcome } from '../domain/outcome.ts';
+import type { BackupPlan } from '../domain/plan.ts';
+import type { SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
+import type { BackupPorts } from './requests.ts';
+
+interface Finished {
+  readonly plan: BackupPlan;
+  readonly outcomes: readonly Outcome[];
+  readonly startedAt: Date;
+  readonly finishedAt: Date;
+  readonly repository: SnapshotRepository;
+  readonly writer: SnapshotWriter;
+  readonly ports: BackupPorts;
+  readonly undone: readonly string[];
+}
+
+/** Everything that a snapshot says of itself. `complete` only when every component was captured and no error was found on the way. */
+export function assembleManifest(run: Finished): Manifest {
+  const { plan, outcomes } = run;
+  const good = outcomes.filter(isStored);
+  const details: Record<string, ComponentDetails> = {};
+  for (const outcome of good) details[outcome.id] = outcome.details;
+  const failed = [...outcomes.flatMap(failure), ...notSelected(plan)];
+  const findings: readonly Finding[] = [...plan.findings, ...outcomes.flatMap(findingsOf), ...run.undone.map(undoneFinding)];
+  const seconds = (run.finishedAt.getTime() - run.startedAt.getTime()) / 1000;
+  const info = plan.project.engineInfo;
+  return {
+    format: 1,
+    features: { read: [], write: [] },
+    name: run.writer.name,
+    repository: run.repository.id,
+    components: good.map((outcome) => outcome.component).toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    sealed: {
+      project: plan.project.name,
+      strategy: plan.project.strategy,
+      completeness: failed.length === 0 && !hasErrors(findings) ? 'complete' : 'partial',
+      startedAt: run.startedAt.toISOString(),
+      finishedAt: run.finishedAt.toISOString(),
+      tool: run.ports.tool,
+      host: run.ports.machine,
+      engine: info === null ? null : ({ ...info } satisfies Record<string, JsonValue>),
+      workingDirectory: plan.project.directory,
+      environment: plan.project.model?.environmentUsed ?? {},
+      components: details,
+      failed,
+      uncovered: plan.uncovered,
+      findings,
+      stats: {
+        bytes: good.reduce((sum, outcome) => sum + outcome.details.bytes, 0),
+        newBytes: good.reduce((sum, outcome) => sum + outcome.details.storedBytes, 0),
+        seconds,
+        newChunks: 0,
+      },
+      parents: [],
+    },
+  };
+}
+
+function failure(outcome: Outcome): readonly FailedComponent[] {
+  switch (outcome.status) {
+    case 'captured':
+    case 'reused':
+      return [];
+    case 'skipped':
+      return [{ id: outcome.id, status: 'skipped', reason: outcome.reason }];
+    case 'failed':
+      return [{ id: outcome.id, status: 'failed', reason: outcome.reason, hint: outcome.hint }];
+    case 'cancelled':
+      return [{ id: outcome.id, status: 'cancelled', reason: 'the run was stopped first' }];
+  }
+}
+
+/** A selection by service or component leaves the snapshot partial: it must never become `latest`. */
+function notSelected(plan: BackupPlan): readonly FailedComponent[] {
+  return plan.left.map((component) => ({ id: component.id, status: 'skipped', reason: 'not selected' }));
+}
+
+function findingsOf(outcome: Outcome): readonly Finding[] {
+  switch (outcome.status) {
+    case 'captured':
+    case 'reused':
+      return outcome.details.findings;
+    case 'failed':
+      return [
+        ...outcome.findings,
+        { severity: 'error', code: 'component-failed', subject: outcome.id, message: outcome.reason, hint: outcome.hint },
+      ];
+    case 'skipped':
+    case 'cancelled':
+      return [];
+  }
+}
+
+function undoneFinding(what: string): Finding {
+  return {
+    severity: 'warning',
+    code: 'undone-after-dead-run',
+    subject: what,
+    message: `brought back what a run that died had left: ${what}`,
+  };
+}

@@ -1,0 +1,152 @@
+import PQueue from 'p-queue';
+import type { ProjectClaim, SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
+import { isStored, type Outcome } from '../domain/outcome.ts';
+import type { BackupPlan, CaptureGroup, PlannedComponent } from '../domain/plan.ts';
+import { snapshotName } from '../domain/snapshot-name.ts';
+import { McadsError } from '../errors.ts';
+import { assembleManifest } from './assemble-manifest.ts';
+import { captureComponent } from './capture-component.ts';
+import { discover } from './discover.ts';
+import { plan as makePlan } from './plan.ts';
+import { quiesce } from './quiesce.ts';
+import type { BackupPorts, BackupRequest, BackupResult } from './requests.ts';
+
+/**
+ * discover → plan → capture → store → commit → verify → report, as design §3 has it.
+ * A component that fails leaves the others alone; what fails the engine, the repository or the lease ends the run with nothing committed.
+ */
+export async function backup(request: BackupRequest, ports: BackupPorts, signal: AbortSignal): Promise<BackupResult> {
+  const startedAt = ports.now();
+  const { events } = ports;
+  events({ type: 'stage', stage: 'discover' });
+  const project = await discover(request, ports, signal);
+  events({ type: 'stage', stage: 'plan', detail: project.name });
+  const plan = await makePlan(project, ports.engine, request, ports, signal);
+  assertSomethingToDo(plan);
+  await using claim = await claimProject(plan, ports, signal);
+
+  await using repository = await ports.openRepository();
+  await using writer = await begin(repository, plan, ports, signal);
+  const running = AbortSignal.any([signal, writer.signal]);
+  events({ type: 'planned', components: plan.groups.flatMap((group) => group.components.map(({ id, bytes }) => ({ id, bytes }))) });
+  const outcomes: Outcome[] = [];
+  for (const group of plan.groups) outcomes.push(...(await captureGroup(group, plan, writer, claim.claim, request, ports, running)));
+
+  const captured = outcomes.filter(isStored);
+  const finish = { plan, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, request, undone: claim.undone };
+  const manifest = captured.length > 0 ? assembleManifest(finish) : null;
+  if (manifest !== null) {
+    events({ type: 'stage', stage: 'commit', detail: manifest.name });
+    await writer.commit(manifest, ports.renderVerification(manifest));
+  }
+  const complete = manifest?.sealed.completeness === 'complete';
+  const pruned = complete && request.prune ? await ports.applyRetention(project.name, project.strategy) : [];
+  const findings = manifest?.sealed.findings ?? [
+    ...plan.findings,
+    ...outcomes.flatMap((outcome) => (outcome.status === 'failed' ? outcome.findings : [])),
+  ];
+  return {
+    manifest,
+    plan,
+    outcomes,
+    findings,
+    uncovered: plan.uncovered,
+    pruned,
+    repository: repository.location,
+    seconds: (ports.now().getTime() - startedAt.getTime()) / 1000,
+  };
+}
+
+function assertSomethingToDo(plan: BackupPlan): void {
+  if (plan.groups.some((group) => group.components.length > 0)) return;
+  throw new McadsError('nothing-found', `nothing of ${plan.project.name} can be captured`, { hint: 'see what `plan` says about it' });
+}
+
+/** One writer per project; what a dead run left is brought back first. Without an engine there is nothing to claim. */
+async function claimProject(
+  plan: BackupPlan,
+  ports: BackupPorts,
+  signal: AbortSignal,
+): Promise<{ claim: ProjectClaim | null; undone: readonly string[] } & AsyncDisposable> {
+  if (ports.engine === null) return { claim: null, undone: [], [Symbol.asyncDispose]: async () => {} };
+  const { claim, undone } = await ports.engine.claimProject(plan.project.name, 'backup', signal);
+  for (const what of undone.undone) ports.events({ type: 'undone', what });
+  return { claim, undone: undone.undone, [Symbol.asyncDispose]: () => claim[Symbol.asyncDispose]() };
+}
+
+/** Snapshots are named by the second: where the name is taken, the next second is waited for. */
+async function begin(repository: SnapshotRepository, plan: BackupPlan, ports: BackupPorts, signal: AbortSignal): Promise<SnapshotWriter> {
+  const taken = new Set((await repository.snapshots()).map((snapshot) => snapshot.name));
+  for (;;) {
+    const name = snapshotName(plan.project.name, plan.project.strategy, ports.now()).full;
+    if (!taken.has(name)) return repository.begin(name, plan.project.name, signal);
+    await nextSecond(ports.now(), signal);
+  }
+}
+
+async function nextSecond(now: Date, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason instanceof Error ? signal.reason : new McadsError('cancelled', 'cancelled'));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, 1000 - now.getMilliseconds());
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+async function captureGroup(
+  group: CaptureGroup,
+  plan: BackupPlan,
+  writer: SnapshotWriter,
+  claim: ProjectClaim | null,
+  request: BackupRequest,
+  ports: BackupPorts,
+  signal: AbortSignal,
+): Promise<readonly Outcome[]> {
+  if (group.quiesce === 'none' || ports.engine === null || claim === null)
+    return captureAll(group.components, plan, writer, request, ports, signal);
+  await using frozen = await quiesce(
+    group,
+    ports.engine,
+    claim,
+    { healthTimeoutMs: request.healthTimeoutMs, events: ports.events },
+    signal,
+  );
+  void frozen;
+  return captureAll(group.components, plan, writer, request, ports, signal);
+}
+
+/** The first error that stops the run aborts the others and is thrown once all of them have ended. */
+async function captureAll(
+  components: readonly PlannedComponent[],
+  plan: BackupPlan,
+  writer: SnapshotWriter,
+  request: BackupRequest,
+  ports: BackupPorts,
+  signal: AbortSignal,
+): Promise<readonly Outcome[]> {
+  const queue = new PQueue({ concurrency: request.jobs });
+  const stop = new AbortController();
+  const inner = AbortSignal.any([signal, stop.signal]);
+  const errors: unknown[] = [];
+  const results = await Promise.all(
+    components.map((component) =>
+      queue.add(async (): Promise<Outcome | null> => {
+        if (errors.length > 0) return { status: 'cancelled', id: component.id };
+        try {
+          return await captureComponent(component, { plan, writer, request, ports, signal: inner });
+        } catch (error) {
+          errors.push(error);
+          stop.abort(error);
+          return null;
+        }
+      }),
+    ),
+  );
+  if (errors.length > 0) throw signal.aborted ? signal.reason : errors[0];
+  return results.filter((outcome) => outcome !== null && outcome !== undefined);
+}

@@ -1,0 +1,37 @@
+const SYSTEM_TREES = [
+  '/proc',
+  '/sys',
+  '/dev',
+  '/run',
+  '/var/run',
+  '/boot',
+  '/lib/modules',
+  '/usr',
+  '/bin',
+  '/sbin',
+  '/lib',
+  '/lib64',
+  '/var/lib/docker',
+  '/var/lib/containerd',
+];
+const SYSTEM_FILES = [
+  '/etc/localtime',
+  '/etc/timezone',
+  '/etc/hosts',
+  '/etc/hostname',
+  '/etc/resolv.conf',
+  '/etc/machine-id',
+  '/etc/passwd',
+  '/etc/group',
+];
+
+/** Why a bind of this host path is not the project's own state; null where it is. */
+export function classifyBind(hostPath: string): string | null {
+  if (hostPath.endsWith('.sock')) return 'a socket holds no state';
+  if (['/', '/etc', '/var', '/var/lib', '/var/log', '/home', '/root', '/opt', '/srv', '/tmp'].includes(hostPath))
+    return "a whole part of the host's filesystem, not the project's own";
+  if (SYSTEM_FILES.includes(hostPath)) return 'a system file of the host';
+  const tree = SYSTEM_TREES.find((one) => hostPath === one || hostPath.startsWith(`${one}/`));
+  if (tree !== undefined) return `part of the host's ${tree}`;
+  return null;
+}

@@ -1,0 +1,95 @@
+import type { ComposeModel } from '../domain/compose-model.ts';
+import type { EngineContainer } from '../domain/engine-model.ts';
+import type { EventSink } from '../domain/events.ts';
+import type { Finding, Uncovered } from '../domain/finding.ts';
+import type { Manifest, StrategyName } from '../domain/manifest.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { BackupPlan, ComponentSettings } from '../domain/plan.ts';
+import type { DatabaseAdapter, Engine, HostFiles, PruneDecision, SnapshotRepository } from '../domain/ports.ts';
+import type { TransportName } from '../domain/tree.ts';
+
+/** What the user asked a project to be found by. */
+export interface ProjectRequest {
+  /** Absolute. */
+  readonly directory: string;
+  readonly projectName: string | null;
+}
+
+/** Which part of the project, and how to read it. */
+export interface PlanRequest extends ProjectRequest {
+  readonly services: readonly string[];
+  /** `--component` globs. */
+  readonly components: readonly string[];
+  readonly images: 'none' | 'local';
+  /** Further files for the `config` component, globs relative to the project directory. */
+  readonly configFiles: readonly string[];
+  /** Globs that apply to every tree. */
+  readonly exclude: readonly string[];
+  /** Folders that are never captured however they are reached: repository, logs. */
+  readonly neverCapture: readonly string[];
+}
+
+export interface BackupRequest extends PlanRequest {
+  readonly transport: 'auto' | Exclude<TransportName, 'local'>;
+  readonly helperImage: string | null;
+  /** Read every byte although fingerprints match. */
+  readonly rescan: boolean;
+  readonly jobs: number;
+  /** Apply the retention policy after a complete backup. */
+  readonly prune: boolean;
+  readonly healthTimeoutMs: number;
+}
+
+/** A service's or volume's settings; `failure` when one of its labels is wrong. */
+export interface SettingsLookup {
+  forService(service: string, labels: Readonly<Record<string, string>>): SettingsResult;
+  forVolume(key: string, labels: Readonly<Record<string, string>>): SettingsResult;
+}
+
+export interface SettingsResult {
+  readonly settings: ComponentSettings;
+  readonly failure: { readonly reason: string; readonly hint?: string | undefined } | null;
+}
+
+export interface DiscoverPorts {
+  /** Null where Docker is absent. */
+  readonly engine: Engine | null;
+  /** Rejects `nothing-found` without files, `config` for files that do not load. */
+  loadCompose(): Promise<ComposeModel>;
+  /** Projects that the repository knows; empty where there is none yet. */
+  projectsInRepository(): Promise<readonly string[]>;
+}
+
+export interface PlanPorts {
+  readonly adapters: readonly DatabaseAdapter[];
+  /** Engines that are known to hold state but have no adapter: `redis`, `mysql` …; null for any other image. */
+  recognise(container: Pick<EngineContainer, 'image' | 'imageTags' | 'imageDigests' | 'imageEnvironment' | 'labels'>): string | null;
+  settingsFor(model: ComposeModel | null): SettingsLookup;
+  readonly host: HostFiles;
+  readonly runId: string;
+}
+
+export interface BackupPorts extends DiscoverPorts, PlanPorts {
+  /** Opens (and creates where allowed) the repository for writing; called after the plan holds something to capture. */
+  openRepository(): Promise<SnapshotRepository>;
+  /** Applies the retention policy; called only after a complete backup. */
+  applyRetention(project: string, strategy: StrategyName): Promise<readonly PruneDecision[]>;
+  renderVerification(manifest: Manifest): string;
+  now(): Date;
+  readonly tool: { readonly name: string; readonly version: string };
+  readonly machine: { readonly name: string; readonly platform: string; readonly node: string };
+  readonly events: EventSink;
+}
+
+export interface BackupResult {
+  /** Null when nothing could be captured. */
+  readonly manifest: Manifest | null;
+  readonly plan: BackupPlan;
+  readonly outcomes: readonly Outcome[];
+  readonly findings: readonly Finding[];
+  readonly uncovered: readonly Uncovered[];
+  readonly pruned: readonly PruneDecision[];
+  /** Printable repository address. */
+  readonly repository: string;
+  readonly seconds: number;
+}

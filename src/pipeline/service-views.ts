@@ -1,0 +1,55 @@
+import type { ComposeService } from '../domain/compose-model.ts';
+import type { EngineContainer } from '../domain/engine-model.ts';
+import type { Project } from '../domain/plan.ts';
+import type { SettingsLookup, SettingsResult } from './requests.ts';
+
+/** One service with its containers (one-off runs left out) and its declaration; either may be missing. */
+export interface ServiceView {
+  readonly name: string;
+  readonly containers: readonly EngineContainer[];
+  readonly declared: ComposeService | null;
+  readonly settings: SettingsResult;
+}
+
+/** Every service that the engine or the files know, sorted by name. */
+export function serviceViews(project: Project, settings: SettingsLookup): readonly ServiceView[] {
+  const containers = new Map<string, EngineContainer[]>();
+  for (const container of project.engine?.containers ?? []) {
+    if (container.oneOff || container.service === null) continue;
+    const list = containers.get(container.service) ?? [];
+    list.push(container);
+    containers.set(container.service, list);
+  }
+  const declared = project.model?.services ?? {};
+  const names = [...new Set([...containers.keys(), ...Object.keys(declared)])].toSorted();
+  return names.map((name) => {
+    const own = (containers.get(name) ?? []).toSorted((a, b) => a.number - b.number);
+    const declaration = declared[name] ?? null;
+    const labels = { ...own[0]?.labels, ...declaration?.labels };
+    return { name, containers: own, declared: declaration, settings: settings.forService(name, labels) };
+  });
+}
+
+/** The container to speak to: a running one first. */
+export function mainContainer(view: ServiceView): EngineContainer | null {
+  return view.containers.find((container) => container.state === 'running') ?? view.containers[0] ?? null;
+}
+
+/** `db`, or `db#2` for further replicas. */
+export function replicaName(service: string, container: EngineContainer): string {
+  return container.number > 1 ? `${service}#${container.number}` : service;
+}
+
+/** Services whose dependencies, directly or not, include none outside the result. */
+export function withDependencies(services: Iterable<string>, views: readonly ServiceView[]): ReadonlySet<string> {
+  const byName = new Map(views.map((view) => [view.name, view]));
+  const reached = new Set<string>();
+  const open = [...services];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    if (reached.has(name)) continue;
+    reached.add(name);
+    const view = byName.get(name);
+    open.push(...Object.keys(view?.declared?.dependsOn ?? view?.containers[0]?.dependsOn ?? {}));
+  }
+  return reached;
+}
