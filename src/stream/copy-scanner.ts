@@ -136,10 +136,10 @@ export class CopyScanner {
       if (bytes.subarray(0, END_OF_DATA.length).equals(END_OF_DATA)) return this.#closeTable(bytes.subarray(END_OF_DATA.length), table);
       this.#atDataStart = false;
     }
-    const end = bytes.indexOf(END_OF_DATA_LINE);
+    const end = endOfData(bytes);
     if (end !== -1) {
-      this.#rows(bytes.subarray(0, end + 1), table);
-      return this.#closeTable(bytes.subarray(end + END_OF_DATA_LINE.length), table);
+      this.#rows(bytes.subarray(0, end), table);
+      return this.#closeTable(bytes.subarray(end + END_OF_DATA.length), table);
     }
     const kept = possibleEnd(bytes);
     this.#rows(bytes.subarray(0, bytes.length - kept), table);
@@ -190,6 +190,13 @@ const EMPTY = Buffer.alloc(0);
 const ENTRY = /^-- (?:Data for )?Name: .*; Type: ([A-Z][A-Z ]*); Schema: .*; Owner: /;
 const COPY_NAME = /^COPY ("(?:[^"]|"")*"|[^\s".(]+)(?:\.("(?:[^"]|"")*"|[^\s".(]+))?/;
 
+/** Where the line `\.` begins, -1 without one. Searched by its backslash, which is rarer than newlines; `\\.` at a row's end is data. */
+function endOfData(bytes: Buffer): number {
+  let at = bytes.indexOf(END_OF_DATA);
+  while (at !== -1 && bytes[at - 1] !== NEWLINE) at = bytes.indexOf(END_OF_DATA, at + 1);
+  return at;
+}
+
 /** How many bytes at the end may begin `\n\.\n`. */
 function possibleEnd(bytes: Buffer): number {
   for (let kept = Math.min(3, bytes.length); kept > 0; kept -= 1) {
@@ -206,11 +213,12 @@ function countBySearch(bytes: Buffer): number {
 
 /** Four bytes at a time: a byte of `differs` is 0 only for a newline, which sets the high bit of that byte in `hits`; the product adds them up. */
 function countByWords(bytes: Uint8Array): number {
-  const head = Math.min((4 - (bytes.byteOffset & 3)) & 3, bytes.length);
+  if (bytes.length < 8) return countOneByOne(bytes, 0, bytes.length);
+  const head = (4 - (bytes.byteOffset & 3)) & 3;
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + head, (bytes.length - head) >> 2);
   let rows = countOneByOne(bytes, 0, head);
-  for (const word of words) {
-    const differs = word ^ 0x0a0a0a0a;
+  for (let at = 0; at < words.length; at += 1) {
+    const differs = (words[at] ?? 0) ^ 0x0a0a0a0a;
     const hits = ~(((differs & 0x7f7f7f7f) + 0x7f7f7f7f) | differs | 0x7f7f7f7f);
     rows += Math.imul((hits >>> 7) & 0x01010101, 0x01010101) >>> 24;
   }
