@@ -1,0 +1,233 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { once } from 'node:events';
+import { Readable, type Duplex } from 'node:stream';
+import type { Bytes } from '../domain/byte-stream.ts';
+import type { ExecExit, ExecHandle, ExecOptions } from '../domain/ports.ts';
+import { Secret } from '../domain/secret.ts';
+import { McadsError } from '../errors.ts';
+import type { ContainerJson, ExecJson } from './engine-api.ts';
+import type { EngineClient } from './engine-client.ts';
+import { cancelled, isNotFound, statusOf, toEngineError } from './engine-errors.ts';
+import { FrameParser } from './frame-parser.ts';
+
+const STDERR_TAIL_BYTES = 16 * 1024;
+const SLOWEST_POLL_MS = 250;
+
+/**
+ * Runs a command in a running container. The exit is told only after the stream's frames were whole, the engine's own word
+ * on the exit code, and a second look at the container: removed or restarted meanwhile is a failure whatever the code.
+ * A command that cannot be started exits with 126 or 127 and the engine's text as stderr, as with `docker exec`.
+ * Ending stdout early or aborting lets go of the process but does not kill it: the engine has no call for that.
+ */
+export async function exec(
+  client: EngineClient,
+  container: string,
+  argv: readonly string[],
+  options: ExecOptions,
+  signal: AbortSignal,
+): Promise<ExecHandle> {
+  const what = `exec of ${argv[0] ?? 'nothing'} in ${container.slice(0, 24)}`;
+  const before = await identify(client, container, signal);
+  const { Id: id } = await client.json<{ readonly Id: string }>(
+    'POST',
+    `/containers/${encodeURIComponent(before.id)}/exec`,
+    {
+      body: {
+        AttachStdin: options.input !== undefined,
+        AttachStdout: true,
+        AttachStderr: true,
+        Tty: false,
+        Cmd: argv,
+        Env: environmentList(options.environment),
+        ...(options.user === undefined ? {} : { User: options.user }),
+        ...(options.workingDirectory === undefined ? {} : { WorkingDir: options.workingDirectory }),
+      },
+    },
+    `creating an ${what}`,
+    signal,
+  );
+  let socket: Duplex;
+  try {
+    socket = await client.hijack(`/exec/${id}/start`, { body: { Detach: false, Tty: false } }, `starting an ${what}`, signal);
+  } catch (error) {
+    // Newer engines answer so where older ones write plain text into the stream.
+    const code = statusOf(error) === null ? null : await failedStart(client, id, signal);
+    if (code === null || !(error instanceof McadsError)) throw error;
+    return { stdout: Readable.from([]), exit: Promise.resolve({ code, stderr: error.message }) };
+  }
+  const pump = new ExecPump(socket, client, what, signal);
+  if (options.input !== undefined) pump.feed(options.input);
+  const exit = finish();
+  exit.catch(() => undefined); // handed out for later
+  return { stdout: pump.stdout, exit };
+
+  async function finish(): Promise<ExecExit> {
+    try {
+      const { stderr, plainText } = await pump.done;
+      const code = await exitCode(client, id, what, signal);
+      const after = await identify(client, before.id, signal);
+      if (after.startedAt !== before.startedAt) throw new McadsError('engine-failed', `${what}: the container was restarted meanwhile`);
+      pump.finish(null);
+      return plainText === null ? { code, stderr } : { code: code === 0 ? 126 : code, stderr: plainText };
+    } catch (error) {
+      const told = isNotFound(error)
+        ? new McadsError('engine-failed', `${what}: the container was removed or restarted meanwhile`, { cause: error })
+        : error;
+      pump.finish(toEngineError(told, what, client.endpoint, signal));
+      throw toEngineError(told, what, client.endpoint, signal);
+    }
+  }
+}
+
+/** Moves one hijacked connection: frames to stdout and the tail of stderr, input the other way. */
+class ExecPump {
+  /** Ends only after the exit is known to be told without an error; an unread one holds the process back, not our memory. */
+  readonly stdout: Readable;
+  readonly done: Promise<{ readonly stderr: string; readonly plainText: string | null }>;
+  readonly #socket: Duplex;
+  #inputFailure: Error | null = null;
+  #resume: (() => void) | null = null;
+
+  constructor(socket: Duplex, client: EngineClient, what: string, signal: AbortSignal) {
+    this.#socket = socket;
+    socket.on('error', () => undefined); // the pump's own read rejects with it
+    this.stdout = new Readable({
+      highWaterMark: 256 * 1024,
+      read: () => this.#resume?.(),
+      destroy: (error, callback) => {
+        this.#resume?.();
+        socket.destroy();
+        callback(error);
+      },
+    });
+    this.stdout.on('error', () => undefined); // told through `exit` too, which has a catch of its own
+    this.done = this.#pump(client, what, signal);
+    this.done.catch(() => undefined); // handed out for later
+  }
+
+  /** Ends stdout well, or breaks it. */
+  finish(error: Error | null): void {
+    this.#socket.destroy();
+    if (error === null) this.stdout.push(null);
+    else this.stdout.destroy(error);
+  }
+
+  feed(input: Bytes): void {
+    void this.#feed(input);
+  }
+
+  async #pump(
+    client: EngineClient,
+    what: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly stderr: string; readonly plainText: string | null }> {
+    const parser = new FrameParser();
+    const tail = new Tail();
+    try {
+      for await (const chunk of this.#socket as AsyncIterable<Buffer>) {
+        // a socket without encoding yields buffers
+        let room = true;
+        for (const { type, data } of parser.push(chunk)) {
+          if (type === 2) tail.push(data);
+          else room = this.stdout.push(data);
+        }
+        if (!room) await this.#room();
+        if (this.stdout.destroyed) throw new McadsError('engine-failed', `${what}: its output was abandoned`);
+      }
+    } catch (error) {
+      throw (
+        this.#inputFailure ??
+        (this.stdout.destroyed && !signal.aborted
+          ? new McadsError('engine-failed', `${what}: its output was abandoned`)
+          : toEngineError(error, what, client.endpoint, signal))
+      );
+    }
+    if (this.#inputFailure !== null) throw this.#inputFailure;
+    if (signal.aborted) throw cancelled(signal);
+    parser.end();
+    return { stderr: tail.toString(), plainText: parser.plainText };
+  }
+
+  async #room(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#resume = resolve;
+    await promise;
+    this.#resume = null;
+  }
+
+  async #feed(input: Bytes): Promise<void> {
+    const closed = new AbortController();
+    this.#socket.once('close', () => closed.abort());
+    try {
+      for await (const chunk of input) {
+        // A process may exit without reading everything; its exit code is the verdict then.
+        if (this.#socket.destroyed || this.#socket.writableEnded) return;
+        if (!this.#socket.write(chunk)) await once(this.#socket, 'drain', { signal: closed.signal });
+      }
+      this.#socket.end();
+    } catch (error) {
+      if (closed.signal.aborted) return;
+      this.#inputFailure = error instanceof Error ? error : new Error(String(error));
+      this.#socket.destroy();
+    }
+  }
+}
+
+/** The last 16 KiB of a stream of text. */
+class Tail {
+  #chunks: Buffer[] = [];
+  #length = 0;
+
+  push(data: Buffer): void {
+    this.#chunks.push(Buffer.from(data)); // a copy, or a few bytes would hold a whole socket buffer
+    this.#length += data.length;
+    if (this.#length > 4 * STDERR_TAIL_BYTES) this.#shorten();
+  }
+
+  toString(): string {
+    this.#shorten();
+    return this.#chunks[0]?.toString() ?? '';
+  }
+
+  #shorten(): void {
+    const whole = Buffer.concat(this.#chunks);
+    this.#chunks = [Buffer.from(whole.subarray(Math.max(0, whole.length - STDERR_TAIL_BYTES)))];
+    this.#length = this.#chunks[0]?.length ?? 0;
+  }
+}
+
+/** Asks until the engine says that the process is over: the stream's end comes a moment earlier. */
+async function exitCode(client: EngineClient, id: string, what: string, signal: AbortSignal): Promise<number> {
+  for (let wait = 2; ; wait = Math.min(wait * 2, SLOWEST_POLL_MS)) {
+    const state = await client.json<ExecJson>('GET', `/exec/${id}/json`, {}, `looking at an ${what}`, signal);
+    if (!state.Running) {
+      if (typeof state.ExitCode === 'number') return state.ExitCode;
+      throw new McadsError('engine-failed', `${what}: the engine knows no exit code`);
+    }
+    await delay(wait, undefined, { signal });
+  }
+}
+
+async function failedStart(client: EngineClient, id: string, signal: AbortSignal): Promise<number | null> {
+  const state = await client.find<ExecJson>(`/exec/${id}/json`, {}, 'looking at an exec', signal);
+  return state !== null && !state.Running && (state.ExitCode === 126 || state.ExitCode === 127) ? state.ExitCode : null;
+}
+
+async function identify(
+  client: EngineClient,
+  container: string,
+  signal: AbortSignal,
+): Promise<{ readonly id: string; readonly startedAt: string }> {
+  const found = await client.json<ContainerJson>(
+    'GET',
+    `/containers/${encodeURIComponent(container)}/json`,
+    {},
+    `looking at container ${container}`,
+    signal,
+  );
+  return { id: found.Id, startedAt: found.State.StartedAt };
+}
+
+function environmentList(environment: ExecOptions['environment']): readonly string[] {
+  return Object.entries(environment ?? {}).map(([name, value]) => `${name}=${value instanceof Secret ? value.reveal() : value}`);
+}

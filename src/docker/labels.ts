@@ -1,0 +1,29 @@
+/** The labels that Compose writes and those by which everything that we make in an engine is found again. */
+
+export const COMPOSE_PROJECT = 'com.docker.compose.project';
+export const COMPOSE_SERVICE = 'com.docker.compose.service';
+export const COMPOSE_VOLUME = 'com.docker.compose.volume';
+export const COMPOSE_NETWORK = 'com.docker.compose.network';
+export const COMPOSE_NUMBER = 'com.docker.compose.container-number';
+export const COMPOSE_ONEOFF = 'com.docker.compose.oneoff';
+export const COMPOSE_CONFIG_HASH = 'com.docker.compose.config-hash';
+export const COMPOSE_DEPENDS_ON = 'com.docker.compose.depends_on';
+export const COMPOSE_WORKING_DIR = 'com.docker.compose.project.working_dir';
+export const COMPOSE_CONFIG_FILES = 'com.docker.compose.project.config_files';
+export const COMPOSE_ENVIRONMENT_FILE = 'com.docker.compose.project.environment_file';
+export const SWARM_SERVICE = 'com.docker.swarm.service.id';
+
+/** On every helper, throwaway, claim and undo container: what it is for. */
+export const HELPER = 'mcads.helper';
+/** On the same: who made it, as `HolderLabels` says. */
+export const OWNER = 'mcads.owner';
+/** The folder of FIFOs that a helper has mounted, as our process named it. */
+export const PIPE_FOLDER = 'mcads.pipe-folder';
+/** On claims and undo records. */
+export const CLAIM_PROJECT = 'mcads.claim.project';
+export const UNDO_STEPS = 'mcads.undo';
+/** On images that we imported. */
+export const IMPORTED_IMAGE = 'mcads.image';
+
+/** The labels of `compose build` that a container inherits from its image: never wanted on a helper. */
+export const NO_COMPOSE_LABELS = { [COMPOSE_PROJECT]: '', [COMPOSE_SERVICE]: '', [COMPOSE_VOLUME]: '' } as const;

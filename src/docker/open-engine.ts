@@ -1,0 +1,98 @@
+import { release } from 'node:os';
+import type { EngineInfo } from '../domain/engine-model.ts';
+import type { Engine } from '../domain/ports.ts';
+import { McadsError } from '../errors.ts';
+import * as actions from './container-actions.ts';
+import { resolveEndpoint, type Endpoint, type EndpointOptions } from './endpoint.ts';
+import type { InfoJson, PingVersion } from './engine-api.ts';
+import { EngineClient } from './engine-client.ts';
+import { readState, saveImage, volumeSizes } from './engine-state.ts';
+import { exec } from './exec.ts';
+import { findOwnContainer } from './own-container.ts';
+import { inspectContainer, inspectImage, listProjects, viewProject, viewVolumes } from './view-project.ts';
+
+export interface OpenEngineOptions extends EndpointOptions {
+  readonly ownVersion: string;
+  readonly logger?: (level: 'debug' | 'info' | 'warn', message: string) => void;
+}
+
+/**
+ * Finds the engine as the docker CLI does, connects and negotiates the API version.
+ * Rejects `engine-unreachable` with the cure, `config` for a context or address that makes no sense.
+ */
+export async function openEngine(options: OpenEngineOptions, signal: AbortSignal): Promise<Engine> {
+  const { endpoint } = await resolveEndpoint(options);
+  const client = await EngineClient.connect(endpoint, options.environment['DOCKER_API_VERSION'], signal);
+  const own = await findOwnContainer(client, signal);
+  const { info } = await readInfo(client, endpoint, own !== null, signal);
+  options.logger?.('debug', `engine ${info.version} at ${info.endpoint} (${endpoint.from}), API ${info.apiVersion}`);
+  return {
+    info,
+    listProjects: async (signal) => listProjects(client, signal),
+    viewProject: async (project, signal) => viewProject(client, project, signal),
+    inspectContainer: async (id, signal) => inspectContainer(client, id, signal),
+    inspectImage: async (reference, signal) => inspectImage(client, reference, signal),
+    viewVolumes: async (names, signal) => viewVolumes(client, names, signal),
+    volumeSizes: async (signal) => volumeSizes(client, signal),
+    exec: async (container, argv, options, signal) => exec(client, container, argv, options, signal),
+    state: async (project, signal) => readState(client, project, signal),
+    saveImage: (image, signal) => saveImage(client, image, signal),
+    pause: async (container, signal) => actions.pause(client, container, signal),
+    unpause: async (container, signal) => actions.unpause(client, container, signal),
+    stop: async (container, signal) => actions.stop(client, container, signal),
+    start: async (container, signal) => actions.start(client, container, signal),
+    waitHealthy: async (container, timeoutMs, signal) => actions.waitHealthy(client, container, timeoutMs, signal),
+    runThrowaway: later,
+    openTree: later,
+    readHostFile: later,
+    claimProject: later,
+    recover: later,
+    [Symbol.asyncDispose]: async () => client[Symbol.dispose](),
+  };
+}
+
+async function later(): Promise<never> {
+  throw new McadsError('unexpected', 'not reached yet');
+}
+
+interface ReadInfo {
+  readonly info: EngineInfo;
+  /** The engine runs on this machine's kernel, so its clock is ours. */
+  readonly sharesKernel: boolean;
+}
+
+async function readInfo(client: EngineClient, endpoint: Endpoint, inContainer: boolean, signal: AbortSignal): Promise<ReadInfo> {
+  const [version, info] = await Promise.all([
+    client.json<PingVersion>('GET', '/version', {}, 'asking for the version', signal),
+    allowed(client.json<InfoJson>('GET', '/info', {}, 'asking for the engine info', signal)),
+  ]);
+  const podman = (version.Components ?? []).some(({ Name }) => /podman/i.test(Name));
+  const rootless = (info?.SecurityOptions ?? []).some((option) => option.includes('rootless'));
+  const operatingSystem = info?.OperatingSystem ?? version.Os ?? 'unknown';
+  // Behind a forwarded socket, in a virtual machine or with Docker Desktop the kernels differ.
+  const sharesKernel = endpoint.kind === 'unix' && info?.KernelVersion === release() && !/docker desktop/i.test(operatingSystem);
+  return {
+    sharesKernel,
+    info: {
+      id: info?.ID || endpoint.printable, // a proxy may forbid /info
+      name: info?.Name ?? 'unknown',
+      version: version.Version ?? info?.ServerVersion ?? 'unknown',
+      apiVersion: client.apiVersion,
+      operatingSystem,
+      architecture: version.Arch ?? info?.Architecture ?? 'unknown',
+      rootless,
+      podman,
+      endpoint: endpoint.printable,
+      sharesFilesystem: sharesKernel && !rootless && !inContainer,
+    },
+  };
+}
+
+async function allowed<T>(question: Promise<T>): Promise<T | null> {
+  try {
+    return await question;
+  } catch (error) {
+    if (error instanceof McadsError && error.code === 'forbidden') return null;
+    throw error;
+  }
+}
