@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, readdir } from 'node:fs/promises';
+
+export interface Measured {
+  readonly seconds: number;
+  /** Sum of the peak resident memory of the process and its children, bytes. */
+  readonly peakBytes: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number | null;
+}
+
+export interface MeasureOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Discard stdout instead of keeping it. */
+  readonly discard?: boolean;
+}
+
+/** Runs a command as a whole process: wall time, and the high-water mark of memory that the kernel kept for it and its children. */
+export async function measure(command: string, args: readonly string[], options: MeasureOptions = {}): Promise<Measured> {
+  const started = performance.now();
+  const child = spawn(command, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', options.discard === true ? 'ignore' : 'pipe', 'pipe'],
+  });
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout?.on('data', (piece: Buffer) => out.push(piece));
+  child.stderr?.on('data', (piece: Buffer) => err.push(piece));
+  const peaks = new Map<number, number>();
+  const sampling = setInterval(() => void sample(child.pid, peaks), 100);
+  const [code] = (await once(child, 'close')) as [number | null]; // the event's own arguments
+  clearInterval(sampling);
+  return {
+    seconds: (performance.now() - started) / 1000,
+    peakBytes: [...peaks.values()].reduce((sum, peak) => sum + peak, 0),
+    stdout: Buffer.concat(out).toString(),
+    stderr: Buffer.concat(err).toString(),
+    code,
+  };
+}
+
+/** VmHWM only grows, so the last sample before the end is the peak (less what the last tenth of a second added). */
+async function sample(pid: number | undefined, peaks: Map<number, number>): Promise<void> {
+  if (pid === undefined) return;
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  const peak = /^VmHWM:\s+(\d+) kB/m.exec(status)?.[1];
+  if (peak === undefined) return;
+  peaks.set(pid, Number(peak) * 1024);
+  for (const task of await readdir(`/proc/${pid}/task`).catch(() => [])) {
+    const children = await readFile(`/proc/${pid}/task/${task}/children`, 'utf8').catch(() => '');
+    for (const child of children.trim().split(' ').filter(Boolean)) await sample(Number(child), peaks);
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? Number.NaN) : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
+}
