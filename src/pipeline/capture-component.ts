@@ -111,6 +111,7 @@ async function captureDump(
   };
   const found: Finding[] = [];
   const io: DatabaseIo = { engine, runId: ports.runId, signal, warn: (finding) => found.push(finding) };
+  const began = ports.now().getTime();
   const dump = method.database === null ? await adapter.globals(target, io) : await adapter.dump(target, method.database, io);
   const stored = await captureStream(
     dump.stream,
@@ -118,6 +119,7 @@ async function captureDump(
     { format: dump.format, onProgress: progress(component, context, 'dump') },
     signal,
   );
+  const dumped = ports.now().getTime();
   const checked =
     method.database === null
       ? { facts: {}, findings: [] }
@@ -131,7 +133,12 @@ async function captureDump(
     artifacts: [stored.artifact],
     bytes: stored.bytes,
     storedBytes: stored.storedBytes,
-    facts: { ...stored.verdict.facts, ...checked.facts },
+    facts: {
+      ...stored.verdict.facts,
+      ...checked.facts,
+      dumpSeconds: (dumped - began) / 1000,
+      checkSeconds: (ports.now().getTime() - dumped) / 1000,
+    },
     findings: [...found, ...(stored.verdict.findings ?? []), ...checked.findings],
   };
 }

@@ -12,7 +12,10 @@ export function generator(seed: number): () => number {
   };
 }
 
-const WORDS = 'patient scan image report finding normal chest lung heart left right upper lower opacity effusion model score threshold upload review doctor status'.split(' ');
+const WORDS =
+  'patient scan image report finding normal chest lung heart left right upper lower opacity effusion model score threshold upload review doctor status'.split(
+    ' ',
+  );
 
 export interface TreeRecipe {
   readonly files: number;
@@ -43,11 +46,15 @@ export async function writeTree(directory: string, recipe: TreeRecipe): Promise<
 }
 
 async function writeFileAt(directory: string, index: number, extension: string, block: Buffer, size: number): Promise<number> {
-  const folder = join(directory, `d${String(Math.floor(index / 10_000)).padStart(3, '0')}`, `d${String(Math.floor(index / 100) % 100).padStart(2, '0')}`);
+  const folder = join(
+    directory,
+    `d${String(Math.floor(index / 10_000)).padStart(3, '0')}`,
+    `d${String(Math.floor(index / 100) % 100).padStart(2, '0')}`,
+  );
   if (index % 100 === 0) await mkdir(folder, { recursive: true });
   await mkdir(folder, { recursive: true });
   await using file = await open(join(folder, `f${index}.${extension}`), 'w');
-  for (let written = 0; written < size; ) {
+  for (let written = 0; written < size;) {
     const piece = block.subarray(0, Math.min(block.length, size - written));
     // Each repetition differs in its first bytes, so that no tool stores the file as one repeated chunk.
     block.writeUInt32LE((index * 1_000 + written) >>> 0, 0);
@@ -59,7 +66,8 @@ async function writeFileAt(directory: string, index: number, extension: string, 
 
 function text(random: () => number, size: number): Buffer {
   let out = '';
-  while (out.length < size) out += `${WORDS[Math.floor(random() * WORDS.length)] ?? ''}${random() < 0.1 ? `=${Math.floor(random() * 10_000)}\n` : ' '}`;
+  while (out.length < size)
+    out += `${WORDS[Math.floor(random() * WORDS.length)] ?? ''}${random() < 0.1 ? `=${Math.floor(random() * 10_000)}\n` : ' '}`;
   return Buffer.from(out.slice(0, size));
 }
 
