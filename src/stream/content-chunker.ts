@@ -1,0 +1,126 @@
+import { sha256 } from './digest.ts';
+
+/** Sizes in bytes; `averageBytes` is a power of two. */
+export interface ChunkSizes {
+  readonly minBytes: number;
+  readonly averageBytes: number;
+  readonly maxBytes: number;
+}
+
+/** The 256 random words that decide where cuts fall; the same seed gives the same cuts. */
+export function gearTable(seed: string): Uint32Array {
+  const table = new Uint32Array(256);
+  const seedBytes = Buffer.from(seed, 'hex');
+  for (let i = 0; i < 256; i += 1) table[i] = sha256(Buffer.concat([seedBytes, Buffer.of(i)])).readUInt32LE(0);
+  return table;
+}
+
+/** A word depends on the 32 bytes before it, so rolling may start that far before the first possible cut. */
+const WINDOW = 32;
+
+/**
+ * Cuts a byte stream into content-defined chunks (gear hash, FastCDC's two masks around the average size).
+ * Inserting or deleting bytes moves only the cuts near them. One instance per stream.
+ *
+ * `push` keeps the bytes until the next cut without copying them: the caller must not change them afterwards.
+ * Each returned chunk is a fresh buffer of its own, copied once.
+ */
+export class ContentChunker {
+  readonly #gear: Uint32Array;
+  readonly #sizes: ChunkSizes;
+  readonly #strictMask: number;
+  readonly #looseMask: number;
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  #hash = 0;
+
+  constructor(gear: Uint32Array, sizes: ChunkSizes) {
+    const bits = Math.log2(sizes.averageBytes);
+    if (
+      !Number.isInteger(bits) ||
+      sizes.minBytes < WINDOW ||
+      sizes.minBytes >= sizes.averageBytes ||
+      sizes.averageBytes >= sizes.maxBytes
+    ) {
+      throw new RangeError(`impossible chunk sizes: ${JSON.stringify(sizes)}`);
+    }
+    this.#gear = gear;
+    this.#sizes = sizes;
+    this.#strictMask = highBits(Math.min(bits + 2, 30));
+    this.#looseMask = highBits(Math.max(bits - 2, 1));
+  }
+
+  /** Bytes taken and not yet part of a returned chunk. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  push(bytes: Uint8Array): Uint8Array[] {
+    const chunks: Uint8Array[] = [];
+    let rest = bytes;
+    while (rest.length > 0) {
+      const cut = this.#findCut(rest);
+      if (cut < 0) {
+        this.#pending.push(rest);
+        this.#pendingBytes += rest.length;
+        break;
+      }
+      this.#pending.push(rest.subarray(0, cut));
+      this.#pendingBytes += cut;
+      chunks.push(this.#take());
+      rest = rest.subarray(cut);
+    }
+    return chunks;
+  }
+
+  /** The last chunk, null when nothing is left. The chunker may be used for another stream afterwards. */
+  end(): Uint8Array | null {
+    return this.#pendingBytes === 0 ? null : this.#take();
+  }
+
+  #take(): Uint8Array {
+    // A buffer of its own, not a piece of a pool: it travels through other threads and lives as long as its chunk.
+    const chunk = Buffer.allocUnsafeSlow(this.#pendingBytes);
+    let offset = 0;
+    for (const piece of this.#pending) {
+      chunk.set(piece, offset);
+      offset += piece.length;
+    }
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#hash = 0;
+    return chunk;
+  }
+
+  /** Length of `bytes` up to and including the last byte of the running chunk, -1 where it goes on. */
+  #findCut(bytes: Uint8Array): number {
+    const { minBytes, averageBytes, maxBytes } = this.#sizes;
+    const start = this.#pendingBytes;
+    const end = Math.min(bytes.length, maxBytes - start);
+    let i = Math.min(end, Math.max(0, minBytes - WINDOW - start));
+    let h = this.#hash;
+
+    const gear = this.#gear;
+    const warmEnd = Math.min(end, Math.max(i, minBytes - start));
+    for (; i < warmEnd; i += 1) h = ((h << 1) + (gear[bytes[i] ?? 0] ?? 0)) | 0;
+
+    const strictEnd = Math.min(end, Math.max(i, averageBytes - start));
+    const strict = this.#strictMask;
+    for (; i < strictEnd; i += 1) {
+      h = ((h << 1) + (gear[bytes[i] ?? 0] ?? 0)) | 0;
+      if ((h & strict) === 0) return i + 1;
+    }
+    const loose = this.#looseMask;
+    for (; i < end; i += 1) {
+      h = ((h << 1) + (gear[bytes[i] ?? 0] ?? 0)) | 0;
+      if ((h & loose) === 0) return i + 1;
+    }
+    this.#hash = h;
+    return start + end === maxBytes ? end : -1;
+  }
+}
+
+/** The high bits change with the most bytes of the window. */
+function highBits(count: number): number {
+  return -1 << (32 - count);
+}
