@@ -1,0 +1,170 @@
+import type { Manifest } from '../domain/manifest.ts';
+import { parseSnapshotName } from '../domain/snapshot-name.ts';
+import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
+import { McadsError } from '../errors.ts';
+import { sha256Hex } from '../stream/digest.ts';
+import { FrameError } from '../stream/zstd-frame.ts';
+import { assertReadable, manifestDigestKey, manifestKey, pageKey, parseObject, SNAPSHOTS, verificationKey } from './format.ts';
+import { decodeObject } from './object-codec.ts';
+import type { Store } from './store.ts';
+
+/** What lies under `snapshots/`: a name with a manifest is a snapshot; one with only a digest has lost its manifest. */
+export interface SnapshotFolder {
+  readonly name: string;
+  readonly hasManifest: boolean;
+  readonly hasDigest: boolean;
+  readonly drills: readonly string[];
+  readonly keys: readonly string[];
+}
+
+export async function listSnapshotFolders(store: Store): Promise<readonly SnapshotFolder[]> {
+  const keysByName = new Map<string, string[]>();
+  for await (const page of store.list(SNAPSHOTS)) {
+    for (const { key } of page) {
+      const name = key.slice(SNAPSHOTS.length).split('/', 1)[0] ?? '';
+      const keys = keysByName.get(name);
+      if (keys === undefined) keysByName.set(name, [key]);
+      else keys.push(key);
+    }
+  }
+  return [...keysByName]
+    .filter(([name]) => parseSnapshotName(name) !== null)
+    .map(([name, keys]) => ({
+      name,
+      hasManifest: keys.includes(manifestKey(name)),
+      hasDigest: keys.includes(manifestDigestKey(name)),
+      drills: keys.filter((key) => key.startsWith(`${SNAPSHOTS}${name}/drills/`)).toSorted(),
+      keys,
+    }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The bytes that are stored as `manifest.json`. */
+export function toManifestBytes(manifest: Manifest): Buffer {
+  return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** In the form of `sha256sum`. */
+export function toDigestBytes(manifestBytes: Uint8Array): Buffer {
+  return Buffer.from(`${sha256Hex(manifestBytes)}  manifest.json\n`);
+}
+
+export interface ReadManifest {
+  readonly manifest: Manifest;
+  /** SHA-256 of the file, also the name of its copy under `segments/`. */
+  readonly id: string;
+}
+
+/**
+ * Reads and checks a manifest. The digest file may be missing (a run died right after the commit): then the copy under `segments/` must agree.
+ * Rejects `no-snapshot`, `damaged`, `newer-format`.
+ */
+export async function readManifest(store: Store, name: string): Promise<ReadManifest> {
+  const bytes = await store.get(manifestKey(name));
+  const digest = await store.get(manifestDigestKey(name));
+  if (bytes === null) {
+    if (digest === null)
+      throw new McadsError('no-snapshot', `there is no snapshot ${name} in ${store.location}`, { hint: 'list shows those that exist.' });
+    throw damagedManifest(name, 'is missing, only its digest is left');
+  }
+  const id = sha256Hex(bytes);
+  if (digest === null) {
+    if (!(await hasCopy(store, id))) throw damagedManifest(name, 'has neither a digest beside it nor a copy under segments/');
+  } else if (digest.toString('latin1').split(' ', 1)[0] !== id) {
+    throw damagedManifest(name, 'does not match its digest');
+  }
+  const value = parseObject(bytes, `the manifest of ${name}`);
+  assertReadable(value, `snapshot ${name}`);
+  if (!isManifest(value) || value.name !== name) throw damagedManifest(name, 'lacks what format 1 requires');
+  return { manifest: value, id };
+}
+
+async function hasCopy(store: Store, id: string): Promise<boolean> {
+  const frame = await store.get(pageKey(id));
+  if (frame === null) return false;
+  try {
+    await decodeObject(frame, id, null);
+    return true;
+  } catch (error) {
+    if (error instanceof FrameError) return false;
+    throw error;
+  }
+}
+
+/** The shape that reading relies on; the digest vouches for the rest. */
+function isManifest(value: object): value is Manifest {
+  const { name, sealed, components } = value as Partial<Record<keyof Manifest, unknown>>; // foreign JSON, checked here
+  return (
+    typeof name === 'string' &&
+    isObject(sealed) &&
+    isObject(sealed['components']) &&
+    isObject(sealed['stats']) &&
+    Array.isArray(components) &&
+    components.every(
+      (component: unknown) =>
+        isObject(component) &&
+        typeof component['id'] === 'string' &&
+        Array.isArray(component['artifacts']) &&
+        component['artifacts'].every(isArtifact),
+    )
+  );
+}
+
+function isArtifact(value: unknown): boolean {
+  return (
+    isObject(value) &&
+    Array.isArray(value['pages']) &&
+    value['pages'].every((page: unknown) => typeof page === 'string' && /^[0-9a-f]{64}$/.test(page))
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+function damagedManifest(name: string, why: string): McadsError {
+  return new McadsError('damaged', `the manifest of snapshot ${name} ${why}`, {
+    hint: 'verify names its copy under segments/ where one exists; RECOVERY.md says how to put it back.',
+    context: { snapshot: name },
+  });
+}
+
+/** Writes what makes a snapshot exist. The manifest goes first: without it nothing exists, without the digest the copy under `segments/` vouches. False when the name is taken. */
+export async function publishManifest(store: Store, name: string, manifestBytes: Uint8Array, verification: string): Promise<boolean> {
+  if (!(await store.putIfAbsent(manifestKey(name), manifestBytes))) return false;
+  await store.put(manifestDigestKey(name), toDigestBytes(manifestBytes));
+  await store.put(verificationKey(name), Buffer.from(verification));
+  return true;
+}
+
+/** Ends a snapshot's existence: digest first, because a digest without a manifest means that the manifest was lost. */
+export async function removeManifest(store: Store, folder: SnapshotFolder): Promise<void> {
+  const first = [manifestDigestKey(folder.name), manifestKey(folder.name)];
+  for (const key of [...first.filter((key) => folder.keys.includes(key)), ...folder.keys.filter((key) => !first.includes(key))])
+    await store.remove(key);
+}
+
+export async function toSummary(store: Store, manifest: Manifest, drills: readonly string[]): Promise<SnapshotSummary> {
+  const { sealed } = manifest;
+  return {
+    name: manifest.name,
+    project: sealed.project,
+    strategy: sealed.strategy,
+    startedAt: sealed.startedAt,
+    completeness: sealed.completeness,
+    bytes: sealed.stats.bytes,
+    components: manifest.components.map(({ id }) => id),
+    proof: await highestProof(store, drills),
+  };
+}
+
+async function highestProof(store: Store, drills: readonly string[]): Promise<SnapshotSummary['proof']> {
+  let best: SnapshotSummary['proof'] = null;
+  for (const key of drills) {
+    const bytes = await store.get(key);
+    if (bytes === null) continue;
+    const { level, at } = parseObject(bytes, key);
+    if (typeof level === 'number' && typeof at === 'string' && (best === null || level >= best.level)) best = { level, at };
+  }
+  return best;
+}

@@ -1,0 +1,131 @@
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { McadsError } from '../errors.ts';
+import { isClassicEntry } from './classic-archives.ts';
+import {
+  newRepositoryConfig,
+  parseRepositoryConfig,
+  RECOVERY_KEY,
+  REPOSITORY_KEY,
+  unknownWriteFeatures,
+  type RepositoryConfig,
+} from './format.ts';
+import { RECOVERY_TEXT } from './recovery-text.ts';
+import { Repository } from './repository.ts';
+import type { Store } from './store.ts';
+import { errnoOf, guarded, makeFolder, nullIfMissing, storeError } from './stores/local-files.ts';
+import { LocalStore } from './stores/local.ts';
+
+export interface OpenRepositoryOptions {
+  /** A directory, existing or to be made. */
+  readonly path: string;
+  /** `write` rejects where nothing can be written; `read` then gives a repository with `writable: false`. */
+  readonly mode: 'read' | 'write';
+  /** Make one where the path is missing, empty, or holds only files of the old scripts. */
+  readonly create: boolean;
+  /** How long to wait for others; 1 minute unless given. */
+  readonly lockTimeoutMs?: number;
+}
+
+/** A project's own version control must not take the repository in. */
+const GITIGNORE = '*\n';
+const FOLDERS = ['chunks', 'segments', 'snapshots', 'incoming', 'locks'];
+
+/**
+ * Opens (or makes) the repository in a directory. Rejects `no-repository`, `foreign-folder` (nothing written), `newer-format`,
+ * `forbidden`, `store-failed` and `damaged`.
+ */
+export async function openRepository(options: OpenRepositoryOptions): Promise<Repository> {
+  const path = resolve(options.path);
+  const exists = await inspectFolder(path);
+  if (exists !== 'repository') {
+    if (!options.create) {
+      throw new McadsError('no-repository', `there is no repository in ${path}`, {
+        hint: 'The first backup makes one; --repository names another place.',
+      });
+    }
+    await makeRepository(path);
+  }
+  const store = await LocalStore.open(path);
+  return await openOn(store, options);
+}
+
+/** Opens a repository that exists in a store. */
+export async function openOn(store: Store, options: Pick<OpenRepositoryOptions, 'mode' | 'lockTimeoutMs'>): Promise<Repository> {
+  const bytes = await store.get(REPOSITORY_KEY);
+  if (bytes === null) throw new McadsError('no-repository', `there is no repository in ${store.location}`);
+  const config = parseRepositoryConfig(bytes, store.location);
+  const unknown = unknownWriteFeatures(config.features);
+  if (options.mode === 'write') {
+    if (store.refusal !== null) throw store.refusal;
+    if (unknown.length > 0) {
+      throw new McadsError('newer-format', `${store.location} can only be read here: it uses ${unknown.join(', ')}`, {
+        hint: 'Update mcads-orchestrate on this machine.',
+      });
+    }
+    await refreshRecovery(store);
+  }
+  return new Repository(store, config, options.lockTimeoutMs);
+}
+
+/** Makes a repository in an empty store; of two at the same time both get the same one. */
+export async function createOn(store: Store, created = new Date()): Promise<RepositoryConfig> {
+  const config = newRepositoryConfig(created);
+  await store.put('.gitignore', Buffer.from(GITIGNORE));
+  await refreshRecovery(store);
+  // The last file: a folder without it is no repository yet, whatever else a dead run made in it.
+  await store.putIfAbsent(REPOSITORY_KEY, Buffer.from(`${JSON.stringify(config, null, 2)}\n`));
+  return config;
+}
+
+async function refreshRecovery(store: Store): Promise<void> {
+  const text = Buffer.from(RECOVERY_TEXT);
+  const present = await store.get(RECOVERY_KEY);
+  if (present === null || !present.equals(text)) await store.put(RECOVERY_KEY, text);
+}
+
+async function makeRepository(path: string): Promise<void> {
+  await guarded(`making the repository folder ${path}`, async () => {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    for (const folder of FOLDERS) await makeFolder(join(path, folder));
+  });
+  await using store = await LocalStore.open(path);
+  if (store.refusal !== null) throw store.refusal;
+  await createOn(store);
+}
+
+/** Throws `foreign-folder` before anything is written where the folder holds something that is not ours. */
+async function inspectFolder(path: string): Promise<'missing' | 'empty' | 'repository'> {
+  try {
+    const found = await nullIfMissing(stat(path));
+    if (found === null) return 'missing';
+    if (!found.isDirectory()) throw foreign(path, 'it is not a directory');
+    if ((await nullIfMissing(stat(join(path, REPOSITORY_KEY)))) !== null) return 'repository';
+    for (const entry of await readdir(path, { withFileTypes: true })) {
+      if (isClassicEntry(entry.name, entry.isDirectory()) || entry.name === 'lost+found') continue;
+      if (await isOurSkeleton(path, entry.name)) continue;
+      throw foreign(path, `it holds ${entry.name}`);
+    }
+    return 'empty';
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    throw storeError(error, `looking at ${path}`);
+  }
+}
+
+/** What a run leaves that died while it made a repository: empty folders and the two fixed files. */
+async function isOurSkeleton(path: string, name: string): Promise<boolean> {
+  if (name === '.gitignore') return (await readFile(join(path, name), 'latin1')) === GITIGNORE;
+  if (name === RECOVERY_KEY || /^\.(\.gitignore|RECOVERY\.md|repository\.json)\.\d+-\d+\.tmp$/.test(name)) return true;
+  if (!FOLDERS.includes(name)) return false;
+  if ((await readdir(join(path, name))).length === 0) return true;
+  throw new McadsError('damaged', `${path} holds chunks or snapshots but no ${REPOSITORY_KEY}`, {
+    hint: `Put ${REPOSITORY_KEY} back from a copy; RECOVERY.md gets the data out without it.`,
+  });
+}
+
+function foreign(path: string, why: string): McadsError {
+  return new McadsError('foreign-folder', `${path} cannot become a repository: ${why}`, {
+    hint: 'Choose an empty or missing folder with --repository. Nothing was written.',
+  });
+}

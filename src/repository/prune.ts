@@ -1,0 +1,231 @@
+import type { PruneDecision } from '../domain/ports.ts';
+import type { StrategyName } from '../domain/manifest.ts';
+import { applyClassicRetention, applyRetention, protectNewestCaptures, type RetentionPolicy } from '../domain/retention.ts';
+import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
+import { McadsError } from '../errors.ts';
+import { classicVerificationKey, listClassicArchives } from './classic-archives.ts';
+import { BAD_SUFFIX, CHUNKS, idOfKey, SEGMENTS } from './format.ts';
+import { IdSet } from './id-set.ts';
+import { LeaseObserver, type Lease } from './lease.ts';
+import { listSnapshotFolders, removeManifest, toSummary } from './manifest-store.ts';
+import { ObjectReader } from './object-reader.ts';
+import { loadSnapshots, pagesOf, walkSegments, type HeldSnapshot, type HeldSnapshots } from './references.ts';
+import type { Store } from './store.ts';
+
+/** Objects deleted between two looks at the lease. */
+const DELETE_BATCH = 500;
+const DEFAULT_GRACE_MS = 3_600_000;
+/** Below this share of garbage a sweep is not worth its time. */
+const SWEEP_SHARE = 0.1;
+
+export interface PruneOptions {
+  readonly policy: RetentionPolicy;
+  readonly dryRun: boolean;
+  /** Only snapshots of this project are decided on; all when absent. */
+  readonly project?: string;
+  readonly strategy?: StrategyName;
+  /** `auto`: chunks are deleted once a tenth of the bytes is garbage. */
+  readonly sweep?: 'auto' | 'always' | 'never';
+  /** Objects younger than this stay; an hour unless given. */
+  readonly gracePeriodMs?: number;
+  readonly now?: Date;
+  readonly signal: AbortSignal;
+}
+
+export interface PruneReport {
+  readonly snapshots: readonly PruneDecision[];
+  /** Archives of the old scripts, by file name. */
+  readonly classic: readonly PruneDecision[];
+  /** Bytes deleted; with `dryRun` those that would be. */
+  readonly freedBytes: number;
+  /** Bytes that no snapshot needs and that stay for now (too young, or too few to sweep). */
+  readonly garbageBytes: number;
+}
+
+/**
+ * Applies the policy, then deletes what no snapshot needs. Rejects `damaged` or `newer-format`, with nothing deleted, while any manifest or
+ * page cannot be read: what it needs would be unknown. Without a lease only a dry run is possible.
+ */
+export async function prune(store: Store, lease: Lease | null, options: PruneOptions): Promise<PruneReport> {
+  const { signal, now = new Date() } = options;
+  const held = await loadSnapshots(store);
+  assertAllReadable(held);
+  const decisions = await decide(store, held.good, options, now);
+  const isKept = new Set(decisions.filter(({ kept }) => kept).map(({ name }) => name));
+  const kept = held.good.filter(({ manifest }) => isKept.has(manifest.name));
+  const removed = held.good.filter(({ manifest }) => !isKept.has(manifest.name));
+
+  const needed = await mark(store, kept, removed, signal);
+  if (lease !== null) await removeManifests(store, lease, removed, held, signal);
+  const classic = await pruneClassic(store, lease, options, now);
+  const swept = await sweep(store, lease, needed, options, now);
+  return {
+    snapshots: decisions.filter(({ name }) => isInScope(held.good, name, options)),
+    classic: classic.decisions,
+    freedBytes: swept.freedBytes + classic.freedBytes,
+    garbageBytes: swept.garbageBytes,
+  };
+}
+
+function assertAllReadable({ damaged }: HeldSnapshots): void {
+  const first = damaged[0];
+  if (first === undefined) return;
+  throw new McadsError(first.problem === 'unreadable' ? 'newer-format' : 'damaged', `nothing was pruned: ${first.message}`, {
+    hint: 'Repair or remove that snapshot first; what it needs cannot be told from what nobody needs.',
+  });
+}
+
+async function decide(
+  store: Store,
+  snapshots: readonly HeldSnapshot[],
+  options: PruneOptions,
+  now: Date,
+): Promise<readonly PruneDecision[]> {
+  const summaries: SnapshotSummary[] = [];
+  for (const { manifest, folder } of snapshots) summaries.push(await toSummary(store, manifest, folder.drills));
+  const inScope = summaries.filter(
+    ({ project, strategy }) => (options.project ?? project) === project && (options.strategy ?? strategy) === strategy,
+  );
+  const byPolicy = new Map(applyRetention(inScope, options.policy, now).map((decision) => [decision.name, decision]));
+  const parents = new Set(store.writable ? (await new LeaseObserver(store).alive()).flatMap((record) => record.parents) : []);
+  const decisions = summaries.map(({ name }) => {
+    const decision = byPolicy.get(name) ?? { name, kept: true, reason: 'not asked for' };
+    return !decision.kept && parents.has(name) ? { name, kept: true, reason: 'a running backup builds on it' } : decision;
+  });
+  return protectNewestCaptures(decisions, summaries);
+}
+
+function isInScope(snapshots: readonly HeldSnapshot[], name: string, options: PruneOptions): boolean {
+  const sealed = snapshots.find(({ manifest }) => manifest.name === name)?.manifest.sealed;
+  return (
+    sealed !== undefined &&
+    (options.project ?? sealed.project) === sealed.project &&
+    (options.strategy ?? sealed.strategy) === sealed.strategy
+  );
+}
+
+/** Ids of everything that the kept snapshots need. Pages of the removed ones must be readable too: damage anywhere stops a prune. */
+async function mark(store: Store, kept: readonly HeldSnapshot[], removed: readonly HeldSnapshot[], signal: AbortSignal): Promise<IdSet> {
+  const reader = new ObjectReader(store);
+  const needed = new IdSet();
+  const pages = new IdSet();
+  const manifestsOf = (snapshots: readonly HeldSnapshot[]) => snapshots.map(({ manifest }) => manifest);
+  const refuse = (_page: unknown, error: McadsError): never => {
+    throw new McadsError('damaged', `nothing was pruned: ${error.message}`, {
+      cause: error,
+      hint: 'Repair or remove the snapshots that need it first; verify lists them.',
+    });
+  };
+  const note = ({ chunks }: { readonly chunks: readonly (readonly [string, number])[] }): void => {
+    for (const [id] of chunks) needed.add(id);
+  };
+  await walkSegments(reader, manifestsOf(kept), signal, note, refuse, pages);
+  await walkSegments(reader, manifestsOf(removed), signal, () => undefined, refuse, pages);
+  for (const { id } of pagesOf(manifestsOf(kept))) needed.add(id);
+  for (const { manifestId } of kept) needed.add(manifestId);
+  return needed;
+}
+
+async function removeManifests(
+  store: Store,
+  lease: Lease,
+  removed: readonly HeldSnapshot[],
+  held: HeldSnapshots,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { folder } of removed) {
+    signal.throwIfAborted();
+    lease.assertHeld();
+    await removeManifest(store, folder);
+  }
+  for (const folder of held.leftovers) {
+    lease.assertHeld();
+    await removeManifest(store, folder);
+  }
+  await store.flush();
+  const expected = new Set(held.good.filter((snapshot) => !removed.includes(snapshot)).map(({ manifest }) => manifest.name));
+  const now = (await listSnapshotFolders(store)).filter(({ hasManifest, hasDigest }) => hasManifest || hasDigest);
+  const stranger = now.find(({ name }) => !expected.has(name));
+  if (stranger !== undefined) {
+    throw new McadsError('locked', `snapshot ${stranger.name} appeared while prune held the lock; no chunk was deleted`, {
+      hint: 'Run prune again.',
+    });
+  }
+}
+
+async function pruneClassic(
+  store: Store,
+  lease: Lease | null,
+  options: PruneOptions,
+  now: Date,
+): Promise<{ decisions: readonly PruneDecision[]; freedBytes: number }> {
+  const archives = (await listClassicArchives(store)).filter(
+    ({ project, strategy }) => (options.project ?? project) === project && (options.strategy ?? strategy) === strategy,
+  );
+  const decisions = applyClassicRetention(archives, options.policy, now);
+  let freedBytes = 0;
+  for (const { name, kept } of decisions) {
+    if (kept) continue;
+    freedBytes += archives.find(({ file }) => file === name)?.bytes ?? 0;
+    if (lease === null) continue;
+    lease.assertHeld();
+    await store.remove(name);
+    await store.remove(classicVerificationKey(name));
+  }
+  if (lease !== null) await store.flush();
+  return { decisions, freedBytes };
+}
+
+async function sweep(
+  store: Store,
+  lease: Lease | null,
+  needed: IdSet,
+  options: PruneOptions,
+  now: Date,
+): Promise<{ freedBytes: number; garbageBytes: number }> {
+  const { sweep: mode = 'auto', gracePeriodMs = DEFAULT_GRACE_MS, signal } = options;
+  const limit = now.getTime() - gracePeriodMs;
+  let totalBytes = 0;
+  let youngBytes = 0;
+  let oldBytes = 0;
+  for await (const { bytes, modifiedMs, isGarbage } of objects(store, needed, signal)) {
+    totalBytes += bytes;
+    if (isGarbage && modifiedMs > limit) youngBytes += bytes;
+    else if (isGarbage) oldBytes += bytes;
+  }
+  const isDue = mode === 'always' || (mode === 'auto' && youngBytes + oldBytes >= totalBytes * SWEEP_SHARE);
+  if (!isDue || oldBytes === 0) return { freedBytes: 0, garbageBytes: youngBytes + oldBytes };
+  if (lease !== null) await deleteGarbage(store, lease, needed, limit, signal);
+  return { freedBytes: oldBytes, garbageBytes: youngBytes };
+}
+
+async function deleteGarbage(store: Store, lease: Lease, needed: IdSet, limit: number, signal: AbortSignal): Promise<void> {
+  let sinceLook = DELETE_BATCH;
+  for await (const { key, modifiedMs, isGarbage } of objects(store, needed, signal)) {
+    if (!isGarbage || modifiedMs > limit) continue;
+    if (sinceLook >= DELETE_BATCH) {
+      lease.assertHeld();
+      sinceLook = 0;
+    }
+    await store.remove(key);
+    sinceLook += 1;
+  }
+  await store.flush();
+}
+
+/** All objects; damaged ones set aside count as needed while their id is. Names that are no ids are left alone. */
+async function* objects(
+  store: Store,
+  needed: IdSet,
+  signal: AbortSignal,
+): AsyncGenerator<{ key: string; bytes: number; modifiedMs: number; isGarbage: boolean }> {
+  for (const folder of [CHUNKS, SEGMENTS]) {
+    for await (const page of store.list(folder, { sizes: true })) {
+      signal.throwIfAborted();
+      for (const entry of page) {
+        const id = idOfKey(entry.key.endsWith(BAD_SUFFIX) ? entry.key.slice(0, -BAD_SUFFIX.length) : entry.key);
+        yield { ...entry, isGarbage: id !== null && !needed.has(id) };
+      }
+    }
+  }
+}

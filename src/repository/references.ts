@@ -1,0 +1,95 @@
+import type { Manifest } from '../domain/manifest.ts';
+import type { Damage } from '../domain/ports.ts';
+import type { Segment } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import { IdSet } from './id-set.ts';
+import { listSnapshotFolders, readManifest, type SnapshotFolder } from './manifest-store.ts';
+import type { ObjectReader } from './object-reader.ts';
+import { parsePage } from './page.ts';
+import type { Store } from './store.ts';
+
+export interface HeldSnapshot {
+  readonly folder: SnapshotFolder;
+  readonly manifest: Manifest;
+  /** SHA-256 of the manifest file: the id of its copy. */
+  readonly manifestId: string;
+}
+
+export interface HeldSnapshots {
+  readonly good: readonly HeldSnapshot[];
+  readonly damaged: readonly Damage[];
+  /** Folders without manifest and digest: a run died before its commit. */
+  readonly leftovers: readonly SnapshotFolder[];
+}
+
+export async function loadSnapshots(store: Store): Promise<HeldSnapshots> {
+  const good: HeldSnapshot[] = [];
+  const damaged: Damage[] = [];
+  const leftovers: SnapshotFolder[] = [];
+  for (const folder of await listSnapshotFolders(store)) {
+    if (!folder.hasManifest && !folder.hasDigest) {
+      leftovers.push(folder);
+      continue;
+    }
+    try {
+      const { manifest, id } = await readManifest(store, folder.name);
+      good.push({ folder, manifest, manifestId: id });
+    } catch (error) {
+      if (!(error instanceof McadsError) || (error.code !== 'damaged' && error.code !== 'newer-format')) throw error;
+      damaged.push(manifestDamage(folder, error));
+    }
+  }
+  return { good, damaged, leftovers };
+}
+
+function manifestDamage(folder: SnapshotFolder, error: McadsError): Damage {
+  const problem = error.code === 'newer-format' ? 'unreadable' : folder.hasManifest ? 'damaged' : 'missing';
+  return { kind: 'manifest', id: folder.name, problem, message: error.message, affects: [folder.name] };
+}
+
+/** A page of an artifact, with who needs it. */
+export interface PageReference {
+  readonly id: string;
+  readonly owner: string;
+}
+
+export function* pagesOf(manifests: Iterable<Manifest>): Generator<PageReference> {
+  for (const { name, components } of manifests) {
+    for (const component of components) {
+      for (const artifact of component.artifacts) for (const id of artifact.pages) yield { id, owner: `${component.id} in ${name}` };
+    }
+  }
+}
+
+/**
+ * Visits every segment of every page once, however many snapshots share it. A page that cannot be read goes to `onDamage`, which may throw.
+ */
+export async function walkSegments(
+  reader: ObjectReader,
+  manifests: Iterable<Manifest>,
+  signal: AbortSignal,
+  onSegment: (segment: Segment, page: PageReference) => void | Promise<void>,
+  onDamage: (page: PageReference, error: McadsError) => void,
+  seen = new IdSet(),
+): Promise<void> {
+  for (const page of pagesOf(manifests)) {
+    signal.throwIfAborted();
+    if (!seen.add(page.id)) continue;
+    const segments = await readablePage(reader, page, onDamage);
+    for (const segment of segments) await onSegment(segment, page);
+  }
+}
+
+async function readablePage(
+  reader: ObjectReader,
+  page: PageReference,
+  onDamage: (page: PageReference, error: McadsError) => void,
+): Promise<readonly Segment[]> {
+  try {
+    return [...parsePage(await reader.page(page.id, page.owner), page.id)];
+  } catch (error) {
+    if (!(error instanceof McadsError) || error.code !== 'damaged') throw error;
+    onDamage(page, error);
+    return [];
+  }
+}

@@ -1,0 +1,162 @@
+import type { Bytes } from '../domain/byte-stream.ts';
+import type { Manifest, ManifestArtifact } from '../domain/manifest.ts';
+import type { ChunkerSettings, Damage, SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
+import type { ClassicArchive, SnapshotSummary } from '../domain/snapshot-summary.ts';
+import type { ChunkRef, Segment } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import { listClassicArchives } from './classic-archives.ts';
+import { manifestKey, unknownWriteFeatures, type RepositoryConfig } from './format.ts';
+import { Lease, LeaseObserver, type LeaseMode } from './lease.ts';
+import { readManifest, toSummary } from './manifest-store.ts';
+import { ObjectReader } from './object-reader.ts';
+import { prune, type PruneOptions, type PruneReport } from './prune.ts';
+import { loadSnapshots } from './references.ts';
+import { removeSnapshot } from './remove-snapshot.ts';
+import { RepositoryWriter } from './snapshot-writer.ts';
+import { measureRepository, type RepositoryStats } from './stats.ts';
+import type { Store } from './store.ts';
+import { verify, type VerifyOptions, type VerifyReport } from './verify.ts';
+
+export const DEFAULT_LOCK_TIMEOUT_MS = 60_000;
+
+export interface SnapshotInventory {
+  readonly snapshots: readonly SnapshotSummary[];
+  /** Snapshots whose manifest cannot be used. */
+  readonly damaged: readonly Damage[];
+}
+
+/** An open repository over any store. Obtained from `openRepository`. */
+export class Repository implements SnapshotRepository {
+  readonly id: string;
+  readonly location: string;
+  /** False: readable only (permissions, read-only filesystem, a write feature of a newer version). Reading then takes no lease. */
+  readonly writable: boolean;
+  readonly #store: Store;
+  readonly #config: RepositoryConfig;
+  readonly #lockTimeoutMs: number;
+  readonly #reader: ObjectReader;
+
+  constructor(store: Store, config: RepositoryConfig, lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS) {
+    this.id = config.id;
+    this.location = store.location;
+    this.writable = store.writable && unknownWriteFeatures(config.features).length === 0;
+    this.#store = store;
+    this.#config = config;
+    this.#lockTimeoutMs = lockTimeoutMs;
+    this.#reader = new ObjectReader(store);
+  }
+
+  get chunker(): ChunkerSettings {
+    return this.#config.chunker;
+  }
+
+  async snapshots(): Promise<readonly SnapshotSummary[]> {
+    return (await this.inventory()).snapshots;
+  }
+
+  /** All snapshots by name, and those that exist but cannot be used. */
+  async inventory(): Promise<SnapshotInventory> {
+    const { good, damaged } = await loadSnapshots(this.#store);
+    const snapshots: SnapshotSummary[] = [];
+    for (const { manifest, folder } of good) snapshots.push(await toSummary(this.#store, manifest, folder.drills));
+    return { snapshots, damaged };
+  }
+
+  async classicArchives(): Promise<readonly ClassicArchive[]> {
+    return await listClassicArchives(this.#store);
+  }
+
+  async manifest(name: string): Promise<Manifest> {
+    const { manifest } = await readManifest(this.#store, name);
+    for (const { id, artifacts } of manifest.components)
+      for (const artifact of artifacts) this.#reader.describe(artifact, `${id} in ${name}`);
+    return manifest;
+  }
+
+  read(artifact: ManifestArtifact, signal: AbortSignal): Bytes {
+    return this.#reader.read(artifact, signal);
+  }
+
+  readChunks(chunks: readonly ChunkRef[], signal: AbortSignal): Bytes {
+    return this.#reader.readChunks(chunks, signal);
+  }
+
+  segments(artifact: ManifestArtifact, signal: AbortSignal): AsyncIterable<Segment> {
+    return this.#reader.segments(artifact, signal);
+  }
+
+  async snapshotExists(name: string): Promise<boolean> {
+    if ((await this.#store.stat(manifestKey(name))) !== null) return true;
+    return this.writable && (await new LeaseObserver(this.#store).alive()).some(({ snapshot }) => snapshot === name);
+  }
+
+  async begin(name: string, project: string, signal: AbortSignal): Promise<SnapshotWriter> {
+    this.#assertWritable();
+    const lease = await this.#acquire('shared', `backup of ${project}`, signal, name);
+    if ((await this.#store.stat(manifestKey(name))) !== null) {
+      await lease[Symbol.asyncDispose]();
+      throw new McadsError('locked', `a snapshot ${name} exists already`, { context: { nameTaken: true } });
+    }
+    return await RepositoryWriter.begin(this.#store, this.#config, lease, name, project, signal);
+  }
+
+  /** For longer readings, so that no prune runs beside them. Null where the repository cannot be written: then there is no lease. */
+  async lease(mode: LeaseMode, purpose: string, signal: AbortSignal): Promise<Lease | null> {
+    return this.writable ? await this.#acquire(mode, purpose, signal) : null;
+  }
+
+  async verify(options: VerifyOptions): Promise<VerifyReport> {
+    await using lease = await this.lease('shared', 'verify', options.signal);
+    return await verify(this.#store, this.writable, withLease(options, lease));
+  }
+
+  async prune(options: PruneOptions): Promise<PruneReport> {
+    if (options.dryRun) return await prune(this.#store, null, options);
+    this.#assertWritable();
+    await using lease = await this.#acquire('exclusive', 'prune', options.signal);
+    return await prune(this.#store, lease, withLease(options, lease));
+  }
+
+  /** Ends one snapshot; its chunks go with the next prune. Rejects `no-snapshot`. */
+  async removeSnapshot(name: string, signal: AbortSignal): Promise<void> {
+    this.#assertWritable();
+    await using lease = await this.#acquire('exclusive', `removing ${name}`, signal);
+    await removeSnapshot(this.#store, lease, name);
+  }
+
+  async stats(signal: AbortSignal): Promise<RepositoryStats> {
+    await using lease = await this.lease('shared', 'stats', signal);
+    return await measureRepository(this.#store, withLease({ signal }, lease).signal);
+  }
+
+  #assertWritable(): void {
+    if (this.writable) return;
+    if (this.#store.refusal !== null) throw this.#store.refusal;
+    throw new McadsError(
+      'newer-format',
+      `${this.location} can only be read: it uses ${unknownWriteFeatures(this.#config.features).join(', ')}, unknown here`,
+      {
+        hint: 'Update mcads-orchestrate on this machine.',
+      },
+    );
+  }
+
+  async #acquire(mode: LeaseMode, purpose: string, signal: AbortSignal, snapshot?: string): Promise<Lease> {
+    return await Lease.acquire(this.#store, {
+      mode,
+      purpose,
+      signal,
+      timeoutMs: this.#lockTimeoutMs,
+      ...(snapshot === undefined ? {} : { snapshot }),
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#store[Symbol.asyncDispose]();
+  }
+}
+
+/** Work under a lease ends with it. */
+function withLease<T extends { readonly signal: AbortSignal }>(options: T, lease: Lease | null): T {
+  return lease === null ? options : { ...options, signal: AbortSignal.any([options.signal, lease.signal]) };
+}

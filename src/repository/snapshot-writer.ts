@@ -1,0 +1,310 @@
+import type { Bytes } from '../domain/byte-stream.ts';
+import type { Manifest, ManifestArtifact } from '../domain/manifest.ts';
+import type { ArtifactWriter, ChunkerSettings, SnapshotWriter, StoredChunk } from '../domain/ports.ts';
+import type { ChunkRef, Segment } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import { FrameError } from '../stream/zstd-frame.ts';
+import { PagedArtifactWriter } from './artifact-writer.ts';
+import { CHUNKS, chunkKey, idOfKey, MAX_CHUNK_BYTES, pageKey, SEGMENTS, type RepositoryConfig } from './format.ts';
+import { IdSet } from './id-set.ts';
+import { LeaseObserver, type Lease } from './lease.ts';
+import { listSnapshotFolders, publishManifest, readManifest, toManifestBytes } from './manifest-store.ts';
+import { decodeObject, encodeObject, objectId } from './object-codec.ts';
+import { ObjectReader } from './object-reader.ts';
+import type { Store, StoreBatch } from './store.ts';
+
+/** Chunks compressed or written at a time: keeps two cores busy at about 12 MiB each in the worst case. */
+const IN_FLIGHT = 4;
+const FLUSH_BYTES = 1024 ** 3;
+
+/** One backup's way into a repository; see the port. */
+export class RepositoryWriter implements SnapshotWriter {
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly #project: string;
+  readonly #store: Store;
+  readonly #config: RepositoryConfig;
+  readonly #lease: Lease;
+  readonly #batch: StoreBatch;
+  readonly #reader: ObjectReader;
+  readonly #chunks = new IdSet();
+  readonly #pages = new IdSet();
+  readonly #inFlight = new Map<string, Promise<number>>();
+  readonly #parents = new Map<string, Manifest>();
+  #snapshotsAtBegin: readonly string[] = [];
+  #waiting: (() => void)[] = [];
+  #flushing: Promise<void> | null = null;
+  /** The first failure to write: nothing can be committed after it. */
+  #failure: unknown = null;
+  #ended = false;
+
+  private constructor(
+    store: Store,
+    config: RepositoryConfig,
+    lease: Lease,
+    batch: StoreBatch,
+    name: string,
+    project: string,
+    signal: AbortSignal,
+  ) {
+    this.#store = store;
+    this.#config = config;
+    this.#lease = lease;
+    this.#batch = batch;
+    this.#reader = new ObjectReader(batch);
+    this.name = name;
+    this.#project = project;
+    this.signal = AbortSignal.any([signal, lease.signal]);
+  }
+
+  /** Lists the repository once, takes over what dead runs left, finds the parents. Owns the lease from here on. */
+  static async begin(
+    store: Store,
+    config: RepositoryConfig,
+    lease: Lease,
+    name: string,
+    project: string,
+    signal: AbortSignal,
+  ): Promise<RepositoryWriter> {
+    let batch: StoreBatch | null = null;
+    try {
+      batch = await store.openBatch(lease.id);
+      const writer = new RepositoryWriter(store, config, lease, batch, name, project, signal);
+      await writer.#prepare();
+      return writer;
+    } catch (error) {
+      await batch?.[Symbol.asyncDispose]();
+      await lease[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get chunker(): ChunkerSettings {
+    return this.#config.chunker;
+  }
+
+  get spoolDirectory(): string {
+    return this.#batch.spoolDirectory;
+  }
+
+  async #prepare(): Promise<void> {
+    await collectIds(this.#store, CHUNKS, this.#chunks);
+    await collectIds(this.#store, SEGMENTS, this.#pages);
+    const alive = new Set((await new LeaseObserver(this.#store).alive()).map(({ id }) => id));
+    await this.#batch.adopt(
+      (run) => alive.has(run),
+      (key, bytes) => this.#adopt(key, bytes),
+    );
+    await this.#findParents();
+    this.signal.throwIfAborted();
+  }
+
+  async #adopt(key: string, bytes: Buffer): Promise<boolean> {
+    const id = idOfKey(key);
+    const known = key.startsWith(CHUNKS) ? this.#chunks : this.#pages;
+    if (id === null || known.has(id)) return false;
+    try {
+      await decodeObject(bytes, id, null);
+    } catch (error) {
+      if (error instanceof FrameError) return false;
+      throw error;
+    }
+    known.add(id);
+    return true;
+  }
+
+  /** The newest manifest per component; a damaged one is passed over, verify is who reports it. */
+  async #findParents(): Promise<void> {
+    const folders = await listSnapshotFolders(this.#store);
+    this.#snapshotsAtBegin = folders.filter(({ hasManifest }) => hasManifest).map(({ name }) => name);
+    for (const name of this.#snapshotsAtBegin) {
+      const manifest = await this.#manifestOrNull(name);
+      if (manifest?.sealed.project !== this.#project) continue;
+      for (const { id } of manifest.components) {
+        const known = this.#parents.get(id);
+        if (known === undefined || known.sealed.startedAt < manifest.sealed.startedAt) this.#parents.set(id, manifest);
+      }
+    }
+    for (const manifest of new Set(this.#parents.values())) {
+      for (const { id, artifacts } of manifest.components)
+        for (const artifact of artifacts) this.#reader.describe(artifact, `${id} in ${manifest.name}`);
+    }
+    await this.#lease.nameParents([...new Set([...this.#parents.values()].map(({ name }) => name))]);
+  }
+
+  async #manifestOrNull(name: string): Promise<Manifest | null> {
+    try {
+      return (await readManifest(this.#store, name)).manifest;
+    } catch (error) {
+      if (error instanceof McadsError && (error.code === 'damaged' || error.code === 'newer-format' || error.code === 'no-snapshot'))
+        return null;
+      throw error;
+    }
+  }
+
+  async putChunk(bytes: Uint8Array): Promise<StoredChunk> {
+    this.#assertUsable();
+    if (bytes.length > MAX_CHUNK_BYTES) throw new McadsError('unexpected', `a chunk of ${bytes.length} bytes is too large`);
+    const id = objectId(bytes);
+    const ref: ChunkRef = [id, bytes.length];
+    const running = this.#inFlight.get(id);
+    if (running !== undefined) {
+      await running;
+      return { ref, isNew: false, storedBytes: 0 };
+    }
+    if (this.#chunks.has(id)) return { ref, isNew: false, storedBytes: 0 };
+    return { ref, isNew: true, storedBytes: await this.#storeObject(id, chunkKey(id), bytes, this.#chunks) };
+  }
+
+  async room(): Promise<void> {
+    while (this.#inFlight.size >= IN_FLIGHT || (this.#flushing !== null && this.#batch.stagedBytes >= FLUSH_BYTES)) {
+      this.#assertUsable();
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#assertUsable();
+  }
+
+  async #storeObject(id: string, key: string, bytes: Uint8Array, known: IdSet): Promise<number> {
+    const storing = this.#encodeAndPut(id, key, bytes);
+    this.#inFlight.set(id, storing);
+    try {
+      const storedBytes = await storing;
+      known.add(id);
+      return storedBytes;
+    } catch (error) {
+      this.#failure ??= error;
+      throw error;
+    } finally {
+      this.#inFlight.delete(id);
+      this.#flushWhenDue();
+      this.#wake();
+    }
+  }
+
+  async #encodeAndPut(id: string, key: string, bytes: Uint8Array): Promise<number> {
+    const frame = await encodeObject(bytes, this.#config.compression.level, id);
+    await this.#batch.put(key, frame);
+    return frame.length;
+  }
+
+  #flushWhenDue(): void {
+    if (this.#flushing !== null || this.#failure !== null || this.#batch.stagedBytes < FLUSH_BYTES) return;
+    this.#flushing = this.#batch
+      .flush()
+      .catch((error: unknown) => {
+        this.#failure ??= error; // thrown by the next call
+      })
+      .finally(() => {
+        this.#flushing = null;
+        this.#wake();
+      });
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  #assertUsable(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#ended) throw new McadsError('unexpected', `the writer of ${this.name} has ended`);
+    this.signal.throwIfAborted();
+  }
+
+  canReuse(segment: Segment): boolean {
+    return segment.chunks.every(([id]) => this.#chunks.has(id));
+  }
+
+  artifact(name: ManifestArtifact['name'], format: ManifestArtifact['format']): ArtifactWriter {
+    const sink = { hasChunk: (id: string) => this.#chunks.has(id), putPage: (lines: Buffer) => this.#putPage(lines) };
+    return new PagedArtifactWriter(sink, name, format);
+  }
+
+  async #putPage(plain: Buffer): Promise<string> {
+    await this.room();
+    const id = objectId(plain);
+    const running = this.#inFlight.get(id);
+    if (running !== undefined) await running;
+    else if (!this.#pages.has(id)) await this.#storeObject(id, pageKey(id), plain, this.#pages);
+    return id;
+  }
+
+  read(artifact: ManifestArtifact): Bytes {
+    return this.#reader.read(artifact, this.signal);
+  }
+
+  readChunks(chunks: readonly ChunkRef[]): Bytes {
+    return this.#reader.readChunks(chunks, this.signal);
+  }
+
+  segments(artifact: ManifestArtifact): AsyncIterable<Segment> {
+    return this.#reader.segments(artifact, this.signal);
+  }
+
+  parentOf(component: string): Manifest | null {
+    return this.#parents.get(component) ?? null;
+  }
+
+  async commit(manifest: Manifest, verification: string): Promise<void> {
+    await Promise.allSettled(this.#inFlight.values());
+    await this.#flushing;
+    this.#assertUsable();
+    for (const { id, artifacts } of manifest.components) {
+      const unknown = artifacts.flatMap(({ pages }) => pages).find((page) => !this.#pages.has(page));
+      if (unknown !== undefined) throw new McadsError('unexpected', `${id} refers to page ${unknown}, which is not stored`);
+    }
+    const bytes = toManifestBytes(manifest);
+    await this.#putPage(bytes); // the copy under segments/
+    await this.#batch.flush();
+    await this.#recheckIfSnapshotsVanished(manifest);
+    this.#lease.assertHeld();
+    this.#assertUsable();
+    if (!(await publishManifest(this.#store, this.name, bytes, verification))) {
+      throw new McadsError('store-failed', `a snapshot ${this.name} exists already`, {
+        hint: 'Run again; what was already stored is used again.',
+      });
+    }
+    this.#ended = true;
+  }
+
+  /** A prune that should not have run (a lost lock, a clock gone wild) may have taken chunks that this run relies on. */
+  async #recheckIfSnapshotsVanished(manifest: Manifest): Promise<void> {
+    const now = new Set((await listSnapshotFolders(this.#store)).filter(({ hasManifest }) => hasManifest).map(({ name }) => name));
+    if (this.#snapshotsAtBegin.every((name) => now.has(name))) return;
+    const present = new IdSet(this.#chunks.size);
+    await collectIds(this.#store, CHUNKS, present);
+    for (const { id, artifacts } of manifest.components) {
+      for (const artifact of artifacts) {
+        for await (const segment of this.#reader.segments(artifact, this.signal)) {
+          const gone = segment.chunks.find(([chunk]) => !present.has(chunk));
+          if (gone === undefined) continue;
+          throw new McadsError('store-failed', `chunk ${gone[0]} of ${id} was removed while this backup ran`, {
+            hint: 'Run the backup again; it stores what is gone.',
+          });
+        }
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended = true;
+    await Promise.allSettled(this.#inFlight.values());
+    await this.#flushing;
+    try {
+      await this.#batch[Symbol.asyncDispose]();
+    } finally {
+      await this.#lease[Symbol.asyncDispose]();
+    }
+  }
+}
+
+/** Ids of all objects under a folder, from one listing. */
+export async function collectIds(store: Store, folder: string, into: IdSet): Promise<void> {
+  for await (const page of store.list(folder)) {
+    for (const { key } of page) {
+      const id = idOfKey(key);
+      if (id !== null) into.add(id);
+    }
+  }
+}

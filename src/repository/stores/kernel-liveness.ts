@@ -1,0 +1,74 @@
+import { readFile, rm, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { Liveness } from '../store.ts';
+import { errnoOf, makeFolder, nullIfMissing } from './local-files.ts';
+
+/** Filesystems whose locks this kernel alone decides: ext2–4, XFS, btrfs, tmpfs, overlayfs, F2FS, ZFS, bcachefs. */
+const LOCAL_FILESYSTEMS: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e,
+]);
+
+/**
+ * A lock that the kernel takes away when its holder dies: an open exclusive transaction on an empty SQLite file.
+ * Decision: Node has no flock; SQLite takes real POSIX locks, also against other connections of the same process.
+ */
+export class KernelLiveness implements Liveness {
+  readonly machine: string | null;
+  readonly #directory: string;
+
+  private constructor(directory: string, machine: string) {
+    this.#directory = directory;
+    this.machine = machine;
+  }
+
+  /** Null on network filesystems and where the kernel cannot be told from another one. */
+  static async open(directory: string): Promise<KernelLiveness | null> {
+    try {
+      const machine = (await readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim();
+      const { type } = await statfs(join(directory, '..'));
+      return LOCAL_FILESYSTEMS.has(type >>> 0) ? new KernelLiveness(directory, machine) : null;
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      return null; // no such file, no such call: leases alone decide
+    }
+  }
+
+  async hold(id: string): Promise<AsyncDisposable | null> {
+    await makeFolder(this.#directory);
+    const path = this.#path(id);
+    const database = new DatabaseSync(path, { timeout: 0 });
+    try {
+      database.exec('PRAGMA journal_mode=MEMORY');
+      database.exec('BEGIN EXCLUSIVE');
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+    return {
+      [Symbol.asyncDispose]: async () => {
+        await rm(path, { force: true });
+        database.close();
+      },
+    };
+  }
+
+  async isHeld(id: string): Promise<boolean> {
+    const path = this.#path(id);
+    if ((await nullIfMissing(stat(path))) === null) return false;
+    const database = new DatabaseSync(path, { timeout: 0, readOnly: true });
+    try {
+      database.exec('SELECT count(*) FROM sqlite_schema');
+      return false;
+    } catch (error) {
+      if (error instanceof Error && /locked|busy/i.test(error.message)) return true;
+      throw error;
+    } finally {
+      database.close();
+    }
+  }
+
+  #path(id: string): string {
+    return join(this.#directory, `${id}.lock`);
+  }
+}

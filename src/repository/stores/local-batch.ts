@@ -1,0 +1,131 @@
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { StoreBatch } from '../store.ts';
+import { guarded, makeFolder, nullIfMissing, syncFilesystem, syncPath } from './local-files.ts';
+
+/** Files flushed one by one where the whole filesystem cannot be. */
+const PARALLEL_SYNCS = 4;
+
+/**
+ * Staged objects lie flat under `incoming/<run>/<folder>/<name>` (`chunks/ab/<id>` → `chunks/<id>`) until a flush has made them durable;
+ * only then are they renamed to their names, so that a name never stands for bytes that a power cut can take.
+ */
+export class LocalBatch implements StoreBatch {
+  readonly #root: string;
+  readonly #directory: string;
+  /** Key → bytes. */
+  #staged = new Map<string, number>();
+  #stagedBytes = 0;
+  #flushing: Promise<void> = Promise.resolve();
+  readonly #madeFolders = new Set<string>();
+
+  private constructor(root: string, run: string) {
+    this.#root = root;
+    this.#directory = join(root, 'incoming', run);
+  }
+
+  static async open(root: string, run: string): Promise<LocalBatch> {
+    const batch = new LocalBatch(root, run);
+    await guarded('making a folder for this run', async () => {
+      for (const folder of ['chunks', 'segments', 'spool']) await makeFolder(join(batch.#directory, folder));
+    });
+    return batch;
+  }
+
+  get spoolDirectory(): string {
+    return join(this.#directory, 'spool');
+  }
+
+  get stagedBytes(): number {
+    return this.#stagedBytes;
+  }
+
+  async put(key: string, bytes: Uint8Array): Promise<void> {
+    await guarded(`writing ${key}`, () => writeFile(this.#stagedPath(key), bytes, { mode: 0o600 }));
+    this.#staged.set(key, bytes.length);
+    this.#stagedBytes += bytes.length;
+  }
+
+  async get(key: string): Promise<Buffer | null> {
+    return await guarded(`reading ${key}`, async () => {
+      const staged = await nullIfMissing(readFile(this.#stagedPath(key)));
+      return staged ?? (await nullIfMissing(readFile(join(this.#root, key))));
+    });
+  }
+
+  async flush(): Promise<void> {
+    const previous = this.#flushing;
+    const flushed = previous.then(async () => {
+      const keys = [...this.#staged.keys()];
+      const bytes = this.#stagedBytes;
+      this.#staged = new Map();
+      this.#stagedBytes = 0;
+      if (keys.length > 0) await guarded(`flushing ${bytes} bytes`, () => this.#publish(keys));
+    });
+    this.#flushing = flushed.catch(() => undefined); // the next flush reports its own trouble; this one's is thrown here
+    await flushed;
+  }
+
+  async #publish(keys: readonly string[]): Promise<void> {
+    const whole = await syncFilesystem(this.#directory);
+    if (!whole) await this.#syncEach(keys.map((key) => this.#stagedPath(key)));
+    const folders = new Set<string>();
+    for (const key of keys) {
+      const target = join(this.#root, key);
+      const folder = dirname(target);
+      if (!this.#madeFolders.has(folder)) {
+        await makeFolder(folder);
+        this.#madeFolders.add(folder);
+      }
+      folders.add(folder);
+      await rename(this.#stagedPath(key), target);
+    }
+    if (!(whole && (await syncFilesystem(this.#directory)))) await this.#syncEach([...folders]);
+  }
+
+  async #syncEach(paths: readonly string[]): Promise<void> {
+    const rest = paths.values();
+    await Promise.all(
+      Array.from({ length: PARALLEL_SYNCS }, async () => {
+        for (const path of rest) await syncPath(path);
+      }),
+    );
+  }
+
+  async adopt(isAlive: (run: string) => boolean, accept: (key: string, bytes: Buffer) => Promise<boolean>): Promise<void> {
+    const incoming = join(this.#root, 'incoming');
+    const runs = (await guarded('looking for what dead runs left', () => readdir(incoming))).filter(
+      (run) => join(incoming, run) !== this.#directory && !isAlive(run),
+    );
+    for (const run of runs) {
+      await guarded(`taking over what the dead run ${run} left`, async () => {
+        // Renaming claims the folder: of two writers that look at the same time one gets it.
+        const claimed = join(this.#directory, `adopted-${run.slice(0, 80)}`);
+        if ((await nullIfMissing(rename(join(incoming, run), claimed).then(() => true))) === null) return;
+        for (const folder of ['chunks', 'segments']) await this.#adoptFolder(claimed, folder, accept);
+        await rm(claimed, { recursive: true, force: true });
+      });
+    }
+  }
+
+  async #adoptFolder(claimed: string, folder: string, accept: (key: string, bytes: Buffer) => Promise<boolean>): Promise<void> {
+    for (const name of (await nullIfMissing(readdir(join(claimed, folder)))) ?? []) {
+      const path = join(claimed, folder, name);
+      const key = `${folder}/${name.slice(0, 2)}/${name}`;
+      const bytes = await readFile(path);
+      if (this.#staged.has(key) || !(await accept(key, bytes))) continue;
+      await rename(path, this.#stagedPath(key));
+      this.#staged.set(key, bytes.length);
+      this.#stagedBytes += bytes.length;
+    }
+  }
+
+  #stagedPath(key: string): string {
+    return join(this.#directory, key.slice(0, key.indexOf('/')), key.slice(key.lastIndexOf('/') + 1));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#flushing;
+    await guarded('removing what this run staged', () => rm(this.#directory, { recursive: true, force: true }));
+  }
+}

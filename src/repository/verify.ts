@@ -1,0 +1,197 @@
+import type { Damage } from '../domain/ports.ts';
+import type { ChunkRef } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import { sha256 } from '../stream/digest.ts';
+import { CHUNKS, chunkKey, idOfKey, manifestDigestKey, pageKey } from './format.ts';
+import { IdSet } from './id-set.ts';
+import { toDigestBytes, toManifestBytes } from './manifest-store.ts';
+import { artifactDigest, ObjectReader } from './object-reader.ts';
+import { loadSnapshots, walkSegments, type HeldSnapshot } from './references.ts';
+import type { Store } from './store.ts';
+
+/** Smaller than any frame with checksum. */
+const MIN_FRAME_BYTES = 12;
+const PARALLEL_READS = 4;
+
+export interface VerifyOptions {
+  /** Read and hash chunks, not only look for them. */
+  readonly readData: boolean;
+  /** With `readData`: read this share of the chunks, the same ones for the same seed. */
+  readonly sample?: { readonly percent: number; readonly seed: string };
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: { readonly chunks: number; readonly bytes: number }) => void;
+}
+
+export interface VerifyReport {
+  /** Chunks and plain bytes that were read; without `readData` those that were found. */
+  readonly checked: { readonly snapshots: number; readonly pages: number; readonly chunks: number; readonly bytes: number };
+  readonly damaged: readonly Damage[];
+}
+
+type Problem = Pick<Damage, 'kind' | 'problem' | 'message'>;
+
+/**
+ * Checks every manifest, page and the presence and size of every chunk; with `readData` the chunks' content. Damaged chunks and pages of a
+ * writable repository are set aside as `.bad`, so that the next backup stores them again.
+ */
+export async function verify(store: Store, writable: boolean, options: VerifyOptions): Promise<VerifyReport> {
+  const run = new Verification(store, options);
+  const { good, damaged } = await loadSnapshots(store);
+  await run.check(good);
+  if (writable) await run.setAside();
+  const found = [...damaged, ...(await run.damages(good))];
+  if (writable) await restoreDigests(store, good);
+  return { checked: { snapshots: good.length, ...run.checked }, damaged: found };
+}
+
+class Verification {
+  readonly checked = { pages: 0, chunks: 0, bytes: 0 };
+  readonly #store: Store;
+  readonly #options: VerifyOptions;
+  readonly #reader: ObjectReader;
+  readonly #present = new IdSet();
+  readonly #tooSmall = new IdSet();
+  readonly #seen = new IdSet();
+  readonly #problems = new Map<string, Problem>();
+  readonly #snapshotProblems: Damage[] = [];
+  readonly #reading = new Set<Promise<void>>();
+
+  constructor(store: Store, options: VerifyOptions) {
+    this.#store = store;
+    this.#options = options;
+    this.#reader = new ObjectReader(store);
+  }
+
+  async check(snapshots: readonly HeldSnapshot[]): Promise<void> {
+    for await (const page of this.#store.list(CHUNKS, { sizes: true })) {
+      for (const { key, bytes } of page) {
+        const id = idOfKey(key);
+        if (id !== null) (bytes < MIN_FRAME_BYTES ? this.#tooSmall : this.#present).add(id);
+      }
+    }
+    for (const snapshot of snapshots) await this.#checkManifest(snapshot);
+    const pages = new IdSet();
+    try {
+      await walkSegments(
+        this.#reader,
+        snapshots.map(({ manifest }) => manifest),
+        this.#options.signal,
+        async ({ chunks }, page) => {
+          for (const ref of chunks) if (this.#seen.add(ref[0])) await this.#checkChunk(ref, page.owner);
+        },
+        (page, error) => this.#problems.set(page.id, { kind: 'page', problem: problemOf(error), message: error.message }),
+        pages,
+      );
+    } finally {
+      await Promise.allSettled(this.#reading);
+    }
+    await Promise.all(this.#reading);
+    this.checked.pages = pages.size;
+  }
+
+  async #checkManifest({ manifest, manifestId }: HeldSnapshot): Promise<void> {
+    try {
+      await this.#reader.page(manifestId, `the copy of ${manifest.name}'s manifest`);
+    } catch (error) {
+      if (!(error instanceof McadsError) || error.code !== 'damaged') throw error;
+      this.#problems.set(manifestId, { kind: 'page', problem: problemOf(error), message: error.message });
+    }
+    for (const { id, artifacts } of manifest.components) {
+      for (const artifact of artifacts) {
+        if (artifactDigest(artifact.pages) === artifact.digest) continue;
+        this.#snapshotProblems.push({
+          kind: 'snapshot',
+          id: manifest.name,
+          problem: 'damaged',
+          message: `the page list of ${id} in ${manifest.name} does not match its digest`,
+          affects: [manifest.name, id],
+        });
+      }
+    }
+  }
+
+  async #checkChunk(ref: ChunkRef, owner: string): Promise<void> {
+    const [id, length] = ref;
+    if (this.#tooSmall.has(id))
+      this.#problems.set(id, { kind: 'chunk', problem: 'damaged', message: `chunk ${id}, needed by ${owner}, is cut short` });
+    else if (!this.#present.has(id))
+      this.#problems.set(id, { kind: 'chunk', problem: 'missing', message: `chunk ${id}, needed by ${owner}, is missing` });
+    else if (!this.#options.readData) this.#count(length);
+    else if (isSampled(id, this.#options.sample)) {
+      while (this.#reading.size >= PARALLEL_READS) await Promise.race(this.#reading);
+      const reading: Promise<void> = this.#readChunk(ref, owner).finally(() => this.#reading.delete(reading));
+      reading.catch(() => undefined); // awaited at the end
+      this.#reading.add(reading);
+    }
+  }
+
+  async #readChunk(ref: ChunkRef, owner: string): Promise<void> {
+    try {
+      await this.#reader.chunk(ref, owner);
+      this.#count(ref[1]);
+    } catch (error) {
+      if (!(error instanceof McadsError) || (error.code !== 'damaged' && error.code !== 'store-failed')) throw error;
+      // `store-failed` is a disk that cannot read this file; the others may still be fine.
+      this.#problems.set(ref[0], {
+        kind: 'chunk',
+        problem: error.code === 'damaged' ? problemOf(error) : 'unreadable',
+        message: error.message,
+      });
+    }
+  }
+
+  #count(bytes: number): void {
+    this.checked.chunks += 1;
+    this.checked.bytes += bytes;
+    if (this.checked.chunks % 256 === 0) this.#options.onProgress?.({ chunks: this.checked.chunks, bytes: this.checked.bytes });
+  }
+
+  async setAside(): Promise<void> {
+    for (const [id, { kind, problem }] of this.#problems) {
+      if (problem !== 'missing') await this.#store.setAside(kind === 'chunk' ? chunkKey(id) : pageKey(id));
+    }
+  }
+
+  /** A second walk, only where something is wrong, finds everybody who needs it. */
+  async damages(snapshots: readonly HeldSnapshot[]): Promise<readonly Damage[]> {
+    if (this.#problems.size === 0) return this.#snapshotProblems;
+    const affected = new Map<string, Set<string>>([...this.#problems.keys()].map((id) => [id, new Set()]));
+    for (const { manifest, manifestId } of snapshots) {
+      affected.get(manifestId)?.add(manifest.name);
+      for (const component of manifest.components) {
+        const note = (id: string) => affected.get(id)?.add(manifest.name).add(component.id);
+        await walkSegments(
+          this.#reader,
+          [{ ...manifest, components: [component] }],
+          this.#options.signal,
+          ({ chunks }) => {
+            for (const [id] of chunks) note(id);
+          },
+          ({ id }) => note(id),
+        );
+      }
+    }
+    return [
+      ...this.#snapshotProblems,
+      ...[...this.#problems].map(([id, problem]) => ({ ...problem, id, affects: [...(affected.get(id) ?? [])] })),
+    ];
+  }
+}
+
+function problemOf(error: McadsError): Damage['problem'] {
+  return error.context['problem'] === 'missing' ? 'missing' : 'damaged';
+}
+
+function isSampled(id: string, sample: VerifyOptions['sample']): boolean {
+  if (sample === undefined) return true;
+  return sha256(Buffer.from(`${sample.seed}:${id}`)).readUInt32LE(0) / 2 ** 32 < sample.percent / 100;
+}
+
+/** A run that died right after its commit left no digest; the copy under `segments/` has vouched for the manifest. */
+async function restoreDigests(store: Store, snapshots: readonly HeldSnapshot[]): Promise<void> {
+  for (const { folder, manifest } of snapshots) {
+    if (folder.hasDigest) continue;
+    const bytes = await store.get(`snapshots/${manifest.name}/manifest.json`);
+    await store.put(manifestDigestKey(manifest.name), toDigestBytes(bytes ?? toManifestBytes(manifest)));
+  }
+}
