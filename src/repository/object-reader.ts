@@ -53,12 +53,12 @@ export class ObjectReader {
 
   /** One page's plain bytes. */
   async page(id: string, owner: string): Promise<Buffer> {
-    return await this.#object(pageKey(id), id, null, `page ${id}`, owner);
+    return this.#object(pageKey(id), id, null, `page ${id}`, owner);
   }
 
   async chunk([id, length]: ChunkRef, owner: string): Promise<Buffer> {
     if (length > MAX_CHUNK_BYTES) throw new McadsError('damaged', `chunk ${id}, needed by ${owner}, claims ${length} bytes`);
-    return await this.#object(chunkKey(id), id, length, `chunk ${id}`, owner);
+    return this.#object(chunkKey(id), id, length, `chunk ${id}`, owner);
   }
 
   async #object(key: string, id: string, length: number | null, what: string, owner: string): Promise<Buffer> {

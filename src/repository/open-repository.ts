@@ -47,7 +47,7 @@ export async function openRepository(options: OpenRepositoryOptions): Promise<Re
     await makeRepository(path);
   }
   const store = await LocalStore.open(path);
-  return await openOn(store, options);
+  return openOn(store, options);
 }
 
 /** Opens a repository that exists in a store. */

@@ -63,7 +63,7 @@ export class Repository implements SnapshotRepository {
   }
 
   async classicArchives(): Promise<readonly ClassicArchive[]> {
-    return await listClassicArchives(this.#store);
+    return listClassicArchives(this.#store);
   }
 
   async manifest(name: string): Promise<Manifest> {
@@ -97,12 +97,12 @@ export class Repository implements SnapshotRepository {
       await lease[Symbol.asyncDispose]();
       throw new McadsError('locked', `a snapshot ${name} exists already`, { context: { nameTaken: true } });
     }
-    return await RepositoryWriter.begin(this.#store, this.#config, lease, name, project, signal);
+    return RepositoryWriter.begin(this.#store, this.#config, lease, name, project, signal);
   }
 
   /** For longer readings, so that no prune runs beside them. Null where the repository cannot be written: then there is no lease. */
   async lease(mode: LeaseMode, purpose: string, signal: AbortSignal): Promise<Lease | null> {
-    return this.writable ? await this.#acquire(mode, purpose, signal) : null;
+    return this.writable ? this.#acquire(mode, purpose, signal) : null;
   }
 
   async verify(options: VerifyOptions): Promise<VerifyReport> {
@@ -111,7 +111,7 @@ export class Repository implements SnapshotRepository {
   }
 
   async prune(options: PruneOptions): Promise<PruneReport> {
-    if (options.dryRun) return await prune(this.#store, null, options);
+    if (options.dryRun) return prune(this.#store, null, options);
     this.#assertWritable();
     await using lease = await this.#acquire('exclusive', 'prune', options.signal);
     return await prune(this.#store, lease, withLease(options, lease));
@@ -142,7 +142,7 @@ export class Repository implements SnapshotRepository {
   }
 
   async #acquire(mode: LeaseMode, purpose: string, signal: AbortSignal, snapshot?: string): Promise<Lease> {
-    return await Lease.acquire(this.#store, {
+    return Lease.acquire(this.#store, {
       mode,
       purpose,
       signal,

@@ -35,7 +35,7 @@ export class RepositoryWriter implements SnapshotWriter {
   #waiting: (() => void)[] = [];
   #flushing: Promise<void> | null = null;
   /** The first failure to write: nothing can be committed after it. */
-  #failure: unknown = null;
+  #failure: Error | null = null;
   #ended = false;
 
   private constructor(
@@ -172,7 +172,7 @@ export class RepositoryWriter implements SnapshotWriter {
       known.add(id);
       return storedBytes;
     } catch (error) {
-      this.#failure ??= error;
+      this.#fail(error);
       throw error;
     } finally {
       this.#inFlight.delete(id);
@@ -187,12 +187,16 @@ export class RepositoryWriter implements SnapshotWriter {
     return frame.length;
   }
 
+  #fail(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
+  }
+
   #flushWhenDue(): void {
     if (this.#flushing !== null || this.#failure !== null || this.#batch.stagedBytes < FLUSH_BYTES) return;
     this.#flushing = this.#batch
       .flush()
       .catch((error: unknown) => {
-        this.#failure ??= error; // thrown by the next call
+        this.#fail(error); // thrown by the next call
       })
       .finally(() => {
         this.#flushing = null;

@@ -24,7 +24,7 @@ export class FrameError extends Error {
  */
 export async function compressFrame(bytes: Uint8Array, level: number): Promise<Buffer> {
   const bound = bytes.length + (bytes.length >> 7) + 1024;
-  return await compress(bytes, {
+  return compress(bytes, {
     chunkSize: bound,
     pledgedSrcSize: bytes.length,
     params: {

@@ -47,7 +47,7 @@ export class LocalBatch implements StoreBatch {
   }
 
   async get(key: string): Promise<Buffer | null> {
-    return await guarded(`reading ${key}`, async () => {
+    return guarded(`reading ${key}`, async () => {
       const staged = await nullIfMissing(readFile(this.#stagedPath(key)));
       return staged ?? (await nullIfMissing(readFile(join(this.#root, key))));
     });

@@ -34,6 +34,7 @@ export function storeError(error: unknown, doing: string): McadsError {
         ...details,
         hint: 'Free space there (prune removes old snapshots), then run again; what was already stored is used again.',
       });
+    case undefined:
     default:
       return new McadsError('store-failed', `failed ${doing}: ${messageOf(error)}`, {
         ...details,

@@ -52,7 +52,7 @@ export class LocalStore implements Store {
 
   async putIfAbsent(key: string, bytes: Uint8Array): Promise<boolean> {
     const target = join(this.location, key);
-    return await guarded(`writing ${key}`, async () => {
+    return guarded(`writing ${key}`, async () => {
       await makeFolder(dirname(target));
       const done = await renameIfAbsent(await writeTemporary(target, bytes, true), target);
       await syncPath(dirname(target));
@@ -61,7 +61,7 @@ export class LocalStore implements Store {
   }
 
   async get(key: string): Promise<Buffer | null> {
-    return await guarded(`reading ${key}`, () => nullIfMissing(readFile(join(this.location, key))));
+    return guarded(`reading ${key}`, () => nullIfMissing(readFile(join(this.location, key))));
   }
 
   async *list(folder: string, { sizes = false, shallow = false }: ListOptions = {}): AsyncGenerator<readonly StoreEntry[]> {
@@ -118,7 +118,7 @@ export class LocalStore implements Store {
   }
 
   async openBatch(run: string): Promise<StoreBatch> {
-    return await LocalBatch.open(this.location, run);
+    return LocalBatch.open(this.location, run);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
