@@ -76,10 +76,13 @@ async function claimProject(
 
 /** Snapshots are named by the second: where the name is taken, the next second is waited for. */
 async function begin(repository: SnapshotRepository, plan: BackupPlan, ports: BackupPorts, signal: AbortSignal): Promise<SnapshotWriter> {
-  const taken = new Set((await repository.snapshots()).map((snapshot) => snapshot.name));
   for (;;) {
     const name = snapshotName(plan.project.name, plan.project.strategy, ports.now()).full;
-    if (!taken.has(name)) return repository.begin(name, plan.project.name, signal);
+    try {
+      return await repository.begin(name, plan.project.name, signal);
+    } catch (error) {
+      if (!(error instanceof McadsError) || error.context['nameTaken'] !== true) throw error;
+    }
     await nextSecond(ports.now(), signal);
   }
 }
