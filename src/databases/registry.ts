@@ -1,0 +1,5 @@
+import type { DatabaseAdapter } from '../domain/ports.ts';
+import { createPostgresAdapter } from './postgres.ts';
+
+/** Every database technology that can be dumped. Adding one is a file and a line here. */
+export const databaseAdapters: readonly DatabaseAdapter[] = [createPostgresAdapter()];
