@@ -83,6 +83,7 @@ async function start(server: Server, database: string, options: PostgresOptions)
     await holder.query('set row_security = off');
     await holder.query('begin isolation level repeatable read read only');
     const snapshot = (await holder.json(EXPORT_SNAPSHOT)) as Readonly<Record<string, string>>; // the JSON that our own query builds
+    holder.surviveErrors();
     const tables = (await holder.json(TABLES)) as readonly SnapshotTable[]; // as above
     const startedMs = performance.now();
     const argv = [

@@ -22,7 +22,7 @@ export class SessionEnded extends Error {
 }
 
 /** Arguments after `psql` for a session that is fed by stdin: no start-up file, no decoration, no password prompt. */
-export const SESSION_ARGUMENTS: readonly string[] = ['-X', '-q', '-A', '-t', '-w', '-v', 'ON_ERROR_ROLLBACK=on'];
+export const SESSION_ARGUMENTS: readonly string[] = ['-X', '-q', '-A', '-t', '-w'];
 
 /** A queue of input that a running process reads. */
 export class SessionInput implements AsyncIterable<Uint8Array> {
@@ -102,6 +102,11 @@ export class PsqlSession implements AsyncDisposable {
   async json(sql: string): Promise<unknown> {
     const lines = await this.query(sql);
     return JSON.parse(lines.join('\n'));
+  }
+
+  /** From now on a refused statement does not end the transaction around it (a snapshot must be exported before: savepoints forbid that). */
+  surviveErrors(): void {
+    this.#input.write('\\set ON_ERROR_ROLLBACK on\n');
   }
 
   /** Ends the session well; resolves with psql's exit. */

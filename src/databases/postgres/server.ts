@@ -125,7 +125,8 @@ export function toolOptions(way: Way, application: string, encoding = 'UTF8'): E
 export function explained(error: unknown, service: string): unknown {
   if (error instanceof McadsError)
     return stopsRun(error) || error.code === 'component-failed' ? error : failed(service, error.message, error.hint, error);
-  if (error instanceof QueryError || error instanceof SessionEnded) return failed(service, lastWords(error.message), undefined, error);
+  if (error instanceof QueryError) return failed(service, error.message, undefined, error);
+  if (error instanceof SessionEnded) return failed(service, lastWords(error.exit?.stderr ?? '') || error.message, undefined, error);
   return error;
 }
 
