@@ -1,0 +1,55 @@
+import { resolve } from 'node:path';
+import { McadsError } from '../../errors.ts';
+import { printable } from '../../report/escape.ts';
+import { counted, humanBytes } from '../../report/human.ts';
+import { chosenComponents } from '../choose-components.ts';
+import type { CommandResult } from '../command-spec.ts';
+import type { CommandContext } from '../context.ts';
+import { withProgress } from '../progress.ts';
+import { openRepository, parseSelections, wordOf, wordsOf } from '../repository-context.ts';
+
+/** Copies components or paths out of a snapshot, to a directory or stdout. */
+export async function extract(context: CommandContext): Promise<CommandResult> {
+  const given = context.options.text('target');
+  if (given === null)
+    throw new McadsError('usage', 'extract needs --target DIR', {
+      hint: '--target ./out writes files, --target - writes one component to stdout',
+    });
+  const toStdout = given === '-';
+  const words = parseSelections(wordsOf(context.args[1]));
+  if (toStdout && context.json)
+    throw new McadsError('usage', '--json and --target - both want stdout', { hint: 'extract to a directory, or leave out --json' });
+  await using opened = await openRepository(context);
+  const summary = await opened.select(wordOf(context.args[0]));
+  const selections = chosenComponents(summary, words, context.options.list('component'));
+  if (toStdout && selections.length !== 1) {
+    throw new McadsError('usage', `--target - takes exactly one component, not ${selections.length === 0 ? 'all' : selections.length}`, {
+      hint: `name one of ${summary.components.join(', ')}`,
+    });
+  }
+  const target = toStdout ? null : resolve(context.io.workingDirectory, given);
+  const report = await withProgress(context, await context.project(), null, (events) =>
+    opened.service.extract(
+      {
+        snapshot: summary.name,
+        selections,
+        target,
+        overwrite: context.options.flag('yes'),
+        output: (bytes) => context.output.write(bytes),
+      },
+      events,
+      context.signal,
+    ),
+  );
+  const lines = report.components.map(
+    (one) =>
+      `${printable(one.id)}: ${counted(one.files, 'entry', 'entries')}, ${humanBytes(one.bytes)}${one.path === null ? '' : ` in ${printable(one.path)}`}`,
+  );
+  return {
+    data: toStdout ? null : { snapshot: summary.name, target, components: report.components.map((one) => ({ ...one })) },
+    text: '',
+    notes: lines.join('\n'),
+    findings: report.findings,
+    exitCode: 0,
+  };
+}

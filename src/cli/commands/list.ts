@@ -1,0 +1,27 @@
+import { printable } from '../../report/escape.ts';
+import { listJson, listText } from '../../report/snapshot-report.ts';
+import type { CommandResult } from '../command-spec.ts';
+import type { CommandContext } from '../context.ts';
+import { openRepository } from '../repository-context.ts';
+
+/** Snapshots and classic archives of this project. */
+export async function list(context: CommandContext): Promise<CommandResult> {
+  await using opened = await openRepository(context);
+  const project = await opened.projectName();
+  const isOurs = (one: { readonly project: string }): boolean => project === null || one.project === project;
+  const snapshots = opened.snapshots.filter(isOurs);
+  const classic = (await opened.service.repository.classicArchives()).filter(isOurs);
+  const others = [...new Set(opened.snapshots.map((one) => one.project))].filter((name) => !isOurs({ project: name }));
+  const empty =
+    snapshots.length + classic.length === 0
+      ? `No snapshots${project === null ? '' : ` of ${printable(project)}`} in ${printable(opened.service.repository.location)}.`
+      : '';
+  const elsewhere = others.length === 0 ? '' : `Other projects here: ${others.map(printable).join(', ')} (-p NAME or --all-projects)`;
+  return {
+    data: listJson(snapshots, classic),
+    text: listText(snapshots, classic, new Date(), context.style),
+    notes: [empty, elsewhere].filter((line) => line !== '').join('\n'),
+    findings: [],
+    exitCode: 0,
+  };
+}

@@ -1,0 +1,44 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Style } from '../report/style.ts';
+import type { CommandOptions } from './command-options.ts';
+import type { ExitCode } from './exit-codes.ts';
+import type { Output } from './output.ts';
+import type { ProjectContext } from './project-context.ts';
+import type { Services } from './services.ts';
+
+/** A terminal or a pipe. */
+export type TextStream = Writable & { readonly isTTY?: boolean | undefined; readonly columns?: number | undefined };
+
+/** The process around the command line; the only way to it. */
+export interface Io {
+  readonly version: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly workingDirectory: string;
+  readonly stdin: Readable & { readonly isTTY?: boolean | undefined };
+  readonly stdout: TextStream;
+  readonly stderr: TextStream;
+  readonly services: Services;
+  /** Calls back at SIGINT and SIGTERM; returns how to stop that. */
+  readonly onSignal: (listener: (name: 'SIGINT' | 'SIGTERM') => void) => () => void;
+  /** Ends the process at once, for the second signal. */
+  readonly exitNow: (code: ExitCode) => void;
+}
+
+/** What one command works with. */
+export interface CommandContext {
+  readonly name: string;
+  readonly args: readonly (string | readonly string[] | undefined)[];
+  readonly options: CommandOptions;
+  readonly io: Io;
+  readonly services: Services;
+  readonly signal: AbortSignal;
+  /** stdout: data only. */
+  readonly output: Output;
+  readonly style: Style;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  /** A line for people on stderr; silent with --quiet and --json. */
+  note(text: string): void;
+  /** Compose files and settings, loaded once. */
+  project(): Promise<ProjectContext>;
+}

@@ -1,0 +1,77 @@
+import type { ErrorCode } from '../errors.ts';
+import { McadsError } from '../errors.ts';
+
+/** The exit codes and what they mean; printed by every command's `--help`. */
+export const EXIT_MEANINGS = {
+  0: 'done, nothing missing (warnings do not count, unless --strict)',
+  1: 'unexpected failure, or nothing could be captured',
+  2: 'usage or configuration: bad option, unknown setting, nothing found, foreign folder, confirmation needed',
+  3: 'partial: a snapshot exists, but an error finding does too',
+  10: 'repository or snapshot missing',
+  11: 'locked by another run',
+  12: 'wrong key',
+  13: 'no permission, or a newer format',
+  20: 'engine unreachable or lost',
+  21: 'repository full, read-only or failing',
+  30: 'integrity: damaged or missing data',
+  40: 'drill or restore proof failed',
+  130: 'cancelled by answer or SIGINT, everything undone',
+  143: 'cancelled by SIGTERM, everything undone',
+} as const;
+
+export type ExitCode = keyof typeof EXIT_MEANINGS;
+
+export const ALL_EXITS = [0, 1, 2, 3, 10, 11, 12, 13, 20, 21, 30, 40, 130, 143] as const satisfies readonly ExitCode[];
+
+/** The one table from errors to exit codes. */
+export function exitCodeOf(code: ErrorCode): ExitCode {
+  switch (code) {
+    case 'usage':
+    case 'config':
+    case 'nothing-found':
+    case 'foreign-folder':
+      return 2;
+    case 'nothing-captured':
+    case 'component-failed':
+    case 'engine-failed':
+    case 'unexpected':
+      return 1;
+    case 'no-repository':
+    case 'no-snapshot':
+      return 10;
+    case 'locked':
+      return 11;
+    case 'wrong-key':
+      return 12;
+    case 'forbidden':
+    case 'newer-format':
+      return 13;
+    case 'engine-unreachable':
+    case 'engine-lost':
+      return 20;
+    case 'store-failed':
+      return 21;
+    case 'damaged':
+      return 30;
+    case 'proof-failed':
+      return 40;
+    case 'cancelled':
+      return 130;
+    case 'terminated':
+      return 143;
+  }
+}
+
+/**
+ * Any thrown thing as our error. An abort becomes its signal's reason; what is not ours is a defect, kept as `cause`.
+ */
+export function toMcadsError(error: unknown, signal: AbortSignal): McadsError {
+  if (signal.aborted && signal.reason instanceof McadsError && (error === signal.reason || isAbort(error))) return signal.reason;
+  if (error instanceof McadsError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new McadsError('unexpected', message, { cause: error });
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && (error.name === 'AbortError' || ('code' in error && error.code === 'ABORT_ERR'));
+}

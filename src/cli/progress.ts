@@ -1,0 +1,81 @@
+import type { EventSink, RunEvent } from '../domain/events.ts';
+import { createLiveView } from '../report/live-view.ts';
+import { createPlainView } from '../report/plain-view.ts';
+import { createStyle, wantsColor } from '../report/style.ts';
+import type { ProgressView } from '../report/progress-view.ts';
+import type { CommandContext } from './context.ts';
+import { exitCodeOf, toMcadsError } from './exit-codes.ts';
+import type { ProjectContext } from './project-context.ts';
+import type { LogFile } from './services.ts';
+
+export interface OpenLog {
+  /** `planned`: only once there is something to capture, so that a run which finds no project leaves no folder behind. */
+  readonly when: 'now' | 'planned';
+  open(): Promise<LogFile | null>;
+}
+
+/**
+ * Runs work with its subscribers: the progress view on stderr and, from the moment that components are planned, the log file.
+ * Events before that moment are kept for it.
+ */
+export async function withProgress<T>(
+  context: CommandContext,
+  project: ProjectContext,
+  openLog: OpenLog | null,
+  work: (events: EventSink) => Promise<T>,
+): Promise<T> {
+  const view = openView(context, project);
+  const early: RunEvent[] = [];
+  const opening: { log: Promise<LogFile | null> | null } = { log: null };
+  let log: LogFile | null = openLog?.when === 'now' ? await openLog.open() : null;
+  const events: EventSink = (event) => {
+    view?.show(event);
+    if (openLog === null) return;
+    if (log !== null) return log.write(event);
+    if (openLog.when === 'now') return;
+    early.push(event);
+    if (event.type === 'planned' && opening.log === null) {
+      opening.log = openLog.open().then((opened) => {
+        log = opened;
+        for (const one of early.splice(0)) log?.write(one);
+        return opened;
+      });
+      opening.log.catch(() => undefined); // awaited below
+    }
+  };
+  let failure: unknown = null;
+  try {
+    return await work(events);
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    view?.close();
+    await endLog(log ?? (await opening.log), failure, context.signal);
+  }
+}
+
+async function endLog(log: LogFile | null, failure: unknown, signal: AbortSignal): Promise<void> {
+  if (log === null) return;
+  log.end(failure === null ? 0 : exitCodeOf(toMcadsError(failure, signal).code), failure);
+  await log[Symbol.asyncDispose]();
+}
+
+function openView(context: CommandContext, project: ProjectContext): ProgressView | null {
+  const { stderr } = context.io;
+  const mode = context.quiet || context.json ? 'quiet' : project.config.settings.progress;
+  const style = createStyle(wantsColor(stderr, context.options.flag('color'), context.io.environment), stderr.columns ?? 80);
+  const verbose = context.options.flag('verbose');
+  switch (mode) {
+    case 'quiet':
+      return null;
+    case 'plain':
+      return createPlainView(stderr, style, verbose);
+    case 'tty':
+      return createLiveView(stderr, style, verbose);
+    case 'auto':
+      return stderr.isTTY === true && context.io.environment['TERM'] !== 'dumb'
+        ? createLiveView(stderr, style, verbose)
+        : createPlainView(stderr, style, verbose);
+  }
+}

@@ -1,0 +1,141 @@
+import type { JsonObject } from '../domain/byte-stream.ts';
+import type { Finding } from '../domain/finding.ts';
+import { hasErrors } from '../domain/finding.ts';
+import { errorJson, findingJson, renderError, renderFindings } from '../report/findings.ts';
+import { createStyle, wantsColor } from '../report/style.ts';
+import type { Style } from '../report/style.ts';
+import { CommandOptions } from './command-options.ts';
+import type { CommandResult } from './command-spec.ts';
+import type { CommandContext, Io } from './context.ts';
+import { exitCodeOf, toMcadsError } from './exit-codes.ts';
+import type { ExitCode } from './exit-codes.ts';
+import { Output } from './output.ts';
+import { parseCommandLine } from './program.ts';
+import type { ParsedCommand } from './program.ts';
+import { openProject } from './project-context.ts';
+import type { ProjectContext } from './project-context.ts';
+import { watchSignals } from './signals.ts';
+
+/** Version of the `--json` contract. */
+export const JSON_SCHEMA = 1;
+
+/** Runs one command line to its exit code. The one place where errors become words and codes; never rejects for a user's error. */
+export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
+  const output = new Output(io.stdout);
+  io.stderr.on('error', () => undefined); // nobody is left to tell
+  const early = earlyOptions(argv);
+  const style = createStyle(wantsColor(io.stderr, !early.noColor, io.environment), io.stderr.columns ?? 100);
+  const signals = watchSignals(io, style, early.json || early.quiet);
+  let name = '';
+  const findings: Finding[] = [];
+  try {
+    const parsed = await parseCommandLine(argv, io.version);
+    if (parsed.kind === 'text') {
+      await output.write(parsed.text);
+      return 0;
+    }
+    name = parsed.name;
+    const context = contextOf(parsed, io, output, signals.signal, findings);
+    const result = await (await parsed.load())(context);
+    signals.finish();
+    return await printResult(context, result, await isStrict(context), [...findings, ...result.findings]);
+  } catch (thrown) {
+    signals.finish();
+    const error = toMcadsError(thrown, signals.signal);
+    const exitCode = exitCodeOf(error.code);
+    if (early.json) {
+      const object = {
+        schema: JSON_SCHEMA,
+        ok: false,
+        exitCode,
+        command: name,
+        error: errorJson(error),
+        findings: findings.map(findingJson),
+      };
+      await output.write(`${JSON.stringify(object)}\n`);
+    }
+    if (!early.json || error.code === 'unexpected') io.stderr.write(`${renderError(error, style, early.verbose)}\n`);
+    return exitCode;
+  } finally {
+    signals.stop();
+  }
+}
+
+function contextOf(
+  parsed: Extract<ParsedCommand, { kind: 'command' }>,
+  io: Io,
+  output: Output,
+  signal: AbortSignal,
+  findings: Finding[],
+): CommandContext {
+  const options = new CommandOptions(parsed.options);
+  const json = options.flag('json');
+  const quiet = options.flag('quiet') || options.text('progress') === 'quiet';
+  const colored = options.flag('color');
+  let project: Promise<ProjectContext> | null = null;
+  const open = async (): Promise<ProjectContext> => {
+    const opened = await openProject({
+      options,
+      environment: io.environment,
+      workingDirectory: io.workingDirectory,
+      services: io.services,
+      signal,
+    });
+    findings.push(...opened.config.findings);
+    return opened;
+  };
+  return {
+    name: parsed.name,
+    args: parsed.args,
+    options,
+    io,
+    services: io.services,
+    signal,
+    output,
+    style: createStyle(wantsColor(io.stdout, colored, io.environment), io.stdout.columns ?? 100),
+    json,
+    quiet,
+    note: (text) => {
+      if (!json && !quiet) io.stderr.write(`${text}\n`);
+    },
+    project: () => (project ??= open()),
+  };
+}
+
+async function isStrict(context: CommandContext): Promise<boolean> {
+  return context.options.flag('strict') || (await context.project().then((project) => project.config.settings.strict));
+}
+
+async function printResult(
+  context: CommandContext,
+  result: CommandResult,
+  strict: boolean,
+  findings: readonly Finding[],
+): Promise<ExitCode> {
+  const { io, output } = context;
+  const warned = strict && findings.some((finding) => finding.severity !== 'info');
+  const exitCode = result.exitCode === 0 && (hasErrors(findings) || warned) ? 3 : result.exitCode;
+  const stderrStyle: Style = createStyle(wantsColor(io.stderr, context.options.flag('color'), io.environment), io.stderr.columns ?? 100);
+  if (context.json && result.data !== null) {
+    const head: JsonObject = { schema: JSON_SCHEMA, ok: exitCode === 0, exitCode, command: context.name };
+    await output.write(`${JSON.stringify({ ...head, ...result.data, findings: findings.map(findingJson) })}\n`);
+    return exitCode;
+  }
+  if (result.text !== '') await output.write(`${result.text}\n`);
+  const shown = renderFindings(findings, stderrStyle, context.options.flag('verbose'));
+  if (shown !== '' && (!context.quiet || exitCode !== 0)) io.stderr.write(`${shown}\n`);
+  if (result.notes !== undefined && result.notes !== '') context.note(result.notes);
+  return exitCode;
+}
+
+/** Needed before (and when) parsing fails. */
+function earlyOptions(argv: readonly string[]): {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly noColor: boolean;
+} {
+  const words = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+  const has = (...names: readonly string[]): boolean => words.some((word) => names.includes(word));
+  return { json: has('--json'), quiet: has('-q', '--quiet'), verbose: has('-v', '--verbose'), noColor: has('--no-color') };
+}

@@ -1,0 +1,153 @@
+import type { KeepSettings } from '../config/setting.ts';
+import type { ComposeModel } from '../domain/compose-model.ts';
+import type { EngineProjectSummary } from '../domain/engine-model.ts';
+import type { EventSink, RunEvent } from '../domain/events.ts';
+import type { Finding } from '../domain/finding.ts';
+import type { BackupPlan } from '../domain/plan.ts';
+import type { Damage, PruneDecision, SnapshotRepository, UndoReport } from '../domain/ports.ts';
+import type { BackupRequest, BackupResult, PlanRequest, SettingsLookup } from '../pipeline/requests.ts';
+
+/** How to find the Compose files, as given on the command line. Paths are absolute; `-` in `files` is stdin. */
+export interface ComposeRequest {
+  readonly workingDirectory: string;
+  readonly files: readonly string[];
+  readonly projectName: string | null;
+  readonly projectDirectory: string | null;
+  readonly envFiles: readonly string[];
+}
+
+/** Which engine. `strategy` is `docker` where the host strategy must not be taken. */
+export interface EngineRequest {
+  readonly context: string | null;
+  readonly strategy: 'auto' | 'docker' | 'host';
+}
+
+/** What the runs on a live project share. */
+export interface RunSetup {
+  readonly engine: EngineRequest;
+  /** Absolute path (later an address). */
+  readonly repository: string;
+  readonly lockTimeoutMs: number;
+  readonly stopTimeoutMs: number | null;
+  readonly keep: KeepSettings;
+  loadCompose(): Promise<ComposeModel>;
+  settingsFor(model: ComposeModel | null): SettingsLookup;
+}
+
+export interface VerifyRequest {
+  /** Null: structure only; 1: every byte; a fraction: a random sample. */
+  readonly share: number | null;
+}
+
+export interface VerifyReport {
+  readonly snapshots: number;
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly damaged: readonly Damage[];
+  readonly findings: readonly Finding[];
+}
+
+export interface PruneRequest {
+  readonly project: string | null;
+  readonly keep: KeepSettings;
+  readonly dryRun: boolean;
+}
+
+export interface PruneReport {
+  readonly decisions: readonly PruneDecision[];
+  readonly freedBytes: number;
+  readonly findings: readonly Finding[];
+}
+
+export interface StatsReport {
+  readonly snapshots: number;
+  readonly chunks: number;
+  /** Plain bytes of all snapshots together, as if each stood alone. */
+  readonly logicalBytes: number;
+  /** Plain bytes of the distinct chunks. */
+  readonly plainBytes: number;
+  /** On disk, compressed. */
+  readonly storedBytes: number;
+  readonly ratio: number | null;
+  readonly garbageBytes: number;
+}
+
+/** One entry of a tree or one whole artifact, for `files`. */
+export interface FileEntry {
+  readonly component: string;
+  /** Null for an artifact that is no tree (a dump). */
+  readonly path: string | null;
+  readonly path64?: string | undefined;
+  readonly type: string;
+  readonly mode: number | null;
+  readonly uid: number | null;
+  readonly gid: number | null;
+  readonly bytes: number;
+  readonly mtime: string | null;
+  readonly target?: string | undefined;
+  readonly link?: string | undefined;
+  readonly torn?: boolean | undefined;
+}
+
+export interface DiffEntry {
+  readonly component: string;
+  readonly path: string | null;
+  readonly change: 'added' | 'removed' | 'changed';
+  readonly details: string;
+}
+
+/** `COMPONENT[:PATH]` */
+export interface Selection {
+  readonly component: string;
+  readonly path: string | null;
+}
+
+export interface ExtractRequest {
+  readonly snapshot: string;
+  /** Empty: everything. */
+  readonly selections: readonly Selection[];
+  /** Absolute directory; null: the one selected stream goes to `output`. */
+  readonly target: string | null;
+  readonly overwrite: boolean;
+  readonly output: (bytes: Uint8Array) => Promise<void>;
+}
+
+export interface ExtractReport {
+  readonly components: readonly { readonly id: string; readonly files: number; readonly bytes: number; readonly path: string | null }[];
+  readonly findings: readonly Finding[];
+}
+
+/** An open repository with what commands do to it. */
+export interface RepositoryService extends AsyncDisposable {
+  readonly repository: SnapshotRepository;
+  verify(request: VerifyRequest, events: EventSink, signal: AbortSignal): Promise<VerifyReport>;
+  prune(request: PruneRequest, events: EventSink, signal: AbortSignal): Promise<PruneReport>;
+  stats(signal: AbortSignal): Promise<StatsReport>;
+  files(snapshot: string, selections: readonly Selection[], signal: AbortSignal): AsyncIterable<FileEntry>;
+  diff(before: string, after: string, components: readonly string[], signal: AbortSignal): AsyncIterable<DiffEntry>;
+  extract(request: ExtractRequest, events: EventSink, signal: AbortSignal): Promise<ExtractReport>;
+}
+
+export interface LogFile extends AsyncDisposable {
+  readonly path: string;
+  write(event: RunEvent): void;
+  /** The run's end: the error, if any, with its stack. */
+  end(exitCode: number, error: unknown): void;
+}
+
+/** Everything that commands need from the layers that they may not import. Made once, in `src/wiring.ts`. */
+export interface Services {
+  /** Rejects `nothing-found` without files, `config` for files that do not load. */
+  loadCompose(request: ComposeRequest): Promise<ComposeModel>;
+  /** Projects that the engine knows; null where it is absent or silent. Never rejects for that. */
+  listProjects(request: EngineRequest, signal: AbortSignal): Promise<readonly EngineProjectSummary[] | null>;
+  plan(request: PlanRequest, setup: RunSetup, events: EventSink, signal: AbortSignal): Promise<BackupPlan>;
+  backup(request: BackupRequest, setup: RunSetup, events: EventSink, signal: AbortSignal): Promise<BackupResult>;
+  recover(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport>;
+  /** An existing one. Rejects `no-repository`, `forbidden`, `newer-format`. */
+  openRepository(location: string, lockTimeoutMs: number): Promise<RepositoryService>;
+  /** Creates the folder and a file of mode 0600 in it; rejects `forbidden` where that is impossible. */
+  openLog(directory: string, command: string, at: Date): Promise<LogFile>;
+  /** True inside a container. */
+  readonly inContainer: boolean;
+}

@@ -1,0 +1,36 @@
+import { McadsError } from '../errors.ts';
+import type { Style } from '../report/style.ts';
+import type { Io } from './context.ts';
+
+export interface SignalWatch {
+  /** Aborts with `cancelled` (SIGINT) or `terminated` (SIGTERM). */
+  readonly signal: AbortSignal;
+  /** The work is over: a signal from now on changes nothing but the output. */
+  finish(): void;
+  stop(): void;
+}
+
+/** The first signal cancels and says so; the second one ends the process at once, after a warning. */
+export function watchSignals(io: Io, style: Style, quiet: boolean): SignalWatch {
+  const controller = new AbortController();
+  let finished = false;
+  const stop = io.onSignal((name) => {
+    const code = name === 'SIGINT' ? 130 : 143;
+    if (finished) return io.exitNow(code);
+    if (controller.signal.aborted) {
+      io.stderr.write(`\n${style.red('Stopped at once.')} Services may still be stopped or paused: run \`mcads-orchestrate recover\`.\n`);
+      return io.exitNow(code);
+    }
+    if (!quiet) {
+      io.stderr.write(
+        `\n${style.yellow('Cancelling')}: ending what runs and bringing services back. The same signal again stops at once and leaves that to \`recover\`.\n`,
+      );
+    }
+    controller.abort(
+      name === 'SIGINT'
+        ? new McadsError('cancelled', 'cancelled; nothing was committed and everything was undone')
+        : new McadsError('terminated', 'terminated; nothing was committed and everything was undone'),
+    );
+  });
+  return { signal: controller.signal, finish: () => (finished = true), stop };
+}

@@ -1,0 +1,67 @@
+import { eventLine } from './event-line.ts';
+import { liveFrame } from './live-frame.ts';
+import { advance, startProgress } from './progress-state.ts';
+import { SYSTEM_CLOCK } from './progress-view.ts';
+import type { ProgressView, ViewClock, ViewStream } from './progress-view.ts';
+import type { Style } from './style.ts';
+
+const FRAME_MS = 120;
+const HIDE_CURSOR = '\x1b[?25l';
+const SHOW_CURSOR = '\x1b[?25h';
+/** DEC synchronized output: terminals that know it show each frame whole, others ignore it. */
+const BEGIN_FRAME = '\x1b[?2026h';
+const END_FRAME = '\x1b[?2026l';
+
+/**
+ * The live view of a terminal: finished components scroll away above, running ones are redrawn in place, each frame in one
+ * write. Lines never wrap, so going up by their number is exact; after a resize the old frame is cleared from where its
+ * re-wrapped lines may begin.
+ */
+export function createLiveView(stream: ViewStream, style: Style, verbose: boolean, clock: ViewClock = SYSTEM_CLOCK): ProgressView {
+  let state = startProgress(clock.now());
+  let drawn: readonly number[] = [];
+  let pending: string[] = [];
+  let last = '';
+  const size = (): Style => ({ ...style, width: Math.max(20, stream.columns ?? style.width) });
+  const erase = (width: number): string => {
+    const lines = drawn.reduce((sum, length) => sum + Math.max(1, Math.ceil(length / width)), 0);
+    return lines === 0 ? '' : `\x1b[${lines}A\r\x1b[J`;
+  };
+  const draw = (): void => {
+    const current = size();
+    const frame = liveFrame(state, clock.now(), current, Math.max(4, stream.rows ?? 24));
+    const text = frame.map((line) => `${line}\n`).join('');
+    if (pending.length === 0 && text === last) return;
+    const above = pending.map((line) => `${line}\n`).join('');
+    stream.write(`${BEGIN_FRAME}${erase(current.width)}${above}${text}${END_FRAME}`);
+    pending = [];
+    last = text;
+    drawn = frame.map((line) => plainLength(line));
+  };
+  const onResize = (): void => {
+    last = '';
+    draw();
+  };
+  stream.write(HIDE_CURSOR);
+  stream.on?.('resize', onResize);
+  const stopTimer = clock.every(FRAME_MS, draw);
+  return {
+    show: (event) => {
+      state = advance(state, event, clock.now());
+      const line = eventLine(event, style, verbose);
+      if (line !== null) pending.push(line);
+    },
+    close: () => {
+      stopTimer();
+      stream.off?.('resize', onResize);
+      stream.write(`${BEGIN_FRAME}${erase(size().width)}${pending.map((line) => `${line}\n`).join('')}${END_FRAME}${SHOW_CURSOR}`);
+      pending = [];
+      drawn = [];
+    },
+  };
+}
+
+/** Columns of a line without its colours; names are escaped, so no other sequences occur. */
+function plainLength(line: string): number {
+  return line.replaceAll(/\x1b\[[0-9;]*m/g, '').length;
+}

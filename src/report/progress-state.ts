@@ -1,0 +1,139 @@
+import type { RunEvent } from '../domain/events.ts';
+import type { Outcome } from '../domain/outcome.ts';
+
+export interface ComponentProgress {
+  readonly id: string;
+  readonly status: 'waiting' | 'running' | Outcome['status'];
+  readonly phase: string;
+  readonly bytes: number;
+  readonly stored: number;
+  readonly expected: number | null;
+  readonly startedAt: number;
+  readonly seconds: number;
+  readonly reason: string | null;
+  /** Bytes per second of about the last five seconds. */
+  readonly rate: number;
+  /** Older measurements that the rate is taken from: `[milliseconds, bytes]`. */
+  readonly samples: readonly (readonly [number, number])[];
+}
+
+export interface ProgressState {
+  readonly stage: string;
+  readonly startedAt: number;
+  readonly components: ReadonlyMap<string, ComponentProgress>;
+  /** Services that are not as they were, and what is being done to them. */
+  readonly services: ReadonlyMap<string, string>;
+}
+
+const RATE_WINDOW_MS = 5000;
+
+export function startProgress(now: number): ProgressState {
+  return { stage: '', startedAt: now, components: new Map(), services: new Map() };
+}
+
+/** The state after an event at `now` (milliseconds of a monotonic clock). */
+export function advance(state: ProgressState, event: RunEvent, now: number): ProgressState {
+  switch (event.type) {
+    case 'stage':
+      return { ...state, stage: event.detail === undefined ? event.stage : `${event.stage}: ${event.detail}` };
+    case 'planned':
+      return {
+        ...state,
+        components: new Map(event.components.map(({ id, bytes }) => [id, { ...newComponent(id, now), expected: bytes }])),
+      };
+    case 'component-started':
+      return withComponent(state, event.id, now, (one) => ({
+        ...one,
+        status: 'running',
+        startedAt: now,
+        expected: event.bytesExpected ?? one.expected,
+        samples: [[now, 0]],
+      }));
+    case 'component-progress':
+      return withComponent(state, event.id, now, (one) => {
+        const samples = [...one.samples, [now, event.bytes] as const].filter(([at]) => at >= now - RATE_WINDOW_MS);
+        return {
+          ...one,
+          status: 'running',
+          phase: event.phase,
+          bytes: event.bytes,
+          stored: event.stored,
+          expected: event.bytesExpected ?? one.expected,
+          samples,
+          rate: rateOf(samples),
+        };
+      });
+    case 'component-finished':
+      return withComponent(state, event.outcome.id, now, (one) => finished(one, event.outcome, event.seconds));
+    case 'service': {
+      const services = new Map(state.services);
+      if (event.action === 'running') services.delete(event.name);
+      else services.set(event.name, event.action);
+      return { ...state, services };
+    }
+    case 'undone':
+    case 'finding':
+    case 'log':
+      return state;
+  }
+}
+
+/** Seconds until the end where size and rate are known. */
+export function secondsLeft(component: ComponentProgress): number | null {
+  if (component.expected === null || component.rate <= 0 || component.bytes > component.expected) return null;
+  return (component.expected - component.bytes) / component.rate;
+}
+
+/** Null where the size is not known; never above 1. */
+export function shareDone(component: ComponentProgress): number | null {
+  if (component.expected === null || component.expected <= 0) return null;
+  return Math.min(1, component.bytes / component.expected);
+}
+
+function finished(one: ComponentProgress, outcome: Outcome, seconds: number): ComponentProgress {
+  const details = 'details' in outcome ? outcome.details : null;
+  const reason = outcome.status === 'failed' || outcome.status === 'skipped' ? outcome.reason : null;
+  return {
+    ...one,
+    status: outcome.status,
+    bytes: details?.bytes ?? one.bytes,
+    stored: details?.storedBytes ?? one.stored,
+    seconds,
+    reason,
+    samples: [],
+  };
+}
+
+function withComponent(
+  state: ProgressState,
+  id: string,
+  now: number,
+  change: (one: ComponentProgress) => ComponentProgress,
+): ProgressState {
+  const components = new Map(state.components);
+  components.set(id, change(components.get(id) ?? newComponent(id, now)));
+  return { ...state, components };
+}
+
+function newComponent(id: string, now: number): ComponentProgress {
+  return {
+    id,
+    status: 'waiting',
+    phase: '',
+    bytes: 0,
+    stored: 0,
+    expected: null,
+    startedAt: now,
+    seconds: 0,
+    reason: null,
+    rate: 0,
+    samples: [],
+  };
+}
+
+function rateOf(samples: ComponentProgress['samples']): number {
+  const first = samples[0];
+  const last = samples.at(-1);
+  if (first === undefined || last === undefined || last[0] - first[0] < 200) return 0;
+  return Math.max(0, ((last[1] - first[1]) * 1000) / (last[0] - first[0]));
+}
