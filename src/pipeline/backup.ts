@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import type { Manifest } from '../domain/manifest.ts';
 import type { ProjectClaim, SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
 import { isStored, type Outcome } from '../domain/outcome.ts';
 import type { BackupPlan, CaptureGroup, PlannedComponent } from '../domain/plan.ts';
@@ -19,42 +20,59 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
   const startedAt = ports.now();
   const { events } = ports;
   events({ type: 'stage', stage: 'discover' });
-  const project = await discover(request, ports, signal);
+  const found = await discover(request, ports, signal);
+  await using claim = await claimProject(found.name, ports, signal);
+  // A service that a dead run had stopped runs again now: look once more.
+  const project = claim.undone.length === 0 ? found : await discover(request, ports, signal);
   events({ type: 'stage', stage: 'plan', detail: project.name });
   const plan = await makePlan(project, ports.engine, request, ports, signal);
   assertSomethingToDo(plan);
-  await using claim = await claimProject(plan, ports, signal);
 
-  await using repository = await ports.openRepository();
-  await using writer = await begin(repository, plan, ports, signal);
-  const running = AbortSignal.any([signal, writer.signal]);
-  events({ type: 'planned', components: plan.groups.flatMap((group) => group.components.map(({ id, bytes }) => ({ id, bytes }))) });
-  const outcomes: Outcome[] = [];
-  for (const group of plan.groups) outcomes.push(...(await captureGroup(group, plan, writer, claim.claim, request, ports, running)));
-
-  const captured = outcomes.filter(isStored);
-  const finish = { plan, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, request, undone: claim.undone };
-  const manifest = captured.length > 0 ? assembleManifest(finish) : null;
-  if (manifest !== null) {
-    events({ type: 'stage', stage: 'commit', detail: manifest.name });
-    await writer.commit(manifest, ports.renderVerification(manifest));
-  }
+  const { manifest, outcomes, location } = await captureSnapshot(plan, claim, request, ports, startedAt, signal);
+  // The run's own lease on the repository is gone by now: retention wants it for itself.
   const complete = manifest?.sealed.completeness === 'complete';
   const pruned = complete && request.prune ? await ports.applyRetention(project.name, project.strategy) : [];
-  const findings = manifest?.sealed.findings ?? [
-    ...plan.findings,
-    ...outcomes.flatMap((outcome) => (outcome.status === 'failed' ? outcome.findings : [])),
-  ];
+  const failures = outcomes.flatMap((outcome) => (outcome.status === 'failed' ? outcome.findings : []));
   return {
     manifest,
     plan,
     outcomes,
-    findings,
+    findings: manifest?.sealed.findings ?? [...plan.findings, ...failures],
     uncovered: plan.uncovered,
     pruned,
-    repository: repository.location,
+    repository: location,
     seconds: (ports.now().getTime() - startedAt.getTime()) / 1000,
   };
+}
+
+interface Snapshot {
+  /** Null when nothing could be captured. */
+  readonly manifest: Manifest | null;
+  readonly outcomes: readonly Outcome[];
+  readonly location: string;
+}
+
+async function captureSnapshot(
+  plan: BackupPlan,
+  claimed: Claimed,
+  request: BackupRequest,
+  ports: BackupPorts,
+  startedAt: Date,
+  signal: AbortSignal,
+): Promise<Snapshot> {
+  await using repository = await ports.openRepository();
+  await using writer = await begin(repository, plan, ports, signal);
+  const running = AbortSignal.any([signal, writer.signal]);
+  const components = plan.groups.flatMap((group) => group.components.map(({ id, bytes }) => ({ id, bytes })));
+  ports.events({ type: 'planned', components });
+  const outcomes: Outcome[] = [];
+  for (const group of plan.groups) outcomes.push(...(await captureGroup(group, plan, writer, claimed.claim, request, ports, running)));
+  if (!outcomes.some(isStored)) return { manifest: null, outcomes, location: repository.location };
+  const undone = claimed.undone;
+  const manifest = assembleManifest({ plan, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, undone });
+  ports.events({ type: 'stage', stage: 'commit', detail: manifest.name });
+  await writer.commit(manifest, ports.renderVerification(manifest));
+  return { manifest, outcomes, location: repository.location };
 }
 
 function assertSomethingToDo(plan: BackupPlan): void {
@@ -62,14 +80,16 @@ function assertSomethingToDo(plan: BackupPlan): void {
   throw new McadsError('nothing-found', `nothing of ${plan.project.name} can be captured`, { hint: 'see what `plan` says about it' });
 }
 
+interface Claimed extends AsyncDisposable {
+  readonly claim: ProjectClaim | null;
+  /** What a dead run had left and this one brought back. */
+  readonly undone: readonly string[];
+}
+
 /** One writer per project; what a dead run left is brought back first. Without an engine there is nothing to claim. */
-async function claimProject(
-  plan: BackupPlan,
-  ports: BackupPorts,
-  signal: AbortSignal,
-): Promise<{ claim: ProjectClaim | null; undone: readonly string[] } & AsyncDisposable> {
+async function claimProject(project: string, ports: BackupPorts, signal: AbortSignal): Promise<Claimed> {
   if (ports.engine === null) return { claim: null, undone: [], [Symbol.asyncDispose]: async () => {} };
-  const { claim, undone } = await ports.engine.claimProject(plan.project.name, 'backup', signal);
+  const { claim, undone } = await ports.engine.claimProject(project, 'backup', signal);
   for (const what of undone.undone) ports.events({ type: 'undone', what });
   return { claim, undone: undone.undone, [Symbol.asyncDispose]: () => claim[Symbol.asyncDispose]() };
 }
