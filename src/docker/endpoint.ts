@@ -121,7 +121,8 @@ async function parseHost(text: string, from: string, tls: TlsFiles | null): Prom
   if (url === null || url.hostname === '')
     throw new McadsError('config', `${from} is no address of an engine: ${text.replace(/\/\/[^/]*@/, '//')}`);
   const secure = tls ?? (scheme === 'https' ? { ca: null, cert: null, key: null, verify: true } : null);
-  const port = Number(url.port || (/:80$/.test(url.host) || /:80(\/|$)/.test(rest) ? 80 : secure === null ? 2375 : 2376));
+  // URL hides the port that is the default of http.
+  const port = Number(/^[^/]*:(\d+)(?:\/|$)/.exec(rest)?.[1] ?? (secure === null ? 2375 : 2376));
   const pathPrefix = url.pathname === '' ? '/' : url.pathname;
   return {
     kind: 'tcp',

@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 export interface RequestOptions {
-  readonly query?: Readonly<Record<string, string | number | boolean>>;
+  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
   readonly body?: object;
   /** A tar to send instead of a JSON body. */
   readonly file?: Uint8Array | Readable;
@@ -150,7 +150,7 @@ export class EngineClient implements Disposable {
   async hijack(path: string, options: RequestOptions, doing: string, signal: AbortSignal): Promise<Duplex> {
     const socket = await this.#dial('POST', path, options, true, doing, signal);
     if (!('write' in socket) || typeof socket.write !== 'function') {
-      (socket as IncomingMessage).destroy(); // what the modem gives when nothing was upgraded
+      socket.destroy(); // what the modem gives when nothing was upgraded
       throw new McadsError('engine-failed', `${doing}: the connection was not upgraded`, {
         hint: 'A proxy between here and the engine must pass `Upgrade: tcp` on.',
       });

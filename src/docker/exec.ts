@@ -11,6 +11,11 @@ import { cancelled, isNotFound, statusOf, toEngineError } from './engine-errors.
 import { FrameParser } from './frame-parser.ts';
 
 const STDERR_TAIL_BYTES = 16 * 1024;
+
+export interface ExecLimits {
+  /** How much of stderr's end is kept. */
+  readonly stderrBytes?: number;
+}
 const SLOWEST_POLL_MS = 250;
 
 /**
@@ -23,7 +28,7 @@ export async function exec(
   client: EngineClient,
   container: string,
   argv: readonly string[],
-  options: ExecOptions,
+  options: ExecOptions & ExecLimits,
   signal: AbortSignal,
 ): Promise<ExecHandle> {
   const what = `exec of ${argv[0] ?? 'nothing'} in ${container.slice(0, 24)}`;
@@ -55,7 +60,7 @@ export async function exec(
     if (code === null || !(error instanceof McadsError)) throw error;
     return { stdout: Readable.from([]), exit: Promise.resolve({ code, stderr: error.message }) };
   }
-  const pump = new ExecPump(socket, client, what, signal);
+  const pump = new ExecPump(socket, client, what, options.stderrBytes ?? STDERR_TAIL_BYTES, signal);
   if (options.input !== undefined) pump.feed(options.input);
   const exit = finish();
   exit.catch(() => undefined); // handed out for later
@@ -88,7 +93,7 @@ class ExecPump {
   #inputFailure: Error | null = null;
   #resume: (() => void) | null = null;
 
-  constructor(socket: Duplex, client: EngineClient, what: string, signal: AbortSignal) {
+  constructor(socket: Duplex, client: EngineClient, what: string, stderrBytes: number, signal: AbortSignal) {
     this.#socket = socket;
     socket.on('error', () => undefined); // the pump's own read rejects with it
     this.stdout = new Readable({
@@ -101,7 +106,7 @@ class ExecPump {
       },
     });
     this.stdout.on('error', () => undefined); // told through `exit` too, which has a catch of its own
-    this.done = this.#pump(client, what, signal);
+    this.done = this.#pump(client, what, new Tail(stderrBytes), signal);
     this.done.catch(() => undefined); // handed out for later
   }
 
@@ -119,10 +124,10 @@ class ExecPump {
   async #pump(
     client: EngineClient,
     what: string,
+    tail: Tail,
     signal: AbortSignal,
   ): Promise<{ readonly stderr: string; readonly plainText: string | null }> {
     const parser = new FrameParser();
-    const tail = new Tail();
     try {
       for await (const chunk of this.#socket as AsyncIterable<Buffer>) {
         // a socket without encoding yields buffers
@@ -173,15 +178,20 @@ class ExecPump {
   }
 }
 
-/** The last 16 KiB of a stream of text. */
+/** The end of a stream of text. */
 class Tail {
+  readonly #limit: number;
   #chunks: Buffer[] = [];
   #length = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
 
   push(data: Buffer): void {
     this.#chunks.push(Buffer.from(data)); // a copy, or a few bytes would hold a whole socket buffer
     this.#length += data.length;
-    if (this.#length > 4 * STDERR_TAIL_BYTES) this.#shorten();
+    if (this.#length > 2 * this.#limit) this.#shorten();
   }
 
   toString(): string {
@@ -191,7 +201,7 @@ class Tail {
 
   #shorten(): void {
     const whole = Buffer.concat(this.#chunks);
-    this.#chunks = [Buffer.from(whole.subarray(Math.max(0, whole.length - STDERR_TAIL_BYTES)))];
+    this.#chunks = [Buffer.from(whole.subarray(Math.max(0, whole.length - this.#limit)))];
     this.#length = this.#chunks[0]?.length ?? 0;
   }
 }

@@ -8,6 +8,12 @@ import type { InfoJson, PingVersion } from './engine-api.ts';
 import { EngineClient } from './engine-client.ts';
 import { readState, saveImage, volumeSizes } from './engine-state.ts';
 import { exec } from './exec.ts';
+import { readHostFile } from './archive-tree.ts';
+import { HelperImages } from './helper-images.ts';
+import { openTree } from './open-tree.ts';
+import { describeSelf } from './owner.ts';
+import { runThrowaway } from './throwaway.ts';
+import type { TreeContext } from './tree-context.ts';
 import { findOwnContainer } from './own-container.ts';
 import { inspectContainer, inspectImage, listProjects, viewProject, viewVolumes } from './view-project.ts';
 
@@ -24,8 +30,19 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
   const { endpoint } = await resolveEndpoint(options);
   const client = await EngineClient.connect(endpoint, options.environment['DOCKER_API_VERSION'], signal);
   const own = await findOwnContainer(client, signal);
-  const { info } = await readInfo(client, endpoint, own !== null, signal);
-  options.logger?.('debug', `engine ${info.version} at ${info.endpoint} (${endpoint.from}), API ${info.apiVersion}`);
+  const { info, sharesKernel } = await readInfo(client, endpoint, own !== null, signal);
+  const log = options.logger ?? (() => undefined);
+  const context: TreeContext = {
+    client,
+    info,
+    sharesKernel,
+    own,
+    owner: await describeSelf(own, options.ownVersion),
+    images: new HelperImages(client, own, info.architecture, log),
+    environment: options.environment,
+    log,
+  };
+  log('debug', `engine ${info.version} at ${info.endpoint} (${endpoint.from}), API ${info.apiVersion}`);
   return {
     info,
     listProjects: async (signal) => listProjects(client, signal),
@@ -42,9 +59,9 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
     stop: async (container, signal) => actions.stop(client, container, signal),
     start: async (container, signal) => actions.start(client, container, signal),
     waitHealthy: async (container, timeoutMs, signal) => actions.waitHealthy(client, container, timeoutMs, signal),
-    runThrowaway: later,
-    openTree: later,
-    readHostFile: later,
+    runThrowaway: async (spec, signal) => runThrowaway(context, spec, signal),
+    openTree: async (mount, options, signal) => openTree(context, mount, options, signal),
+    readHostFile: async (path, signal) => readHostFile(context, path, signal),
     claimProject: later,
     recover: later,
     [Symbol.asyncDispose]: async () => client[Symbol.dispose](),

@@ -1,0 +1,208 @@
+import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { ExecHandle, ExecOptions } from '../domain/ports.ts';
+import { McadsError, messageOf } from '../errors.ts';
+import type { EngineClient } from './engine-client.ts';
+import { statusOf } from './engine-errors.ts';
+import { exec, type ExecLimits } from './exec.ts';
+import { HELPER, NO_COMPOSE_LABELS } from './labels.ts';
+import { ownerLabel, type Owner } from './owner.ts';
+import { execThroughPipe } from './piped-exec.ts';
+import type { PipeFolder } from './pipe-folder.ts';
+
+/** A mount for the Mounts API, which (unlike `Binds`) never creates a missing host folder. */
+export interface HelperMount {
+  readonly type: 'volume' | 'bind';
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+export interface HelperSpec {
+  readonly image: string;
+  readonly purpose: string;
+  readonly mounts: readonly HelperMount[];
+  readonly owner: Owner;
+  readonly log: (level: 'debug' | 'info' | 'warn', message: string) => void;
+}
+
+export const PIPE_MOUNT_POINT = '/mcads/pipes';
+const HEARTBEAT_MS = 60_000;
+const REMOVE_TIMEOUT_MS = 60_000;
+const WEEK_SECONDS = 604_800;
+
+/**
+ * It waits on its stdin, which the engine closes as soon as our connection is gone: however this process dies, the helper
+ * and everything that runs in it end with it. The time limit is for an engine that loses the connection and keeps stdin open.
+ */
+const WAIT = `if command -v timeout >/dev/null; then exec timeout ${WEEK_SECONDS} cat; else exec cat; fi`;
+
+/** Thrown when the image lacks a program that every helper needs: another image may do. */
+export class UnfitImageError extends McadsError {}
+
+/** A running container of ours that commands are run in: no network, no rights but to read everything, removed at the end. */
+export class HelperContainer implements AsyncDisposable {
+  readonly id: string;
+  readonly pipes: PipeFolder | null;
+  readonly #client: EngineClient;
+  readonly #spec: HelperSpec;
+  readonly #stdin: Duplex;
+  readonly #connection: AbortController;
+  readonly #heartbeat: NodeJS.Timeout;
+
+  private constructor(
+    id: string,
+    pipes: PipeFolder | null,
+    client: EngineClient,
+    spec: HelperSpec,
+    stdin: Duplex,
+    connection: AbortController,
+  ) {
+    this.id = id;
+    this.pipes = pipes;
+    this.#client = client;
+    this.#spec = spec;
+    this.#stdin = stdin;
+    this.#connection = connection;
+    stdin.on('error', () => undefined); // the helper is going; what runs in it tells
+    stdin.resume();
+    // Proxies cut connections that are silent for minutes; `cat` answers.
+    this.#heartbeat = setInterval(() => stdin.writable && stdin.write('\n'), HEARTBEAT_MS).unref();
+  }
+
+  /** Creates and starts it. `pipes` becomes the helper's to dispose. Rejects `UnfitImageError`, or `component-failed` for a mount that cannot be. */
+  static async start(client: EngineClient, spec: HelperSpec, pipes: PipeFolder | null, signal: AbortSignal): Promise<HelperContainer> {
+    const pipeMount =
+      pipes === null ? [] : [{ type: pipes.mount.type, source: pipes.mount.source, target: PIPE_MOUNT_POINT, readOnly: false }];
+    const id = await createHelper(client, { ...spec, mounts: [...spec.mounts, ...pipeMount] }, ['sh', '-c', WAIT], signal);
+    const connection = new AbortController();
+    try {
+      const stdin = await client.hijack(
+        `/containers/${id}/attach`,
+        { query: { stream: true, stdin: true, stdout: true } },
+        'attaching to a helper container',
+        connection.signal,
+      );
+      await startHelper(client, id, spec, signal);
+      return new HelperContainer(id, pipes, client, spec, stdin, connection);
+    } catch (error) {
+      connection.abort();
+      await removeHelper(client, id, spec.log);
+      throw error;
+    }
+  }
+
+  /** Through the engine's stream. */
+  async exec(argv: readonly string[], options: ExecOptions & ExecLimits, signal: AbortSignal): Promise<ExecHandle> {
+    return exec(this.#client, this.id, argv, options, signal);
+  }
+
+  /** Through FIFOs; only with a pipe folder. Rejects as `execThroughPipe`. */
+  async execPiped(argv: readonly string[], options: ExecOptions & ExecLimits, signal: AbortSignal): Promise<ExecHandle> {
+    if (this.pipes === null) throw new McadsError('unexpected', 'a helper without a pipe folder was asked for a pipe');
+    return execThroughPipe(async (...start) => this.exec(...start), this.pipes, PIPE_MOUNT_POINT, argv, options, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#heartbeat);
+    this.#connection.abort();
+    this.#stdin.destroy();
+    await removeHelper(this.#client, this.id, this.#spec.log);
+    await this.pipes?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Creates a helper container without starting it; the caller removes it with `removeHelper`. */
+export async function createHelper(
+  client: EngineClient,
+  spec: HelperSpec,
+  entrypoint: readonly string[],
+  signal: AbortSignal,
+): Promise<string> {
+  const body = {
+    Image: spec.image,
+    Entrypoint: entrypoint,
+    Cmd: [],
+    User: '0:0',
+    WorkingDir: '/',
+    Healthcheck: { Test: ['NONE'] },
+    OpenStdin: true,
+    StdinOnce: true,
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: false,
+    Tty: false,
+    NetworkDisabled: true,
+    Labels: { ...NO_COMPOSE_LABELS, [HELPER]: spec.purpose, ...ownerLabel(spec.owner) },
+    HostConfig: {
+      NetworkMode: 'none',
+      CapDrop: ['ALL'],
+      CapAdd: ['DAC_READ_SEARCH'],
+      // Volumes that SELinux labels for one container are read too.
+      SecurityOpt: ['no-new-privileges', 'label=disable'],
+      LogConfig: { Type: 'none' },
+      AutoRemove: true,
+      Mounts: spec.mounts.map(({ type, source, target, readOnly }) => ({
+        Type: type,
+        Source: source,
+        Target: target,
+        ReadOnly: readOnly,
+        ...(type === 'volume' ? { VolumeOptions: { NoCopy: true } } : { BindOptions: { Propagation: 'rprivate' } }),
+      })),
+    },
+  };
+  const name = `mcads-${spec.purpose.replace(/[^a-zA-Z0-9_.-]+/g, '-').slice(0, 40)}-${randomBytes(5).toString('hex')}`;
+  try {
+    const { Id: id } = await client.json<{ readonly Id: string }>(
+      'POST',
+      '/containers/create',
+      { query: { name }, body },
+      'creating a helper container',
+      signal,
+    );
+    return id;
+  } catch (error) {
+    if (statusOf(error) === 404) throw new UnfitImageError('engine-failed', `the engine has no image ${spec.image}`, { cause: error });
+    throw asMountError(error, spec);
+  }
+}
+
+/** Removes with force and anonymous volumes, under a time limit of its own. What fails is logged: its labels let `recover` find it. */
+export async function removeHelper(client: EngineClient, id: string, log: HelperSpec['log']): Promise<void> {
+  const signal = AbortSignal.timeout(REMOVE_TIMEOUT_MS);
+  try {
+    // 404: it is gone; 409: the engine is at it.
+    await client.send(
+      'DELETE',
+      `/containers/${id}`,
+      { query: { force: true, v: true } },
+      'removing a helper container',
+      signal,
+      [404, 409],
+    );
+  } catch (error) {
+    log('warn', `helper container ${id.slice(0, 12)} is still there: ${messageOf(error)}`);
+  }
+}
+
+async function startHelper(client: EngineClient, id: string, spec: HelperSpec, signal: AbortSignal): Promise<void> {
+  try {
+    await client.send('POST', `/containers/${id}/start`, {}, 'starting a helper container', signal);
+  } catch (error) {
+    if (
+      /executable file not found|exec format error|exec: |no such file or directory: unknown/.test(messageOf(error)) &&
+      statusOf(error) !== null
+    ) {
+      throw new UnfitImageError('engine-failed', `image ${spec.image} has no shell`, { cause: error });
+    }
+    throw asMountError(error, spec);
+  }
+}
+
+function asMountError(error: unknown, spec: HelperSpec): unknown {
+  if (statusOf(error) === null || !/bind source path does not exist|mount|volume/.test(messageOf(error))) return error;
+  const text = messageOf(error);
+  const named = spec.mounts.map(({ source }) => source).filter((source) => text.includes(source));
+  const sources = (named.length > 0 ? named : spec.mounts.map(({ source }) => source)).join(', ');
+  return new McadsError('component-failed', `the engine cannot mount ${sources}: ${text}`, { cause: error });
+}

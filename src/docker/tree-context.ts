@@ -1,0 +1,44 @@
+import type { EngineInfo } from '../domain/engine-model.ts';
+import type { TreeMount } from '../domain/plan.ts';
+import { McadsError } from '../errors.ts';
+import type { ContainerJson } from './engine-api.ts';
+import type { EngineClient } from './engine-client.ts';
+import type { HelperMount } from './helper-container.ts';
+import type { HelperImages } from './helper-images.ts';
+import type { Owner } from './owner.ts';
+
+export type Log = (level: 'debug' | 'info' | 'warn', message: string) => void;
+
+/** What opening helpers and trees needs of the opened engine. */
+export interface TreeContext {
+  readonly client: EngineClient;
+  readonly info: EngineInfo;
+  /** The engine's kernel is ours, and so is its clock. */
+  readonly sharesKernel: boolean;
+  /** The container that we run in. */
+  readonly own: ContainerJson | null;
+  readonly owner: Owner;
+  readonly images: HelperImages;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+}
+
+/** How people know the mount. */
+export function nameOfMount(mount: TreeMount): string {
+  return mount.type === 'bind' ? mount.hostPath : `volume ${mount.name}${mount.subpath === null ? '' : `/${mount.subpath}`}`;
+}
+
+/**
+ * The mount for a helper. Rejects `component-failed` for a volume that does not exist: mounting it would create it.
+ * (A missing host folder is refused by the engine itself, see `HelperMount`.)
+ */
+export async function toHelperMount(client: EngineClient, mount: TreeMount, target: string, signal: AbortSignal): Promise<HelperMount> {
+  if (mount.type === 'bind') return { type: 'bind', source: mount.hostPath, target, readOnly: true };
+  const volume = await client.find(`/volumes/${encodeURIComponent(mount.name)}`, {}, `looking at volume ${mount.name}`, signal);
+  if (volume === null) {
+    throw new McadsError('component-failed', `volume ${mount.name} does not exist`, {
+      hint: 'It was removed since the plan was made, or never created: `docker volume ls`.',
+    });
+  }
+  return { type: 'volume', source: mount.name, target, readOnly: true };
+}
