@@ -37,15 +37,7 @@ const FOLDERS = ['chunks', 'segments', 'snapshots', 'incoming', 'locks'];
  */
 export async function openRepository(options: OpenRepositoryOptions): Promise<Repository> {
   const path = resolve(options.path);
-  const exists = await inspectFolder(path);
-  if (exists !== 'repository') {
-    if (!options.create) {
-      throw new McadsError('no-repository', `there is no repository in ${path}`, {
-        hint: 'The first backup makes one; --repository names another place.',
-      });
-    }
-    await makeRepository(path);
-  }
+  if (!(await holdsRepository(path, options.create))) await makeRepository(path);
   const store = await LocalStore.open(path);
   return openOn(store, options);
 }
@@ -94,19 +86,21 @@ async function makeRepository(path: string): Promise<void> {
   await createOn(store);
 }
 
-/** Throws `foreign-folder` before anything is written where the folder holds something that is not ours. */
-async function inspectFolder(path: string): Promise<'missing' | 'empty' | 'repository'> {
+/** False where one may be made. Throws before anything is written, `foreign-folder` where the folder holds something that is not ours. */
+async function holdsRepository(path: string, mayMake: boolean): Promise<boolean> {
   try {
     const found = await nullIfMissing(stat(path));
-    if (found === null) return 'missing';
+    if (found === null && mayMake) return false;
+    if (found === null) throw noRepository(path);
     if (!found.isDirectory()) throw foreign(path, 'it is not a directory');
-    if ((await nullIfMissing(stat(join(path, REPOSITORY_KEY)))) !== null) return 'repository';
+    if ((await nullIfMissing(stat(join(path, REPOSITORY_KEY)))) !== null) return true;
     for (const entry of await readdir(path, { withFileTypes: true })) {
       if (isClassicEntry(entry.name, entry.isDirectory()) || entry.name === 'lost+found') continue;
       if (await isOurSkeleton(path, entry.name)) continue;
-      throw foreign(path, `it holds ${entry.name}`);
+      throw mayMake ? foreign(path, `it holds ${entry.name}`) : noRepository(path);
     }
-    return 'empty';
+    if (!mayMake) throw noRepository(path);
+    return false;
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     throw storeError(error, `looking at ${path}`);
@@ -121,6 +115,12 @@ async function isOurSkeleton(path: string, name: string): Promise<boolean> {
   if ((await readdir(join(path, name))).length === 0) return true;
   throw new McadsError('damaged', `${path} holds chunks or snapshots but no ${REPOSITORY_KEY}`, {
     hint: `Put ${REPOSITORY_KEY} back from a copy; RECOVERY.md gets the data out without it.`,
+  });
+}
+
+function noRepository(path: string): McadsError {
+  return new McadsError('no-repository', `there is no repository in ${path}`, {
+    hint: 'The first backup makes one; --repository names another place.',
   });
 }
 

@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path';
 import type { StoreBatch } from '../store.ts';
 import { guarded, makeFolder, nullIfMissing, syncFilesystem, syncPath } from './local-files.ts';
 
+/** So few are flushed one by one, because flushing the filesystem also waits for whatever others wrote to it. */
+const FEW_FILES = 64;
 /** Files flushed one by one where the whole filesystem cannot be. */
 const PARALLEL_SYNCS = 4;
 
@@ -67,7 +69,7 @@ export class LocalBatch implements StoreBatch {
   }
 
   async #publish(keys: readonly string[]): Promise<void> {
-    const whole = await syncFilesystem(this.#directory);
+    const whole = keys.length > FEW_FILES && (await syncFilesystem(this.#directory));
     if (!whole) await this.#syncEach(keys.map((key) => this.#stagedPath(key)));
     const folders = new Set<string>();
     for (const key of keys) {
