@@ -66,6 +66,7 @@ export interface ContainerJson {
   readonly HostConfig: {
     readonly Tmpfs?: Readonly<Record<string, string>> | null;
     readonly Mounts?: readonly HostMountJson[] | null;
+    readonly RestartPolicy?: { readonly MaximumRetryCount?: number } | null;
   };
   readonly Mounts?: readonly MountJson[] | null;
   readonly NetworkSettings?: { readonly Networks?: Readonly<Record<string, unknown>> | null } | null;

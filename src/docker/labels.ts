@@ -15,13 +15,15 @@ export const SWARM_SERVICE = 'com.docker.swarm.service.id';
 
 /** On every helper, throwaway, claim and undo container: what it is for. */
 export const HELPER = 'mcads.helper';
-/** On the same: who made it, as `HolderLabels` says. */
+/** On the same: who made it, an `Owner` as JSON. */
 export const OWNER = 'mcads.owner';
-/** The folder of FIFOs that a helper has mounted, as our process named it. */
-export const PIPE_FOLDER = 'mcads.pipe-folder';
-/** On claims and undo records. */
-export const CLAIM_PROJECT = 'mcads.claim.project';
-export const UNDO_STEPS = 'mcads.undo';
+/** On claims and undo records: the project. */
+export const CLAIM_PROJECT = 'mcads.project';
+/** On claims: what the project is claimed for. */
+export const CLAIM_PURPOSE = 'mcads.claim.purpose';
+/** On undo records: JSON steps, and the record's place among those of its claim. */
+export const UNDO_STEPS = 'mcads.undo.steps';
+export const UNDO_ORDER = 'mcads.undo.order';
 /** On images that we imported. */
 export const IMPORTED_IMAGE = 'mcads.image';
 

@@ -8,6 +8,8 @@ import type { InfoJson, PingVersion } from './engine-api.ts';
 import { EngineClient } from './engine-client.ts';
 import { readState, saveImage, volumeSizes } from './engine-state.ts';
 import { exec } from './exec.ts';
+import { claimProject } from './claim-project.ts';
+import { recover } from './recover.ts';
 import { readHostFile } from './archive-tree.ts';
 import { HelperImages } from './helper-images.ts';
 import { openTree } from './open-tree.ts';
@@ -62,14 +64,10 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
     runThrowaway: async (spec, signal) => runThrowaway(context, spec, signal),
     openTree: async (mount, options, signal) => openTree(context, mount, options, signal),
     readHostFile: async (path, signal) => readHostFile(context, path, signal),
-    claimProject: later,
-    recover: later,
+    claimProject: async (project, purpose, signal) => claimProject(context, project, purpose, signal),
+    recover: async (project, signal) => recover(context, project, signal),
     [Symbol.asyncDispose]: async () => client[Symbol.dispose](),
   };
-}
-
-async function later(): Promise<never> {
-  throw new McadsError('unexpected', 'not reached yet');
 }
 
 interface ReadInfo {

@@ -96,8 +96,11 @@ export async function pidNamespace(): Promise<string | null> {
 /** Field 22 of `/proc/<pid>/stat`, null where there is no such process (any more). */
 export async function processStart(pid: number): Promise<string | null> {
   const line = await readLine(`/proc/${pid}/stat`);
+  if (line === null) return null;
   // The name in field 2 may hold anything, also spaces and parentheses.
-  return line === null ? null : (line.slice(line.lastIndexOf(')') + 2).split(' ')[19] ?? null);
+  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+  const isDead = fields[0] === 'Z' || fields[0] === 'X'; // killed, only its parent has not asked yet
+  return isDead ? null : (fields[19] ?? null);
 }
 
 async function readLine(file: string): Promise<string | null> {
