@@ -1,0 +1,90 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Segment } from '../../src/domain/tree.ts';
+import { endsPage, parsePage, toPageLine } from '../../src/repository/page.ts';
+import { sha256Hex } from '../../src/stream/digest.ts';
+
+const anyId = fc.nat().map((n) => sha256Hex(Buffer.from(String(n))));
+const anyChunks = fc.array(fc.tuple(anyId, fc.nat(4_194_304)), { maxLength: 5 });
+const rawPath = fc.uint8Array({ minLength: 0, maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
+const anySegment: fc.Arbitrary<Segment> = fc
+  .record({ fingerprint: fc.option(anyId), chunks: anyChunks, first: fc.option(rawPath) })
+  .map(({ fingerprint, chunks, first }) => ({
+    fingerprint,
+    chunks,
+    bytes: chunks.reduce((sum, [, length]) => sum + length, 0),
+    ...(first === null ? {} : { first }),
+  }));
+
+function toPages(segments: readonly Segment[]): readonly string[] {
+  const pages: string[] = [];
+  let lines = '';
+  let count = 0;
+  let chunks = 0;
+  for (const segment of segments) {
+    lines += toPageLine(segment);
+    count += 1;
+    chunks += segment.chunks.length;
+    if (!endsPage(segment, count, chunks)) continue;
+    pages.push(lines);
+    [lines, count, chunks] = ['', 0, 0];
+  }
+  return lines === '' ? pages : [...pages, lines];
+}
+
+function segmentAt(n: number): Segment {
+  return { fingerprint: null, bytes: 1, chunks: [[sha256Hex(Buffer.from(String(n))), 1]], first: `files/${n}` };
+}
+
+describe('a page', () => {
+  test('gives back the segments that were written, paths of any bytes included', () => {
+    fc.assert(
+      fc.property(fc.array(anySegment, { maxLength: 20 }), (segments) => {
+        expect([...parsePage(Buffer.from(segments.map(toPageLine).join('')), 'id')]).toEqual(segments);
+      }),
+    );
+  });
+
+  test('shows paths that are UTF-8 as text', () => {
+    const line = toPageLine({ fingerprint: 'f', bytes: 0, chunks: [], first: Buffer.from('dé').toString('latin1') });
+    expect(line).toBe('{"fingerprint":"f","bytes":0,"chunks":[],"first":"dé"}\n');
+    expect(toPageLine({ fingerprint: null, bytes: 0, chunks: [], first: '\xff' })).toBe(
+      '{"fingerprint":null,"bytes":0,"chunks":[],"first64":"/w=="}\n',
+    );
+  });
+
+  test('that is cut short or says something else is damaged, never half used', () => {
+    const id = 'a'.repeat(64);
+    for (const wrong of [
+      '{"fingerprint":null,',
+      '[]',
+      '{"fingerprint":1,"bytes":0,"chunks":[]}',
+      '{"fingerprint":null,"bytes":0,"chunks":[["../x",0]]}',
+      `{"fingerprint":null,"bytes":2,"chunks":[["${id}",1]]}`,
+    ]) {
+      expect(() => [...parsePage(Buffer.from(wrong), 'the-page')]).toThrow(/page the-page cannot be understood/);
+    }
+  });
+
+  test('holds about two thousand segments, and an inserted or removed one changes no other page', () => {
+    const segments = Array.from({ length: 10_000 }, (_, n) => segmentAt(n));
+    const pages = toPages(segments);
+    expect(pages.length).toBeGreaterThan(1);
+    expect(pages.length).toBeLessThan(16);
+    fc.assert(
+      fc.property(fc.nat(9999), fc.boolean(), (at, isInsertion) => {
+        const edited = isInsertion ? segments.toSpliced(at, 0, segmentAt(1_000_000 + at)) : segments.toSpliced(at, 1);
+        const fresh = toPages(edited).filter((page) => !pages.includes(page));
+        expect(fresh.length).toBeLessThanOrEqual(2);
+      }),
+      { numRuns: 5 },
+    );
+  });
+
+  test('never grows beyond what memory allows, whatever the paths', () => {
+    const unlucky = Array.from({ length: 3000 }, (_, n) => segmentAt(n)).find((segment) => !endsPage(segment, 1, 1));
+    if (unlucky === undefined) throw new Error('every segment ends a page');
+    expect(endsPage(unlucky, 10_000, 10_000)).toBe(true);
+    expect(endsPage(unlucky, 2, 60_000)).toBe(true);
+  });
+});
