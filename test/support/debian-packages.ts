@@ -16,15 +16,27 @@ export async function debianMirror(): Promise<string> {
 
 /** Installs packages into the machine itself. Only as root on Debian, and never without saying so. */
 export async function installPackages(packages: readonly string[]): Promise<void> {
-  if (process.getuid?.() !== 0 || !(await commandWorks('apt-get', ['--version']))) {
-    throw new Error(`${packages.join(', ')} must be installed first (this is not root on Debian, so the tests cannot do it)`);
-  }
-  say(`installing ${packages.join(', ')} with apt-get`);
-  const env = { DEBIAN_FRONTEND: 'noninteractive' };
-  const install = ['install', '-y', '-qq', '--no-install-recommends', ...packages];
-  if (await commandWorks('apt-get', install, { env })) return;
-  await runCommand('apt-get', ['update', '-qq'], { env });
-  await runCommand('apt-get', install, { env });
+  const names = packages.join(', ');
+  if (process.getuid?.() !== 0) throw new Error(`${names} must be installed first (the tests do it themselves only as root on Debian)`);
+  await readPackageLists();
+  say(`installing ${names} with apt-get`);
+  await runCommand('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], {
+    env: { DEBIAN_FRONTEND: 'noninteractive' },
+  });
+}
+
+/** Whether this machine's Debian release has the package. */
+export async function debianHas(name: string): Promise<boolean> {
+  await readPackageLists();
+  return commandWorks('apt-cache', ['show', '--quiet=2', name]);
+}
+
+let packageListsRead: Promise<unknown> | undefined;
+
+/** A fresh machine often has no package lists, or those of a year ago whose packages are gone. */
+async function readPackageLists(): Promise<void> {
+  packageListsRead ??= runCommand('apt-get', ['update', '-qq']);
+  await packageListsRead;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { say } from './cache.ts';
 import { commandWorks, runCommand } from './run-command.ts';
 
 /**
@@ -8,6 +9,8 @@ export async function findEngine(): Promise<string | undefined> {
   for (const host of await candidates()) {
     if (await engineAnswers(host)) return host;
   }
+  const chosen = process.env['DOCKER_HOST'];
+  if (chosen !== undefined && chosen !== '') say(`no engine answers at DOCKER_HOST=${chosen}`);
   return undefined;
 }
 

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder, cachePath, say, withCacheLock } from './cache.ts';
-import { installPackages } from './debian-packages.ts';
+import { debianHas, installPackages } from './debian-packages.ts';
 import { engineAnswers } from './find-engine.ts';
 import { commandWorks, runCommand } from './run-command.ts';
 
@@ -25,8 +25,9 @@ const addressPool = 'base=10.214.0.0/16,size=24';
 
 /** Starts a dockerd whose images survive in the cache folder, or joins the one that another test run has started. */
 export async function joinPrivateEngine(): Promise<PrivateEngine> {
-  const users = await cachePath('engine-users');
+  const users = join(runFolder, 'users');
   const user = join(users, String(process.pid));
+  await mkdir(users, { recursive: true, mode: 0o700 });
   await withCacheLock('engine', async () => {
     if (!(await engineAnswers(dockerHost))) await start();
     await writeFile(user, '');
@@ -48,7 +49,6 @@ async function start(): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new Error('no Docker engine answers, and only root can start one for the tests (MCADS_TEST_ENGINE=skip leaves them out)');
   await stop();
-  await mkdir(runFolder, { recursive: true, mode: 0o700 });
   await makeBridge();
   const dataRoot = await cachePath('engine');
   const logPath = join(cacheFolder, 'engine.log');
@@ -78,7 +78,8 @@ export async function ensureDockerCli(): Promise<void> {
 }
 
 async function installEngine(): Promise<void> {
-  const client = (await commandWorks('apt-cache', ['show', 'docker-cli'])) ? ['docker-cli'] : [];
+  // Since Debian 13 the client is a package of its own.
+  const client = (await debianHas('docker-cli')) ? ['docker-cli'] : [];
   await installPackages(['docker.io', 'iptables', 'iproute2', ...client]);
 }
 
