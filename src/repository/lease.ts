@@ -199,8 +199,11 @@ export class Lease implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     await this.#renewing;
-    await this.#store.remove(leaseKey(this.id));
-    await this.#kernel?.[Symbol.asyncDispose]();
+    try {
+      await this.#store.remove(leaseKey(this.id));
+    } finally {
+      await this.#kernel?.[Symbol.asyncDispose]();
+    }
   }
 }
 

@@ -11,20 +11,18 @@ import {
   type RepositoryConfig,
 } from './format.ts';
 import { RECOVERY_TEXT } from './recovery-text.ts';
-import { Repository } from './repository.ts';
+import { Repository, type RepositoryTuning } from './repository.ts';
 import type { Store } from './store.ts';
 import { errnoOf, guarded, makeFolder, nullIfMissing, storeError } from './stores/local-files.ts';
 import { LocalStore } from './stores/local.ts';
 
-export interface OpenRepositoryOptions {
+export interface OpenRepositoryOptions extends RepositoryTuning {
   /** A directory, existing or to be made. */
   readonly path: string;
   /** `write` rejects where nothing can be written; `read` then gives a repository with `writable: false`. */
   readonly mode: 'read' | 'write';
   /** Make one where the path is missing, empty, or holds only files of the old scripts. */
   readonly create: boolean;
-  /** How long to wait for others; 1 minute unless given. */
-  readonly lockTimeoutMs?: number;
 }
 
 /** A project's own version control must not take the repository in. */
@@ -43,7 +41,7 @@ export async function openRepository(options: OpenRepositoryOptions): Promise<Re
 }
 
 /** Opens a repository that exists in a store. */
-export async function openOn(store: Store, options: Pick<OpenRepositoryOptions, 'mode' | 'lockTimeoutMs'>): Promise<Repository> {
+export async function openOn(store: Store, options: Omit<OpenRepositoryOptions, 'path' | 'create'>): Promise<Repository> {
   const bytes = await store.get(REPOSITORY_KEY);
   if (bytes === null) throw new McadsError('no-repository', `there is no repository in ${store.location}`);
   const config = parseRepositoryConfig(bytes, store.location);
@@ -57,7 +55,7 @@ export async function openOn(store: Store, options: Pick<OpenRepositoryOptions, 
     }
     await refreshRecovery(store);
   }
-  return new Repository(store, config, options.lockTimeoutMs);
+  return new Repository(store, config, options);
 }
 
 /** Makes a repository in an empty store; of two at the same time both get the same one. */

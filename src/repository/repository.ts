@@ -17,7 +17,15 @@ import { measureRepository, type RepositoryStats } from './stats.ts';
 import type { Store } from './store.ts';
 import { verify, type VerifyOptions, type VerifyReport } from './verify.ts';
 
-export const DEFAULT_LOCK_TIMEOUT_MS = 60_000;
+const DEFAULT_LOCK_TIMEOUT_MS = 60_000;
+const DEFAULT_FLUSH_BYTES = 1024 ** 3;
+
+export interface RepositoryTuning {
+  /** How long to wait for others; 1 minute unless given. */
+  readonly lockTimeoutMs?: number;
+  /** Compressed bytes written between two flushes, so the most that a dead run leaves unpublished; 1 GiB unless given. */
+  readonly flushBytes?: number;
+}
 
 export interface SnapshotInventory {
   readonly snapshots: readonly SnapshotSummary[];
@@ -34,15 +42,21 @@ export class Repository implements SnapshotRepository {
   readonly #store: Store;
   readonly #config: RepositoryConfig;
   readonly #lockTimeoutMs: number;
+  readonly #flushBytes: number;
   readonly #reader: ObjectReader;
 
-  constructor(store: Store, config: RepositoryConfig, lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS) {
+  constructor(
+    store: Store,
+    config: RepositoryConfig,
+    { lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS, flushBytes = DEFAULT_FLUSH_BYTES }: RepositoryTuning = {},
+  ) {
     this.id = config.id;
     this.location = store.location;
     this.writable = store.writable && unknownWriteFeatures(config.features).length === 0;
     this.#store = store;
     this.#config = config;
     this.#lockTimeoutMs = lockTimeoutMs;
+    this.#flushBytes = flushBytes;
     this.#reader = new ObjectReader(store);
   }
 
@@ -97,7 +111,7 @@ export class Repository implements SnapshotRepository {
       await lease[Symbol.asyncDispose]();
       throw new McadsError('locked', `a snapshot ${name} exists already`, { context: { nameTaken: true } });
     }
-    return RepositoryWriter.begin(this.#store, this.#config, lease, name, project, signal);
+    return RepositoryWriter.begin({ store: this.#store, config: this.#config, flushBytes: this.#flushBytes, lease, name, project, signal });
   }
 
   /** For longer readings, so that no prune runs beside them. Null where the repository cannot be written: then there is no lease. */

@@ -15,7 +15,16 @@ import type { Store, StoreBatch } from './store.ts';
 
 /** Chunks compressed or written at a time: keeps two cores busy at about 12 MiB each in the worst case. */
 const IN_FLIGHT = 4;
-const FLUSH_BYTES = 1024 ** 3;
+
+export interface WriterRun {
+  readonly store: Store;
+  readonly config: RepositoryConfig;
+  readonly flushBytes: number;
+  readonly lease: Lease;
+  readonly name: string;
+  readonly project: string;
+  readonly signal: AbortSignal;
+}
 
 /** One backup's way into a repository; see the port. */
 export class RepositoryWriter implements SnapshotWriter {
@@ -27,6 +36,7 @@ export class RepositoryWriter implements SnapshotWriter {
   readonly #lease: Lease;
   readonly #batch: StoreBatch;
   readonly #reader: ObjectReader;
+  readonly #flushBytes: number;
   readonly #chunks = new IdSet();
   readonly #pages = new IdSet();
   readonly #inFlight = new Map<string, Promise<number>>();
@@ -38,43 +48,29 @@ export class RepositoryWriter implements SnapshotWriter {
   #failure: Error | null = null;
   #ended = false;
 
-  private constructor(
-    store: Store,
-    config: RepositoryConfig,
-    lease: Lease,
-    batch: StoreBatch,
-    name: string,
-    project: string,
-    signal: AbortSignal,
-  ) {
-    this.#store = store;
-    this.#config = config;
-    this.#lease = lease;
+  private constructor(run: WriterRun, batch: StoreBatch) {
+    this.#store = run.store;
+    this.#config = run.config;
+    this.#flushBytes = run.flushBytes;
+    this.#lease = run.lease;
     this.#batch = batch;
     this.#reader = new ObjectReader(batch);
-    this.name = name;
-    this.#project = project;
-    this.signal = AbortSignal.any([signal, lease.signal]);
+    this.name = run.name;
+    this.#project = run.project;
+    this.signal = AbortSignal.any([run.signal, run.lease.signal]);
   }
 
   /** Lists the repository once, takes over what dead runs left, finds the parents. Owns the lease from here on. */
-  static async begin(
-    store: Store,
-    config: RepositoryConfig,
-    lease: Lease,
-    name: string,
-    project: string,
-    signal: AbortSignal,
-  ): Promise<RepositoryWriter> {
+  static async begin(run: WriterRun): Promise<RepositoryWriter> {
     let batch: StoreBatch | null = null;
     try {
-      batch = await store.openBatch(lease.id);
-      const writer = new RepositoryWriter(store, config, lease, batch, name, project, signal);
+      batch = await run.store.openBatch(run.lease.id);
+      const writer = new RepositoryWriter(run, batch);
       await writer.#prepare();
       return writer;
     } catch (error) {
       await batch?.[Symbol.asyncDispose]();
-      await lease[Symbol.asyncDispose]();
+      await run.lease[Symbol.asyncDispose]();
       throw error;
     }
   }
@@ -90,9 +86,8 @@ export class RepositoryWriter implements SnapshotWriter {
   async #prepare(): Promise<void> {
     await collectIds(this.#store, CHUNKS, this.#chunks);
     await collectIds(this.#store, SEGMENTS, this.#pages);
-    const alive = new Set((await new LeaseObserver(this.#store).alive()).map(({ id }) => id));
     await this.#batch.adopt(
-      (run) => alive.has(run),
+      async () => new Set((await new LeaseObserver(this.#store).alive()).map(({ id }) => id)),
       (key, bytes) => this.#adopt(key, bytes),
     );
     await this.#findParents();
@@ -157,7 +152,7 @@ export class RepositoryWriter implements SnapshotWriter {
   }
 
   async room(): Promise<void> {
-    while (this.#inFlight.size >= IN_FLIGHT || (this.#flushing !== null && this.#batch.stagedBytes >= FLUSH_BYTES)) {
+    while (this.#inFlight.size >= IN_FLIGHT || (this.#flushing !== null && this.#batch.stagedBytes >= this.#flushBytes)) {
       this.#assertUsable();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -192,7 +187,7 @@ export class RepositoryWriter implements SnapshotWriter {
   }
 
   #flushWhenDue(): void {
-    if (this.#flushing !== null || this.#failure !== null || this.#batch.stagedBytes < FLUSH_BYTES) return;
+    if (this.#flushing !== null || this.#failure !== null || this.#batch.stagedBytes < this.#flushBytes) return;
     this.#flushing = this.#batch
       .flush()
       .catch((error: unknown) => {

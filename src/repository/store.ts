@@ -60,9 +60,9 @@ export interface StoreBatch extends AsyncDisposable {
   flush(): Promise<void>;
   /**
    * Takes over what dead runs left staged: an object stays when `accept` says so and goes otherwise.
-   * `isAlive` tells runs that still work; they are left alone.
+   * `alive` tells the runs that still work, asked once the staged ones are known; they are left alone.
    */
-  adopt(isAlive: (run: string) => boolean, accept: (key: string, bytes: Buffer) => Promise<boolean>): Promise<void>;
+  adopt(alive: () => Promise<ReadonlySet<string>>, accept: (key: string, bytes: Buffer) => Promise<boolean>): Promise<void>;
 }
 
 /** Kernel-backed signs of life under a lease id. */

@@ -42,7 +42,7 @@ describe('a directory', () => {
 
     await using heir = await store.openBatch('heir');
     await heir.adopt(
-      (run) => run === 'alive',
+      () => Promise.resolve(new Set(['alive'])),
       (_key, bytes) => Promise.resolve(bytes.toString() === 'good'),
     );
     await heir.flush();

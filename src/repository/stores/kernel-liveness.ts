@@ -2,7 +2,7 @@ import { readFile, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Liveness } from '../store.ts';
-import { errnoOf, makeFolder, nullIfMissing } from './local-files.ts';
+import { errnoOf, guarded, makeFolder, nullIfMissing } from './local-files.ts';
 
 /** Filesystems whose locks this kernel alone decides: ext2–4, XFS, btrfs, tmpfs, overlayfs, F2FS, ZFS, bcachefs. */
 const LOCAL_FILESYSTEMS: ReadonlySet<number> = new Set([
@@ -47,8 +47,11 @@ export class KernelLiveness implements Liveness {
     }
     return {
       [Symbol.asyncDispose]: async () => {
-        await rm(path, { force: true });
-        database.close();
+        try {
+          await guarded(`removing ${id}.lock`, () => rm(path, { force: true }));
+        } finally {
+          database.close();
+        }
       },
     };
   }

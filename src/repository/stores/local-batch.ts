@@ -94,11 +94,12 @@ export class LocalBatch implements StoreBatch {
     );
   }
 
-  async adopt(isAlive: (run: string) => boolean, accept: (key: string, bytes: Buffer) => Promise<boolean>): Promise<void> {
+  async adopt(alive: () => Promise<ReadonlySet<string>>, accept: (key: string, bytes: Buffer) => Promise<boolean>): Promise<void> {
     const incoming = join(this.#root, 'incoming');
-    const runs = (await guarded('looking for what dead runs left', () => readdir(incoming))).filter(
-      (run) => join(incoming, run) !== this.#directory && !isAlive(run),
-    );
+    const found = await guarded('looking for what dead runs left', () => readdir(incoming));
+    // Asked after the listing: every run takes its lease before it makes its folder.
+    const living = await alive();
+    const runs = found.filter((run) => join(incoming, run) !== this.#directory && !living.has(run));
     for (const run of runs) {
       await guarded(`taking over what the dead run ${run} left`, async () => {
         // Renaming claims the folder: of two writers that look at the same time one gets it.
