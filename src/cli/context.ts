@@ -34,7 +34,10 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** stdout: data only. */
   readonly output: Output;
+  /** For stdout: no limit to the width where it is no terminal. */
   readonly style: Style;
+  /** For stderr. */
+  readonly noteStyle: Style;
   readonly json: boolean;
   readonly quiet: boolean;
   /** A line for people on stderr; silent with --quiet and --json. */

@@ -103,8 +103,10 @@ function usageError(error: CommanderError, argv: readonly string[]): McadsError 
     });
   }
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
-  const command = argv.find((word) => COMMANDS.some((spec) => spec.name === word || spec.aliases?.includes(word) === true));
-  const help = `see \`mcads-orchestrate ${command === undefined ? '' : `${command} `}--help\``;
+  const spec = COMMANDS.find((one) => argv.some((word) => one.name === word || one.aliases?.includes(word) === true));
+  const child = spec?.children?.find((one) => argv.includes(one.name));
+  const command = [spec?.name, child?.name].filter((word) => word !== undefined).join(' ');
+  const help = `see \`mcads-orchestrate ${command === '' ? '' : `${command} `}--help\``;
   const meant = /\((?:Did you mean )(?:one of )?(.+)\?\)/.exec(suggestion ?? '')?.[1];
   return new McadsError('usage', message, { hint: meant === undefined ? help : `did you mean ${meant}? ${help}` });
 }

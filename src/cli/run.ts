@@ -6,7 +6,7 @@ import { createStyle, wantsColor } from '../report/style.ts';
 import type { Style } from '../report/style.ts';
 import { CommandOptions } from './command-options.ts';
 import type { CommandResult } from './command-spec.ts';
-import type { CommandContext, Io } from './context.ts';
+import type { CommandContext, Io, TextStream } from './context.ts';
 import { exitCodeOf, toMcadsError } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { Output } from './output.ts';
@@ -19,12 +19,15 @@ import { watchSignals } from './signals.ts';
 /** Version of the `--json` contract. */
 export const JSON_SCHEMA = 1;
 
+/** Commands that do it themselves, and those about files only. */
+const LEAVES_SERVICES_ALONE = /^(?:backup|recover|config )/;
+
 /** Runs one command line to its exit code. The one place where errors become words and codes; never rejects for a user's error. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   const output = new Output(io.stdout);
   io.stderr.on('error', () => undefined); // nobody is left to tell
   const early = earlyOptions(argv);
-  const style = createStyle(wantsColor(io.stderr, !early.noColor, io.environment), io.stderr.columns ?? 100);
+  const style = styleOf(io.stderr, !early.noColor, io);
   const signals = watchSignals(io, style, early.json || early.quiet);
   let name = '';
   const findings: Finding[] = [];
@@ -82,6 +85,7 @@ function contextOf(
       signal,
     });
     findings.push(...opened.config.findings);
+    if (!LEAVES_SERVICES_ALONE.test(parsed.name)) findings.push(...(await undoLeftovers(opened, options.flag('allProjects'), io, signal)));
     return opened;
   };
   return {
@@ -92,7 +96,8 @@ function contextOf(
     services: io.services,
     signal,
     output,
-    style: createStyle(wantsColor(io.stdout, colored, io.environment), io.stdout.columns ?? 100),
+    style: styleOf(io.stdout, colored, io),
+    noteStyle: styleOf(io.stderr, colored, io),
     json,
     quiet,
     note: (text) => {
@@ -100,6 +105,27 @@ function contextOf(
     },
     project: () => (project ??= open()),
   };
+}
+
+/** A run that was killed may have left services stopped: the next command of any kind brings them back. */
+async function undoLeftovers(project: ProjectContext, everything: boolean, io: Io, signal: AbortSignal): Promise<readonly Finding[]> {
+  if (project.name === null && !everything) return [];
+  const report = await io.services.undoLeftovers(everything ? null : project.name, project.engine, signal);
+  return [
+    ...(report?.undone ?? []).map((what): Finding => ({
+      severity: 'warning',
+      code: 'undone',
+      subject: 'recover',
+      message: `undone what a killed run left: ${what}`,
+    })),
+    ...(report?.failed ?? []).map((what): Finding => ({
+      severity: 'warning',
+      code: 'not-undone',
+      subject: 'recover',
+      message: what,
+      hint: 'run `recover`',
+    })),
+  ];
 }
 
 async function isStrict(context: CommandContext): Promise<boolean> {
@@ -115,17 +141,21 @@ async function printResult(
   const { io, output } = context;
   const warned = strict && findings.some((finding) => finding.severity !== 'info');
   const exitCode = result.exitCode === 0 && (hasErrors(findings) || warned) ? 3 : result.exitCode;
-  const stderrStyle: Style = createStyle(wantsColor(io.stderr, context.options.flag('color'), io.environment), io.stderr.columns ?? 100);
   if (context.json && result.data !== null) {
     const head: JsonObject = { schema: JSON_SCHEMA, ok: exitCode === 0, exitCode, command: context.name };
     await output.write(`${JSON.stringify({ ...head, ...result.data, findings: findings.map(findingJson) })}\n`);
     return exitCode;
   }
   if (result.text !== '') await output.write(`${result.text}\n`);
-  const shown = renderFindings(findings, stderrStyle, context.options.flag('verbose'));
+  const shown = renderFindings(findings, context.noteStyle, context.options.flag('verbose'));
   if (shown !== '' && (!context.quiet || exitCode !== 0)) io.stderr.write(`${shown}\n`);
   if (result.notes !== undefined && result.notes !== '') context.note(result.notes);
   return exitCode;
+}
+
+/** Files and pipes get whole lines. */
+function styleOf(stream: TextStream, colored: boolean, io: Io): Style {
+  return createStyle(wantsColor(stream, colored, io.environment), stream.columns ?? 10_000);
 }
 
 /** Needed before (and when) parsing fails. */

@@ -143,6 +143,8 @@ export interface Services {
   listProjects(request: EngineRequest, signal: AbortSignal): Promise<readonly EngineProjectSummary[] | null>;
   plan(request: PlanRequest, setup: RunSetup, events: EventSink, signal: AbortSignal): Promise<BackupPlan>;
   backup(request: BackupRequest, setup: RunSetup, events: EventSink, signal: AbortSignal): Promise<BackupResult>;
+  /** What `recover` does, where the engine answers at once; null where it does not. Never rejects for the engine's sake. */
+  undoLeftovers(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport | null>;
   recover(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport>;
   /** An existing one. Rejects `no-repository`, `forbidden`, `newer-format`. */
   openRepository(location: string, lockTimeoutMs: number): Promise<RepositoryService>;

@@ -47,8 +47,24 @@ export function checkBlock(
   directory: string,
   whereOf: (path: readonly string[]) => string,
 ): SettingsBlock {
-  const checked = validate(FILE_SCHEMA, value, whereOf);
+  const checked = validate(FILE_SCHEMA, withoutEmptyMappings(value), whereOf);
   return { kind, input: withAbsolutePaths(checked.value ?? {}, directory, homedir()), problems: checked.problems, whereOf };
+}
+
+/** `services:` with nothing (or only comments) below it means none, not null. */
+function withoutEmptyMappings(value: unknown): unknown {
+  if (!isMapping(value)) return value;
+  const kept = Object.entries(value).filter(([key, inner]) => inner !== null || !['services', 'volumes', 'keep'].includes(key));
+  return Object.fromEntries(
+    kept.map(([key, inner]) => {
+      if ((key !== 'services' && key !== 'volumes') || !isMapping(inner)) return [key, inner];
+      return [key, Object.fromEntries(Object.entries(inner).map(([name, settings]) => [name, settings ?? {}]))];
+    }),
+  );
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 export function printWhere(where: Where): string {

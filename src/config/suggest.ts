@@ -10,7 +10,7 @@ export function suggest(word: string, known: readonly string[]): string | null {
       bestDistance = distance;
     }
   }
-  return best;
+  return best ?? known.find((candidate) => plain.length >= 4 && simplify(candidate).startsWith(plain)) ?? null;
 }
 
 /** `did you mean …?`, or the list of what is known where it is short. */

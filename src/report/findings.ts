@@ -23,7 +23,7 @@ export function renderFindings(findings: readonly Finding[], style: Style, withN
 
 /** What happened, where, and what to do next; the stack and a request to report for what is our own fault. */
 export function renderError(error: McadsError, style: Style, verbose: boolean): string {
-  const where = error.where === undefined ? '' : `${printable(error.where)}: `;
+  const where = error.where === undefined || error.message.includes(error.where) ? '' : `${printable(error.where)}: `;
   const lines = [`${style.red('error')}  ${where}${printableLines(error.message)}`];
   if (error.hint !== undefined) lines.push(`  ${style.dim('→')} ${printableLines(error.hint).replaceAll('\n', '\n    ')}`);
   if (error.code === 'unexpected') {

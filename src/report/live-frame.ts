@@ -37,7 +37,7 @@ function componentLine(one: ComponentProgress, now: number, style: Style): strin
   const phase = width >= 100 && one.phase !== '' ? ` ${one.phase}` : '';
   const nameWidth = Math.max(8, width - displayWidth(tail) - (barWidth > 4 ? barWidth + 2 : 1) - 2);
   const name = shorten(`${printable(one.id)}${printable(phase)}`, nameWidth);
-  return `${style.cyan('›')} ${name}${' '.repeat(Math.max(0, nameWidth - displayWidth(name)))}${bar}${tail}`;
+  return `${style.cyan('›')} ${name}${' '.repeat(Math.max(0, nameWidth - displayWidth(name)))}${bar}${tail}`.trimEnd();
 }
 
 /** A bar; where the size is not known a short block wanders along it. */
@@ -56,5 +56,7 @@ function totalLine(state: ProgressState, all: readonly ComponentProgress[], now:
   const stored = all.reduce((sum, one) => sum + one.stored, 0);
   const counts = all.length === 0 ? '' : `  ${done}/${all.length}  ${humanBytes(bytes)}, ${humanBytes(stored)} new`;
   const time = humanDuration((now - state.startedAt) / 1000);
-  return style.dim(shorten(`  ${time}${counts}${state.stage === '' ? '' : `  ${printable(state.stage)}`}`, style.width - 1));
+  const numbers = `  ${time}${counts}`;
+  const whole = state.stage === '' ? numbers : `${numbers}  ${printable(state.stage)}`;
+  return style.dim(shorten(displayWidth(whole) < style.width ? whole : numbers, style.width - 1));
 }

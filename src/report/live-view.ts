@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from 'node:util';
+import { displayWidth } from './escape.ts';
 import { eventLine } from './event-line.ts';
 import { liveFrame } from './live-frame.ts';
 import { advance, startProgress } from './progress-state.ts';
@@ -36,7 +38,7 @@ export function createLiveView(stream: ViewStream, style: Style, verbose: boolea
     stream.write(`${BEGIN_FRAME}${erase(current.width)}${above}${text}${END_FRAME}`);
     pending = [];
     last = text;
-    drawn = frame.map((line) => plainLength(line));
+    drawn = frame.map((line) => plainWidth(line));
   };
   const onResize = (): void => {
     last = '';
@@ -61,7 +63,6 @@ export function createLiveView(stream: ViewStream, style: Style, verbose: boolea
   };
 }
 
-/** Columns of a line without its colours; names are escaped, so no other sequences occur. */
-function plainLength(line: string): number {
-  return line.replaceAll(/\x1b\[[0-9;]*m/g, '').length;
+function plainWidth(line: string): number {
+  return displayWidth(stripVTControlCharacters(line));
 }

@@ -37,7 +37,7 @@ export function pruneJson(decisions: readonly PruneDecision[], freedBytes: numbe
 export function pruneTable(decisions: readonly PruneDecision[], style: Style): string {
   if (decisions.length === 0) return 'No snapshots.';
   return renderTable(
-    [{ title: 'SNAPSHOT', shrinkTo: 24 }, { title: 'VERDICT' }, { title: 'REASON', shrinkTo: 12 }],
+    [{ title: 'SNAPSHOT' }, { title: 'VERDICT' }, { title: 'REASON', shrinkTo: 12 }],
     decisions.map((one) => [printable(one.name), one.kept ? 'keep' : 'remove', printable(one.reason)]),
     style.width,
     (text, row, column) => (row === -1 ? style.dim(text) : column === 1 && decisions[row]?.kept === false ? style.yellow(text) : text),

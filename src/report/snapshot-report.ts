@@ -34,12 +34,12 @@ export function listText(snapshots: readonly SnapshotSummary[], classic: readonl
   if (rows.length === 0) return '';
   return renderTable(
     [
-      { title: 'SNAPSHOT', shrinkTo: 24 },
-      { title: 'STARTED' },
-      { title: 'AGE', shrinkTo: 4 },
+      { title: 'SNAPSHOT' },
+      { title: 'STARTED', dropRank: 3 },
+      { title: 'AGE', dropRank: 1 },
       { title: 'SIZE', align: 'right' },
       { title: 'STATE' },
-      { title: 'PROOF', shrinkTo: 6 },
+      { title: 'PROOF', dropRank: 2 },
     ],
     rows.map(({ at, cells: [name, state, bytes, proof] }) => [
       printable(name),

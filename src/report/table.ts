@@ -5,6 +5,8 @@ export interface Column {
   readonly align?: 'left' | 'right';
   /** Cut (in the middle) when the table is too wide, not below this width. */
   readonly shrinkTo?: number;
+  /** Left out altogether where the table is too wide, lowest first. */
+  readonly dropRank?: number;
 }
 
 /** Cells must be printable already; `paint` colours a padded cell. Lines have no trailing blanks. */
@@ -14,7 +16,40 @@ export function renderTable(
   width: number,
   paint: (text: string, row: number, column: number) => string = (text) => text,
 ): string {
-  const widths = columns.map((column, index) => Math.max(displayWidth(column.title), ...rows.map((row) => displayWidth(row[index] ?? ''))));
+  const kept = columnsThatFit(columns, rows, width);
+  return renderColumns(
+    kept.map((index) => columns[index]).filter((column) => column !== undefined),
+    rows.map((row) => kept.map((index) => row[index] ?? '')),
+    width,
+    (text, row, column) => paint(text, row, kept[column] ?? column),
+  );
+}
+
+function columnsThatFit(columns: readonly Column[], rows: readonly (readonly string[])[], width: number): readonly number[] {
+  const widths = widthsOf(columns, rows);
+  let kept = columns.map((_, index) => index);
+  const rankOf = (index: number): number => columns[index]?.dropRank ?? Infinity;
+  const isTooWide = (): boolean => kept.reduce((sum, index) => sum + (widths[index] ?? 0) + 2, -2) > width;
+  for (const index of columns
+    .map((_, at) => at)
+    .filter((at) => rankOf(at) < Infinity)
+    .toSorted((a, b) => rankOf(a) - rankOf(b))) {
+    if (isTooWide()) kept = kept.filter((one) => one !== index);
+  }
+  return kept;
+}
+
+function widthsOf(columns: readonly Column[], rows: readonly (readonly string[])[]): number[] {
+  return columns.map((column, index) => Math.max(displayWidth(column.title), ...rows.map((row) => displayWidth(row[index] ?? ''))));
+}
+
+function renderColumns(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  width: number,
+  paint: (text: string, row: number, column: number) => string,
+): string {
+  const widths = widthsOf(columns, rows);
   const gaps = 2 * (columns.length - 1);
   for (let excess = widths.reduce((sum, one) => sum + one, gaps) - width; excess > 0;) {
     const index = widestShrinkable(columns, widths);

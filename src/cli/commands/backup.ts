@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { hasErrors } from '../../domain/finding.ts';
+import type { Finding } from '../../domain/finding.ts';
 import type { BackupRequest, BackupResult } from '../../pipeline/requests.ts';
 import { backupClosing, backupJson, backupTable } from '../../report/backup-report.ts';
 import type { CommandResult } from '../command-spec.ts';
@@ -38,14 +39,27 @@ export async function backup(context: CommandContext): Promise<CommandResult> {
 }
 
 function resultOf(context: CommandContext, result: BackupResult): CommandResult {
-  const closing = backupClosing(result, 'mcads-orchestrate', context.style);
+  const closing = backupClosing(result, 'mcads-orchestrate', context.noteStyle);
   return {
-    data: backupJson(result),
+    data:
+      result.manifest === null
+        ? { ...backupJson(result), error: { code: 'nothing-captured', message: 'nothing could be captured' } }
+        : backupJson(result),
     text: '',
-    notes: `${backupTable(result, context.style)}\n\n${closing}`,
-    findings: result.findings,
+    notes: `${backupTable(result, context.noteStyle)}\n\n${closing}`,
+    findings: [...result.findings, ...unmentionedFailures(result)],
     exitCode: exitCodeOf(result),
   };
+}
+
+/** A failed component is always an error finding. */
+function unmentionedFailures(result: BackupResult): readonly Finding[] {
+  const mentioned = new Set(result.findings.filter((finding) => finding.severity === 'error').map((finding) => finding.subject));
+  return result.outcomes.flatMap((outcome): readonly Finding[] =>
+    outcome.status !== 'failed' || mentioned.has(outcome.id)
+      ? []
+      : [{ severity: 'error', code: 'component-failed', subject: outcome.id, message: outcome.reason, hint: outcome.hint }],
+  );
 }
 
 function exitCodeOf(result: BackupResult): ExitCode {

@@ -30,7 +30,7 @@ export async function prune(context: CommandContext): Promise<CommandResult> {
     };
   }
   if (going.length > 0) {
-    context.note(table);
+    context.note(pruneTable(planned.decisions, context.noteStyle));
     await confirm(context, `Remove ${counted(going.length, 'snapshot')}?`);
   }
   const report = await withProgress(context, opened, openRunLog(context, opened, 'now'), (events) =>
