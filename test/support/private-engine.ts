@@ -19,9 +19,11 @@ const runFolder = join(tmpdir(), `mcads-test-engine-${process.getuid?.() ?? 0}`)
 const socket = join(runFolder, 'docker.sock');
 const dockerHost = `unix://${socket}`;
 const bridge = 'mcads-test0';
-/** Addresses few machines use, so that an engine beside this one keeps its own. */
+/**
+ * An address that few machines use, so that an engine beside this one keeps its own. The pool of other networks is left alone for
+ * the same reason: a dockerd with `--default-address-pool` deletes docker0 at every start but the first, whosever it is.
+ */
 const bridgeAddress = '10.213.0.1/24';
-const addressPool = 'base=10.214.0.0/16,size=24';
 
 /** Starts a dockerd whose images survive in the cache folder, or joins the one that another test run has started. */
 export async function joinPrivateEngine(): Promise<PrivateEngine> {
@@ -55,7 +57,7 @@ async function start(): Promise<void> {
   const log = openSync(logPath, 'w');
   say(`starting a private dockerd (data in ${dataRoot})`);
   const storage = ['--data-root', dataRoot, '--exec-root', join(runFolder, 'exec'), '--pidfile', pidFile()];
-  const network = ['--host', dockerHost, '--bridge', bridge, '--default-address-pool', addressPool];
+  const network = ['--host', dockerHost, '--bridge', bridge];
   // In a session of its own: Ctrl-C on the tests must let them clean up before the engine goes.
   const daemon = spawn('dockerd', [...storage, ...network], { stdio: ['ignore', log, log], detached: true });
   closeSync(log);
