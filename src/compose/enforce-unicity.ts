@@ -44,12 +44,13 @@ const port: KeyOf = (item, path) => {
   if (item.kind === 'scalar') return goText(item);
   const target = entryOf(item, 'target');
   if (target === undefined) return refuse(item.where, `${path.join('.')}: a port needs a target`);
-  const part = (key: string, fallback: string): string => scalarText(entryOf(item, key)) ?? fallback;
-  return `${part('host_ip', '0.0.0.0')}:${part('published', '')}:${scalarText(target) ?? ''}/${part('protocol', 'tcp')}`;
+  // As in Compose, a number and the text of that number are not the same port here.
+  const part = (key: string, fallback: string): string => typedText(entryOf(item, key)) ?? `string ${fallback}`;
+  return `${part('host_ip', '0.0.0.0')}:${part('published', '')}:${typedText(target) ?? ''}/${part('protocol', 'tcp')}`;
 };
 
-function scalarText(node: TreeNode | undefined): string | undefined {
-  return node?.kind === 'scalar' && !isNull(node) ? goText(node) : undefined;
+function typedText(node: TreeNode | undefined): string | undefined {
+  return node?.kind === 'scalar' && !isNull(node) ? `${node.type} ${goText(node)}` : undefined;
 }
 
 const uniqueBy =
