@@ -27,7 +27,6 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
       { flags: '--jobs <n>', description: 'components captured at a time (default: from the number of processors)' },
       { flags: '--rescan', description: 'read every byte, even where nothing seems changed' },
-      { flags: '--stop-timeout <time>', description: "how long a service may take to stop (default: its own, else the engine's)" },
       { flags: '--no-prune', description: 'do not apply the retention policy afterwards' },
       ...KEEP_OPTIONS,
     ],

@@ -69,7 +69,6 @@ export async function openProject(sources: ProjectSources): Promise<ProjectConte
       engine,
       repository,
       lockTimeoutMs: settings.lockTimeoutMs,
-      stopTimeoutMs: settings.stopTimeoutMs,
       keep: settings.keep,
       loadCompose: () => (loaded.model === null ? Promise.reject(loaded.error) : Promise.resolve(loaded.model)),
       settingsFor: (): SettingsLookup => config,

@@ -28,7 +28,6 @@ export interface RunSetup {
   /** Absolute path (later an address). */
   readonly repository: string;
   readonly lockTimeoutMs: number;
-  readonly stopTimeoutMs: number | null;
   readonly keep: KeepSettings;
   loadCompose(): Promise<ComposeModel>;
   settingsFor(model: ComposeModel | null): SettingsLookup;

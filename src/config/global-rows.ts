@@ -33,7 +33,6 @@ export const GLOBAL_ROWS: readonly GlobalRow[] = [
   row('helperImage', 'helper-image'),
   row('jobs', 'jobs', 'number'),
   row('quiesce', 'quiesce'),
-  row('stopTimeout', 'stop-timeout'),
   row('lockTimeout', 'lock-timeout'),
   row('logDir', 'log-dir', 'text', true),
   row('progress', 'progress'),

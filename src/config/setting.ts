@@ -48,7 +48,6 @@ export interface GlobalSettings {
   readonly jobs: number | null;
   /** For every component that says nothing itself. */
   readonly quiesce: QuiesceMode | null;
-  readonly stopTimeoutMs: number | null;
   readonly lockTimeoutMs: number;
   readonly logDirectory: string | null;
   readonly progress: 'auto' | 'tty' | 'plain' | 'quiet';
@@ -68,7 +67,6 @@ export const DEFAULT_SETTINGS: GlobalSettings = {
   helperImage: null,
   jobs: null,
   quiesce: null,
-  stopTimeoutMs: null,
   lockTimeoutMs: 60_000,
   logDirectory: null,
   progress: 'auto',

@@ -21,7 +21,7 @@ export async function configValidate(context: CommandContext): Promise<CommandRe
   const summary = `${printable(model.name)}: ${counted(services, 'service')}, ${counted(volumes, 'volume')} in ${model.composeFiles.map(printable).join(', ')}`;
   return {
     data: { project: model.name, composeFiles: [...model.composeFiles], services, volumes },
-    text: wrong.length === 0 ? `${summary}\nSettings and labels are valid.` : summary,
+    text: wrong.length === 0 ? `${summary}\nSettings and labels are valid.` : '',
     findings: [...model.findings, ...wrong],
     exitCode: wrong.length === 0 && !model.findings.some((finding) => finding.severity === 'error') ? 0 : 2,
   };
