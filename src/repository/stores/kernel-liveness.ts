@@ -50,7 +50,7 @@ export class KernelLiveness implements Liveness {
         try {
           await guarded(`removing ${id}.lock`, () => rm(path, { force: true }));
         } finally {
-          database.close();
+          if (database.isOpen) database.close();
         }
       },
     };
