@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import type { RawPath, TreeEntry } from '../domain/tree.ts';
+
+/** From this size on a file is a segment of its own. */
+export const LARGE_FILE_BYTES = 128 * 1024;
+/**
+ * Decision: small members are grouped to about 128 KiB. A member ends its segment when the hash of its path falls below its own size's
+ * share of that, so the mean does not depend on how large the files are, and no cut depends on any other file.
+ */
+export const GROUP_BYTES = 128 * 1024;
+/** Bounds what one segment can grow to where no hash cuts. */
+const MAX_GROUP_BYTES = 1024 * 1024;
+const MAX_MEMBERS = 4096;
+
+/** A member to be stored. `link`: first name of the inode in walk order, of which this one becomes a hard link. */
+export interface PlannedMember extends TreeEntry {
+  readonly link: RawPath | null;
+}
+
+/** Decides where segments end. One instance per tree, fed with members in walk order. */
+export class SegmentCutter {
+  #bytes = 0;
+  #members = 0;
+
+  /** True where the member must stand alone: what was gathered before it ends, and so does its own segment. */
+  static isLarge(member: Pick<PlannedMember, 'type' | 'size'>, isLink: boolean): boolean {
+    return member.type === 'f' && !isLink && member.size >= LARGE_FILE_BYTES;
+  }
+
+  /** Counts a small member in; true when the segment ends behind it. */
+  endsAfter(path: RawPath, dataBytes: number): boolean {
+    const bytes = 1536 + Math.ceil(dataBytes / 512) * 512; // pax header, its records, header
+    this.#bytes += bytes;
+    this.#members += 1;
+    const cut = hashPath(path) < (bytes / GROUP_BYTES) * 2 ** 32;
+    if (!cut && this.#bytes < MAX_GROUP_BYTES && this.#members < MAX_MEMBERS) return false;
+    this.reset();
+    return true;
+  }
+
+  reset(): void {
+    this.#bytes = 0;
+    this.#members = 0;
+  }
+}
+
+/** The hash of the recipe and the members' stat lines: equal fingerprints mean equal bytes. */
+export function fingerprintOf(recipe: string, members: readonly PlannedMember[], stableInodes: boolean): string {
+  let lines = `${recipe}\n`;
+  for (const { path, type, mode, uid, gid, size, mtime, ctime, inode, target, link } of members) {
+    const identity = stableInodes ? inode : '-';
+    lines += `${type} ${mode} ${uid} ${gid} ${size} ${mtime} ${ctime} ${identity} ${path}\0${target ?? ''}\0${link === null ? '' : `>${link}`}\0`;
+  }
+  return createHash('sha256').update(lines, 'latin1').digest('hex');
+}
+
+/** FNV-1a with a final mix: 32 bits that depend on the path alone. */
+function hashPath(path: RawPath): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < path.length; i += 1) hash = Math.imul(hash ^ path.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}

@@ -1,0 +1,199 @@
+import type { Bytes } from '../domain/byte-stream.ts';
+import type { EntryType, RawPath } from '../domain/tree.ts';
+import { BLOCK, encodePaxMember, isZeroBlock, paddedSize, parsePax, parseTarHeader, sealTarHeader, TarFormatError } from './tar-header.ts';
+
+/** One member of a tar stream. */
+export interface TarMember {
+  /** Everything before the data, pax headers included, exactly as read (sparse files' process ids apart). */
+  readonly header: Buffer;
+  /** Without leading `./` and trailing `/`; `''` is the root. */
+  readonly path: RawPath;
+  readonly type: EntryType | 'link' | 'other';
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes of data in the archive; `data` events bring them and the padding. */
+  readonly storedSize: number;
+  /** Length of the file (larger than `storedSize` for a sparse one). */
+  readonly size: number;
+  readonly mtime: string;
+  /** Target of a symlink as it is, of a hard link like `path`. */
+  readonly target: RawPath | null;
+  readonly sparse: boolean;
+  readonly pax: ReadonlyMap<string, string>;
+}
+
+export type TarEvent = { readonly kind: 'member'; readonly member: TarMember } | { readonly kind: 'data'; readonly bytes: Uint8Array };
+
+const MAX_PAX_BYTES = 16 * 1024 * 1024;
+const TYPES: Readonly<Record<string, TarMember['type']>> = { '0': 'f', '1': 'link', '2': 'l', '3': 'c', '4': 'b', '5': 'd', '6': 'p' };
+
+/**
+ * Members of a tar stream and their data in pieces that are views of what came in. Throws TarFormatError for a wrong checksum, a stream
+ * that ends inside a member, and one without the two zero blocks at its end.
+ */
+export async function* scanTar(body: Bytes): AsyncGenerator<TarEvent> {
+  const input = new BlockReader(body);
+  try {
+    for (;;) {
+      const member = await readMember(input);
+      if (member === null) break;
+      yield { kind: 'member', member };
+      for (let left = paddedSize(member.storedSize); left > 0;) {
+        const bytes = input.some(left) ?? (await input.more(left));
+        left -= bytes.length;
+        yield { kind: 'data', bytes };
+      }
+    }
+    await input.drainZeros();
+  } finally {
+    await input.close();
+  }
+}
+
+async function readMember(input: BlockReader): Promise<TarMember | null> {
+  const parts: Buffer[] = [];
+  let pax = new Map<string, string>();
+  let longName: string | null = null;
+  let longLink: string | null = null;
+  for (;;) {
+    const block = input.take(BLOCK) ?? (await input.exactly(BLOCK));
+    if (isZeroBlock(block)) {
+      if (parts.length > 0) throw new TarFormatError('a tar stream ends behind a pax header');
+      if (!isZeroBlock(await input.exactly(BLOCK))) throw new TarFormatError('a single zero block inside a tar stream');
+      return null;
+    }
+    const header = parseTarHeader(block);
+    if (!'xgLK'.includes(header.type)) return toMember(parts, Buffer.from(block), header, pax, longName, longLink);
+    if (header.size > MAX_PAX_BYTES) throw new TarFormatError('a pax header is too large');
+    const raw = await input.exactly(paddedSize(header.size));
+    const content = raw.subarray(0, header.size);
+    if (header.type === 'x') pax = new Map([...pax, ...parsePax(content)]);
+    else if (header.type === 'L') longName = untilZero(content);
+    else if (header.type === 'K') longLink = untilZero(content);
+    parts.push(Buffer.concat([block, raw]));
+  }
+}
+
+function toMember(
+  parts: readonly Buffer[],
+  block: Buffer,
+  header: ReturnType<typeof parseTarHeader>,
+  pax: Map<string, string>,
+  longName: string | null,
+  longLink: string | null,
+): TarMember {
+  const sparse = pax.has('GNU.sparse.major');
+  const name = pax.get('GNU.sparse.name') ?? pax.get('path') ?? longName ?? header.name;
+  const storedSize = count(pax.get('size'), hasData(header.type) ? header.size : 0);
+  const type = TYPES[header.type] ?? 'other';
+  const linkName = pax.get('linkpath') ?? longLink ?? header.linkName;
+  return {
+    header: sparse ? withoutProcessId(block, pax, name) : Buffer.concat([...parts, block]),
+    path: toRawPath(name),
+    type,
+    mode: header.mode,
+    uid: count(pax.get('uid'), header.uid),
+    gid: count(pax.get('gid'), header.gid),
+    storedSize,
+    size: count(pax.get('GNU.sparse.realsize'), storedSize),
+    mtime: pax.get('mtime') ?? String(header.mtime),
+    target: type === 'l' ? linkName : type === 'link' ? toRawPath(linkName) : null,
+    sparse,
+    pax,
+  };
+}
+
+/**
+ * GNU tar names a sparse member `dir/GNUSparseFile.<pid>/name` and keeps the real name in a record. The process id would make equal
+ * files differ: the header gets a constant name, and a pax `path` record (made for long names) goes.
+ */
+function withoutProcessId(block: Buffer, pax: Map<string, string>, name: string): Buffer {
+  const records = new Map(pax);
+  records.delete('path');
+  const base = name.slice(name.lastIndexOf('/') + 1).slice(0, 60);
+  block.fill(0, 0, 100);
+  block.write(`./GNUSparseFile.0/${base}`, 0, 'latin1');
+  block.fill(0, 345, 500);
+  return Buffer.concat([encodePaxMember(records, './PaxHeaders/sparse'), sealTarHeader(block)]);
+}
+
+/** Removes what leads to the root and trailing slashes; absolute names and `..` stay, for the caller to refuse. */
+export function toRawPath(name: string): RawPath {
+  const path = name.replace(/^(?:\.\/+)+/, '').replace(/\/+$/, '');
+  return path === '.' ? '' : path;
+}
+
+function hasData(type: string): boolean {
+  return !'123456'.includes(type);
+}
+
+function count(text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new TarFormatError('a pax record holds an impossible number');
+  return value;
+}
+
+function untilZero(bytes: Buffer): string {
+  const end = bytes.indexOf(0);
+  return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
+}
+
+/** Hands out exact and partial pieces of a byte stream; synchronous where the bytes are there. */
+class BlockReader {
+  readonly #source: AsyncIterator<Uint8Array>;
+  #current: Buffer = Buffer.alloc(0);
+  #at = 0;
+
+  constructor(body: Bytes) {
+    this.#source = body[Symbol.asyncIterator]();
+  }
+
+  take(length: number): Buffer | null {
+    if (this.#current.length - this.#at < length) return null;
+    const bytes = this.#current.subarray(this.#at, this.#at + length);
+    this.#at += length;
+    return bytes;
+  }
+
+  some(most: number): Buffer | null {
+    const length = Math.min(most, this.#current.length - this.#at);
+    return length === 0 ? null : this.take(length);
+  }
+
+  async more(most: number): Promise<Buffer> {
+    if (!(await this.#fill())) throw new TarFormatError('the tar stream ended in the middle');
+    return this.some(most) ?? this.more(most);
+  }
+
+  async exactly(length: number): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for (let left = length; left > 0;) {
+      const bytes = this.some(left) ?? (await this.more(left));
+      parts.push(bytes);
+      left -= bytes.length;
+    }
+    return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
+  }
+
+  /** Behind the trailer only the padding of the last record may follow. */
+  async drainZeros(): Promise<void> {
+    do {
+      if (this.#current.subarray(this.#at).some((byte) => byte !== 0)) throw new TarFormatError('bytes follow the end of the tar stream');
+      this.#at = this.#current.length;
+    } while (await this.#fill());
+  }
+
+  async close(): Promise<void> {
+    await this.#source.return?.();
+  }
+
+  async #fill(): Promise<boolean> {
+    const next = await this.#source.next();
+    if (next.done === true) return false;
+    this.#current = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
+    this.#at = 0;
+    return true;
+  }
+}
