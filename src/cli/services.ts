@@ -119,6 +119,8 @@ export interface ExtractReport {
 /** An open repository with what commands do to it. */
 export interface RepositoryService extends AsyncDisposable {
   readonly repository: SnapshotRepository;
+  /** Snapshots that exist but cannot be used. */
+  damagedSnapshots(): Promise<readonly Damage[]>;
   verify(request: VerifyRequest, events: EventSink, signal: AbortSignal): Promise<VerifyReport>;
   prune(request: PruneRequest, events: EventSink, signal: AbortSignal): Promise<PruneReport>;
   stats(signal: AbortSignal): Promise<StatsReport>;

@@ -12,6 +12,7 @@ const INTERVAL_MS = 10_000;
 /** Lines for pipes and logs: what starts, what ends, and every ten seconds how far the running ones are. */
 export function createPlainView(stream: ViewStream, style: Style, verbose: boolean, clock: ViewClock = SYSTEM_CLOCK): ProgressView {
   let state = startProgress(clock.now());
+  let stage = { name: '', at: 0 };
   const toldAt = new Map<string, number>();
   const tell = (line: string): unknown => stream.write(`${line}\n`);
   return {
@@ -20,7 +21,10 @@ export function createPlainView(stream: ViewStream, style: Style, verbose: boole
       state = advance(state, event, now);
       const line = eventLine(event, style, verbose);
       if (line !== null) tell(line);
-      if (event.type === 'stage') tell(style.dim(printable(state.stage)));
+      if (event.type === 'stage' && (event.stage !== stage.name || now - stage.at >= INTERVAL_MS)) {
+        stage = { name: event.stage, at: now };
+        tell(style.dim(printable(state.stage)));
+      }
       if (event.type === 'planned') tell(`${event.components.length} components to capture`);
       if (event.type === 'component-started') {
         toldAt.set(event.id, now);

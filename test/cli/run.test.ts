@@ -272,6 +272,7 @@ test('the next command of any kind brings back what a killed run left, and says 
   expect(run.json()).toMatchObject({ undone: ['started db'], failed: [] });
   const service = {
     repository: { snapshots: async () => [], classicArchives: async () => [], location: '/b' },
+    damagedSnapshots: async () => [],
     [Symbol.asyncDispose]: async () => {},
   } as unknown as RepositoryService; // what list calls
   const listed = startRun(['list', '-p', 'shop', '--json'], {

@@ -12,6 +12,7 @@ export async function list(context: CommandContext): Promise<CommandResult> {
   const snapshots = opened.snapshots.filter(isOurs);
   const classic = (await opened.service.repository.classicArchives()).filter(isOurs);
   const others = [...new Set(opened.snapshots.map((one) => one.project))].filter((name) => !isOurs({ project: name }));
+  const damaged = await opened.service.damagedSnapshots();
   const empty =
     snapshots.length + classic.length === 0
       ? `No snapshots${project === null ? '' : ` of ${printable(project)}`} in ${printable(opened.service.repository.location)}.`
@@ -21,7 +22,13 @@ export async function list(context: CommandContext): Promise<CommandResult> {
     data: listJson(snapshots, classic),
     text: listText(snapshots, classic, new Date(), context.style),
     notes: [empty, elsewhere].filter((line) => line !== '').join('\n'),
-    findings: [],
-    exitCode: 0,
+    findings: damaged.map((one) => ({
+      severity: 'error',
+      code: `snapshot-${one.problem}`,
+      subject: one.id,
+      message: one.message,
+      hint: 'run `verify`',
+    })),
+    exitCode: damaged.length > 0 ? 30 : 0,
   };
 }
