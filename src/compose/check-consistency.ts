@@ -11,7 +11,7 @@ export function checkService(model: MapNode, name: string, service: MapNode, pro
   const isDeclared = (section: string, key: string): boolean => entryOf(entryOf(model, section), key) !== undefined;
 
   if (isNull(entryOf(service, 'build')) && textOf(service, 'image') === undefined && isNull(entryOf(service, 'provider'))) {
-    refuse(service.where, 'has neither an image nor a build context');
+    refuse(entryWhere(model, name) ?? service.where, 'has neither an image nor a build context');
   }
   checkBuild(model, service, refuse);
   const networkMode = entryOf(service, 'network_mode');
@@ -53,6 +53,11 @@ export function checkService(model: MapNode, name: string, service: MapNode, pro
       refuse(watch.where, `has a develop.watch entry without a target, which ${action} needs`);
     }
   }
+}
+
+function entryWhere(model: MapNode, name: string): TreeNode['where'] | undefined {
+  const services = entryOf(model, 'services');
+  return services?.kind === 'map' ? services.entries.get(name)?.where : undefined;
 }
 
 function checkBuild(model: MapNode, service: MapNode, refuse: Refuse): void {

@@ -1,5 +1,6 @@
-import { pathText, report } from './shape.ts';
+import { pathText } from './problems.ts';
 import type { Problem } from './problems.ts';
+import { report } from './shape.ts';
 import { entriesOf, entryOf, hasEntry, isNull, isText, isTrue, itemsOf } from './tree.ts';
 import type { TreeNode } from './tree.ts';
 

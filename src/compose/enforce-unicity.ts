@@ -1,7 +1,7 @@
 import { goText } from './go-values.ts';
 import { cut } from './dotenv.ts';
 import { parseVolume } from './parse-volume.ts';
-import { refuse } from './problems.ts';
+import { pathText, refuse } from './problems.ts';
 import { rewriteTree } from './rewrite-tree.ts';
 import type { Rule } from './rewrite-tree.ts';
 import { entryOf, isNull, isText, textOf } from './tree.ts';
@@ -18,7 +18,7 @@ const variableName: KeyOf = (item) => (item.kind === 'scalar' ? cut(goText(item)
 
 const mountTarget: KeyOf = (item, path) => {
   if (isText(item)) return parseVolume(item.value, item.where).target;
-  if (item.kind === 'map') return textOf(item, 'target') ?? refuse(item.where, `${path.join('.')}: a volume needs a target`);
+  if (item.kind === 'map') return textOf(item, 'target') ?? refuse(item.where, `${pathText(path)}: a volume needs a target`);
   return undefined;
 };
 
@@ -27,7 +27,7 @@ const deviceTarget: KeyOf = (item, path) => {
     const parts = item.value.split(':');
     return parts[1] ?? parts[0];
   }
-  if (item.kind === 'map') return textOf(item, 'target') ?? refuse(item.where, `${path.join('.')}: a device needs a target`);
+  if (item.kind === 'map') return textOf(item, 'target') ?? refuse(item.where, `${pathText(path)}: a device needs a target`);
   return undefined;
 };
 
@@ -43,7 +43,7 @@ const fileTarget =
 const port: KeyOf = (item, path) => {
   if (item.kind === 'scalar') return goText(item);
   const target = entryOf(item, 'target');
-  if (target === undefined) return refuse(item.where, `${path.join('.')}: a port needs a target`);
+  if (target === undefined) return refuse(item.where, `${pathText(path)}: a port needs a target`);
   // As in Compose, a number and the text of that number are not the same port here.
   const part = (key: string, fallback: string): string => typedText(entryOf(item, key)) ?? `string ${fallback}`;
   return `${part('host_ip', '0.0.0.0')}:${part('published', '')}:${typedText(target) ?? ''}/${part('protocol', 'tcp')}`;

@@ -9,7 +9,7 @@ import type { MapEntry, ScalarNode, TreeNode } from './tree.ts';
 export interface TreeInterpolation {
   readonly lookup: Lookup;
   readonly problems: Problem[];
-  onUnset(name: string, where: Where): void;
+  readonly onUnset: (name: string, where: Where) => void;
 }
 
 /** Substitutes variables in every value, never in keys, and casts what Compose casts (`replicas: ${N}` is a number). */

@@ -1,5 +1,5 @@
 import { goText } from './go-values.ts';
-import { refuse } from './problems.ts';
+import { pathText, refuse } from './problems.ts';
 import { bool, entriesOf, isNull, list, map, mapOf, nothing, text, textOf, withEntry } from './tree.ts';
 import type { ListNode, MapEntry, MapNode, TreeNode } from './tree.ts';
 
@@ -33,9 +33,11 @@ function mergeMaps(base: MapNode, over: MapNode, path: Path): MapNode {
       continue;
     }
     const node = mergeAt(known.node, entry.node, [...path, key]);
-    entries.set(key, node === known.node ? known : { where: entry.where, node });
+    // Where both sides are mappings the first one is the place of the whole; its parts have places of their own.
+    const isBase = node === known.node || (known.node.kind === 'map' && entry.node.kind === 'map');
+    entries.set(key, { where: isBase ? known.where : entry.where, node });
   }
-  return { ...over, entries };
+  return { ...base, entries };
 }
 
 function appendLists(base: ListNode, over: ListNode): ListNode {
@@ -147,7 +149,7 @@ function toMapping(node: TreeNode, value: (where: TreeNode['where']) => TreeNode
   if (node.kind === 'scalar') return isNull(node) ? map([], node.where) : refuseOverride(node, path);
   return map(
     node.items.map((item): readonly [string, MapEntry] => {
-      const key = item.kind === 'scalar' ? goText(item) : refuse(item.where, `${path.join('.')}: a list of names is expected`);
+      const key = item.kind === 'scalar' ? goText(item) : refuse(item.where, `${pathText(path)}: a list of names is expected`);
       return [key, { where: item.where, node: value(item.where) }];
     }),
     node.where,
@@ -164,5 +166,5 @@ function matches(pattern: readonly string[], path: Path): boolean {
 }
 
 function refuseOverride(over: TreeNode, path: Path): never {
-  return refuse(over.where, `cannot override ${path.join('.')}: both files must use the same form`);
+  return refuse(over.where, `cannot override ${pathText(path)}: both files must use the same form`);
 }

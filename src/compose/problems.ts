@@ -40,3 +40,8 @@ export function assertNoProblems(problems: readonly Problem[]): void {
 function describe(problem: Problem): string {
   return problem.where === null ? problem.message : `${formatWhere(problem.where)}: ${problem.message}`;
 }
+
+/** `services.web.ports[1]` */
+export function pathText(path: readonly string[]): string {
+  return path.length === 0 ? 'top level' : path.join('.').replace(/\.(\d+)(?=\.|$)/g, '[$1]');
+}

@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import { remoteKind } from './remote-kind.ts';
 import { absolutePath } from './loading.ts';
 import type { Loading } from './loading.ts';
-import { refuse } from './problems.ts';
+import { pathText, refuse } from './problems.ts';
 import { rewriteTree } from './rewrite-tree.ts';
 import type { Rule } from './rewrite-tree.ts';
 import { entryOf, isText, textOf, text, withEntry } from './tree.ts';
@@ -19,7 +19,7 @@ export function resolvePaths(tree: TreeNode, base: string, loading: Loading): Tr
   const mount: Rule = (node, path) => {
     if (node.kind !== 'map' || textOf(node, 'type') !== 'bind') return node;
     const source = entryOf(node, 'source');
-    if (!isText(source)) return refuse(node.where, `${path.join('.')}: a bind mount needs a source`);
+    if (!isText(source)) return refuse(node.where, `${pathText(path)}: a bind mount needs a source`);
     return withEntry(node, 'source', text(resolved(source.value), source.where));
   };
 

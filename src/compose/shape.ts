@@ -1,4 +1,5 @@
 import type { Where } from '../domain/compose-model.ts';
+import { pathText } from './problems.ts';
 import type { Problem } from './problems.ts';
 import { isNull, list, map, withEntry } from './tree.ts';
 import type { MapEntry, ScalarType, TreeNode } from './tree.ts';
@@ -30,10 +31,6 @@ export function typeOf(node: TreeNode): ScalarType | 'list' | 'map' {
 
 export function report(problems: Problem[], node: TreeNode, path: readonly string[], message: string): void {
   problems.push({ where: node.where, message: `${pathText(path)}: ${message}` });
-}
-
-export function pathText(path: readonly string[]): string {
-  return path.length === 0 ? 'top level' : path.join('.').replace(/\.(\d+)(?=\.|$)/g, '[$1]');
 }
 
 /** A scalar of certain types. An integer counts as a float, a time as a string. */
@@ -157,9 +154,23 @@ export function fields(known: Readonly<Record<string, Shape>>, options: FieldsOp
 }
 
 function nearestKey(key: string, known: Iterable<string>): string | undefined {
-  const simple = (name: string): string => name.toLowerCase().replace(/[-_]|s$/g, '');
-  const near = [...known].find((candidate) => simple(candidate) === simple(key));
-  return near === undefined ? undefined : `did you mean ${near}?`;
+  const near = [...known].map((candidate) => ({ candidate, edits: editsBetween(key, candidate) })).filter(({ edits }) => edits <= 2);
+  const [best] = near.toSorted((a, b) => a.edits - b.edits);
+  return best === undefined ? undefined : `did you mean ${best.candidate}?`;
+}
+
+/** How many letters to change, add or drop; capped for long names. */
+function editsBetween(left: string, right: string): number {
+  if (Math.abs(left.length - right.length) > 2 || left.length > 40) return 3;
+  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (const [i, letter] of left.split('').entries()) {
+    const next = [i + 1];
+    for (const [j, other] of right.split('').entries()) {
+      next.push(Math.min((row[j] ?? 0) + (letter === other ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[right.length] ?? 3;
 }
 
 export interface NamedOptions {

@@ -3,7 +3,7 @@ import { cut } from './dotenv.ts';
 import { dependency } from './merge.ts';
 import { toLongPorts } from './parse-port.ts';
 import { toLongVolume } from './parse-volume.ts';
-import { refuse } from './problems.ts';
+import { pathText, refuse } from './problems.ts';
 import { rewriteTree } from './rewrite-tree.ts';
 import type { Rule } from './rewrite-tree.ts';
 import { bool, entryOf, hasEntry, isNull, isText, list, map, mapOf, nothing, text, withEntry } from './tree.ts';
@@ -27,7 +27,7 @@ const keyValues: Rule = (node, path) => {
   if (node.kind !== 'list') return node;
   return mapItems(node, (item) => {
     const [key, value] = cut(item.value, '=');
-    if (value === undefined) refuse(item.where, `${path.join('.')}: ${item.value} must be key=value`);
+    if (value === undefined) refuse(item.where, `${pathText(path)}: ${item.value} must be key=value`);
     return [key, text(value, item.where)];
   });
 };
@@ -37,7 +37,7 @@ const dependsOn: Rule = (node, path) => {
   if (node.kind !== 'map') return node;
   const entries = [...node.entries].map(([key, entry]): readonly [string, MapEntry] => {
     let value = entry.node;
-    if (value.kind !== 'map') return refuse(entry.where, `${[...path, key].join('.')}: must be a mapping`);
+    if (value.kind !== 'map') return refuse(entry.where, `${pathText([...path, key])}: must be a mapping`);
     if (!hasEntry(value, 'condition')) value = withEntry(value, 'condition', text('service_started', entry.where));
     if (!hasEntry(value, 'required')) value = withEntry(value, 'required', bool(true, entry.where));
     return [key, { where: entry.where, node: value }];
@@ -61,7 +61,7 @@ const networks: Rule = (node) => (node.kind === 'list' ? mapItems(node, (item) =
 const device: Rule = (node, path) => {
   if (!isText(node)) return node;
   const parts = node.value.split(':');
-  if (parts.length > 3) refuse(node.where, `${path.join('.')}: confusing device ${node.value}, use the long form`);
+  if (parts.length > 3) refuse(node.where, `${pathText(path)}: confusing device ${node.value}, use the long form`);
   const [source = '', target = '', permissions = 'rwm'] = parts;
   const of = (value: string): ScalarNode => text(value, node.where);
   return mapOf({ source: of(source), target: of(target === '' ? source : target), permissions: of(permissions) }, node.where);
@@ -81,7 +81,7 @@ const ssh: Rule = (node, path) => {
   if (node.kind !== 'list') return node;
   return mapItems(node, (item) => {
     const [id, keyPath] = cut(item.value, '=');
-    if (keyPath === undefined && id !== 'default') refuse(item.where, `${path.join('.')}: invalid ssh key ${id}`);
+    if (keyPath === undefined && id !== 'default') refuse(item.where, `${pathText(path)}: invalid ssh key ${id}`);
     return [id, keyPath === undefined ? nothing(item.where) : text(keyPath, item.where)];
   });
 };
@@ -89,7 +89,7 @@ const ssh: Rule = (node, path) => {
 const ulimit: Rule = (node, path) =>
   node.kind === 'map' || (node.kind === 'scalar' && node.type === 'int')
     ? node
-    : refuse(node.where, `${path.join('.')}: must be a number or a mapping`);
+    : refuse(node.where, `${pathText(path)}: must be a number or a mapping`);
 
 /** `external: {name: x}` is the old way to write `external: true` with `name: x`. */
 const maybeExternal: Rule = (node, path) => {
@@ -101,7 +101,7 @@ const maybeExternal: Rule = (node, path) => {
   const name = entryOf(node, 'name');
   if (!isText(oldName)) return flagged;
   if (isText(name) && name.value !== oldName.value) {
-    refuse(oldName.where, `${path.join('.')}: name and external.name conflict; only use name`);
+    refuse(oldName.where, `${pathText(path)}: name and external.name conflict; only use name`);
   }
   return isText(name) ? flagged : withEntry(flagged, 'name', oldName);
 };

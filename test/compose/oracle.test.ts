@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { loadCompose } from '../../src/compose/load-compose.ts';
-import type { JsonValue } from '../../src/domain/byte-stream.ts';
 import { McadsError } from '../../src/errors.ts';
 import { composeCli } from '../support/compose-cli.ts';
 import type { ComposeCli } from '../support/compose-cli.ts';
@@ -44,7 +43,9 @@ describe('a file that Compose refuses is refused with its place', () => {
     if (!(error instanceof McadsError)) return;
     expect(error.code).toBe('config');
     const relative = (text: string): string => text.replaceAll(`${fixture.directory}/`, '');
-    await expect(`${relative(error.where ?? 'no place')}\n\n${relative(error.message)}\n`).toMatchFileSnapshot(`${fixture.directory}/refused.txt`);
+    await expect(`${relative(error.where ?? 'no place')}\n\n${relative(error.message)}\n`).toMatchFileSnapshot(
+      `${fixture.directory}/refused.txt`,
+    );
     expect(error.where).toMatch(/:\d+:\d+$/);
   });
 });
@@ -82,11 +83,15 @@ function unescapeDollars(value: Json): Json {
 
 /** Difference 2: Compose 2.26 leaves out what no service uses (newer ones print it with --all-resources); we keep it, it may hold data. */
 function withoutUnused(document: Json): Json {
-  const record = (value: JsonValue | undefined): { [key: string]: Json } =>
-    typeof value === 'object' && value !== null && !Array.isArray(value) ? ({ ...value } as { [key: string]: Json }) : {};
+  const record = (value: Json | undefined): { [key: string]: Json } =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
   const items = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : []);
   const services = Object.values(record(record(document)['services'])).map(record);
-  const sources = (list: Json | undefined): string[] => items(list).map((item) => String(record(item)['source']));
+  const sources = (list: Json | undefined): string[] =>
+    items(list).flatMap((item) => {
+      const source = record(item)['source'];
+      return typeof source === 'string' ? [source] : [];
+    });
   const used: Readonly<Record<string, readonly string[]>> = {
     networks: services.flatMap((service) => Object.keys(record(service['networks']))),
     volumes: services.flatMap((service) => sources(items(service['volumes']).filter((mount) => record(mount)['type'] === 'volume'))),
