@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder, cachePath, say, withCacheLock } from './cache.ts';
-import { debianHas, installPackages } from './debian-packages.ts';
+import { debianHas, installPackages, unpackPackages } from './debian-packages.ts';
 import { engineAnswers } from './find-engine.ts';
 import { commandWorks, runCommand } from './run-command.ts';
 
@@ -15,15 +15,16 @@ export interface PrivateEngine {
 }
 
 /** Short on purpose: a socket's path holds about 100 bytes, and the cache folder may be deep. */
-const runFolder = join(tmpdir(), `mcads-test-engine-${process.getuid?.() ?? 0}`);
+const newer = process.env['MCADS_TEST_ENGINE'] === 'debian13';
+const runFolder = join(tmpdir(), `mcads-test-engine-${process.getuid?.() ?? 0}${newer ? '-debian13' : ''}`);
 const socket = join(runFolder, 'docker.sock');
 const dockerHost = `unix://${socket}`;
-const bridge = 'mcads-test0';
+const bridge = newer ? 'mcads-test1' : 'mcads-test0';
 /**
  * An address that few machines use, so that an engine beside this one keeps its own. The pool of other networks is left alone for
  * the same reason: a dockerd with `--default-address-pool` deletes docker0 at every start but the first, whosever it is.
  */
-const bridgeAddress = '10.213.0.1/24';
+const bridgeAddress = newer ? '10.213.1.1/24' : '10.213.0.1/24';
 
 /** Starts a dockerd whose images survive in the cache folder, or joins the one that another test run has started. */
 export async function joinPrivateEngine(): Promise<PrivateEngine> {
@@ -47,19 +48,24 @@ export async function joinPrivateEngine(): Promise<PrivateEngine> {
 }
 
 async function start(): Promise<void> {
-  if (!(await commandWorks('dockerd', ['--version']))) await installEngine();
+  const path = newer ? await newerEnginePath() : process.env['PATH'];
+  if (!newer && !(await commandWorks('dockerd', ['--version']))) await installEngine();
   if (process.getuid?.() !== 0)
     throw new Error('no Docker engine answers, and only root can start one for the tests (MCADS_TEST_ENGINE=skip leaves them out)');
   await stop();
   await makeBridge();
-  const dataRoot = await cachePath('engine');
+  const dataRoot = await cachePath(newer ? 'engine-debian13' : 'engine');
   const logPath = join(cacheFolder, 'engine.log');
   const log = openSync(logPath, 'w');
   say(`starting a private dockerd (data in ${dataRoot})`);
   const storage = ['--data-root', dataRoot, '--exec-root', join(runFolder, 'exec'), '--pidfile', pidFile()];
   const network = ['--host', dockerHost, '--bridge', bridge];
   // In a session of its own: Ctrl-C on the tests must let them clean up before the engine goes.
-  const daemon = spawn('dockerd', [...storage, ...network], { stdio: ['ignore', log, log], detached: true });
+  const daemon = spawn('dockerd', [...storage, ...network], {
+    stdio: ['ignore', log, log],
+    detached: true,
+    env: { ...process.env, PATH: path },
+  });
   closeSync(log);
   let exit: string | undefined;
   daemon.once('error', (error) => (exit = error.message));
@@ -72,6 +78,13 @@ async function start(): Promise<void> {
       throw new Error(`dockerd did not start (${exit ?? 'no answer within 60 s'}); the end of ${logPath}:\n${tail}`);
     }
   }
+}
+
+/** The search path on which Debian 13's engine is found first. It runs on Debian 12 as it is, but for runc, which wants a newer libc. */
+async function newerEnginePath(): Promise<string> {
+  if (!(await commandWorks('runc', ['--version']))) await installPackages(['runc', 'iptables', 'iproute2']);
+  const root = await unpackPackages('trixie', ['docker.io', 'containerd']);
+  return [join(root, 'usr/sbin'), join(root, 'usr/bin'), process.env['PATH']].join(':');
 }
 
 /** The docker CLI, with which the tests look at the engine; installed with the engine where it is missing. */
