@@ -71,6 +71,8 @@ export async function exec(
       const { stderr, plainText } = await pump.done;
       const code = await exitCode(client, id, what, signal);
       const after = await identify(client, before.id, signal);
+      // Stopping a container kills what runs in it first; the exec's end may be seen before the container's.
+      if (!after.running) throw new McadsError('engine-failed', `${what}: the container was stopped meanwhile`);
       if (after.startedAt !== before.startedAt) throw new McadsError('engine-failed', `${what}: the container was restarted meanwhile`);
       pump.finish(null);
       return plainText === null ? { code, stderr } : { code: code === 0 ? 126 : code, stderr: plainText };
@@ -227,7 +229,7 @@ async function identify(
   client: EngineClient,
   container: string,
   signal: AbortSignal,
-): Promise<{ readonly id: string; readonly startedAt: string }> {
+): Promise<{ readonly id: string; readonly startedAt: string; readonly running: boolean }> {
   const found = await client.json<ContainerJson>(
     'GET',
     `/containers/${encodeURIComponent(container)}/json`,
@@ -235,7 +237,7 @@ async function identify(
     `looking at container ${container}`,
     signal,
   );
-  return { id: found.Id, startedAt: found.State.StartedAt };
+  return { id: found.Id, startedAt: found.State.StartedAt, running: found.State.Running };
 }
 
 function environmentList(environment: ExecOptions['environment']): readonly string[] {

@@ -54,6 +54,7 @@ export async function execThroughPipe(
     await awaitNonce(socket, nonce, handle.exit, signal);
     if (input === undefined || inward === null) return { stdout: socket as Readable, exit: handle.exit };
     const fed = feed(input, openSync(inward.path, constants.O_WRONLY | constants.O_NONBLOCK), handle.exit);
+    fed.catch(() => undefined); // awaited after the exit
     const exit = handle.exit.then(async (ended) => {
       // Without the rest of its input a command's exit means nothing.
       await fed;
