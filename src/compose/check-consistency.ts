@@ -92,20 +92,21 @@ function checkScale(service: MapNode, refuse: Refuse): void {
   }
 }
 
-/** Rules on the project as a whole. */
-export function checkProject(model: MapNode, problems: Problem[]): void {
+/** Rules on the project as a whole; services that are not started close no cycle. */
+export function checkProject(model: MapNode, active: ReadonlySet<string>, problems: Problem[]): void {
   for (const [key, { node }] of entriesOf(entryOf(model, 'secrets'))) {
     if (isTrue(entryOf(node, 'external'))) continue;
     if (textOf(node, 'file') === undefined && textOf(node, 'environment') === undefined) {
       problems.push({ where: node.where, message: `secret ${JSON.stringify(key)} must declare either file or environment` });
     }
   }
-  const cycle = findCycle(model);
+  const cycle = findCycle(model, active);
   if (cycle !== undefined) problems.push(cycle);
 }
 
-function findCycle(model: MapNode): Problem | undefined {
-  const edges = new Map(servicesOf(model).map(([name, service]) => [name, [...entriesOf(entryOf(service, 'depends_on'))]] as const));
+function findCycle(model: MapNode, active: ReadonlySet<string>): Problem | undefined {
+  const started = servicesOf(model).filter(([name]) => active.has(name));
+  const edges = new Map(started.map(([name, service]) => [name, [...entriesOf(entryOf(service, 'depends_on'))]] as const));
   const done = new Set<string>();
   for (const start of edges.keys()) {
     const trail: { readonly name: string; next: number }[] = [{ name: start, next: 0 }];

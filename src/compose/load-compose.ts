@@ -108,7 +108,7 @@ function checkConsistency(tree: MapNode, active: ReadonlySet<string>, loading: L
       for (const { where, message } of problems)
         warn(loading, 'inactive-service', name, where === null ? message : `${formatWhere(where)}: ${message}`);
   }
-  checkProject(tree, loading.problems);
+  checkProject(tree, active, loading.problems);
 }
 
 /** Secrets and configs that are taken from variables need these variables again at a restore. */

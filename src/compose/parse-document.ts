@@ -15,7 +15,7 @@ export interface ParsedDocument {
 }
 
 // Far above any Compose file that people write; alias bombs and nesting attacks end here.
-const MAX_NODES = 200_000;
+const MAX_NODES = 100_000;
 const MAX_DEPTH = 100;
 
 /**

@@ -152,6 +152,15 @@ secrets: {s: {file: ~/s.txt}}
     await expect(project.load({ profiles: ['*'] })).rejects.toThrow(/undefined volume nowhere\n.*missing\.env does not exist/s);
   });
 
+  test('a service that is not started closes no dependency cycle', async () => {
+    await using project = await projectFolder({
+      'compose.yaml':
+        'services:\n  a: {image: a, depends_on: {b: {condition: service_started, required: false}}}\n  b: {image: b, profiles: [p], depends_on: [a]}\n',
+    });
+    expect(Object.keys((await project.load()).services)).toEqual(['a', 'b']);
+    await expect(project.load({ profiles: ['p'] })).rejects.toThrow(/dependency cycle: a → b → a/);
+  });
+
   test('warns of unset variables, several default files and an obsolete version, once each', async () => {
     await using project = await projectFolder({
       'compose.yaml': 'version: "3"\nservices:\n  web: {image: "a:${TAG}${TAG}", labels: [a=$OTHER]}\n',
