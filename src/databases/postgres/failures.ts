@@ -60,8 +60,9 @@ export function lastWords(stderr: string): string {
   return (error ?? lines.at(-1) ?? '').replace(/^(pg_dump|pg_dumpall|pg_restore|psql): (error: )?/, '').trim();
 }
 
+/** pg_dump waits for locks under a statement timeout. */
 export function isLockTimeout(stderr: string): boolean {
-  return /canceling statement due to lock timeout|could not obtain lock/.test(stderr);
+  return /canceling statement due to (lock|statement) timeout|could not obtain lock/.test(stderr);
 }
 
 /** Lines of a successful tool's stderr that say something is wrong and that are not known to be harmless for a full dump. */

@@ -1,13 +1,14 @@
 import type { Finding } from '../../domain/finding.ts';
 import { qualifiedName, quoteIdentifier } from './names.ts';
 import { QueryError, type PsqlSession } from './psql-session.ts';
-import { TABLE_FILES } from './queries.ts';
+import { TABLE_FILES, TABLE_SIZES } from './queries.ts';
 
 /** A table as the snapshot knows it. */
 export interface SnapshotTable {
   readonly schema: string;
   readonly table: string;
   readonly oid: number;
+  /** As the last analyze saw it, 0 before the first. */
   readonly bytes: number;
   /** Null for tables without a file. */
   readonly file: number | null;
@@ -36,7 +37,7 @@ export async function countLive(
   const counted = new Map<SnapshotTable, number>();
   const reasons = new Map<SnapshotTable, string>();
   const deadline = performance.now() + budgetMs;
-  for (const group of groups(tables.toSorted((a, b) => a.bytes - b.bytes))) {
+  for (const group of groups(await bySize(session, tables, budgetMs))) {
     const remaining = Math.floor(deadline - performance.now());
     const counts = remaining < 1 ? null : await countGroup(session, group, remaining, reasons);
     for (const [at, table] of group.entries()) {
@@ -56,6 +57,22 @@ export async function countLive(
     notCounted: Object.fromEntries([...reasons].map(([table, why]) => [nameOf(table), why])),
     findings: rewritten.length === 0 ? [] : [rewrittenFinding(rewritten, subject)],
   };
+}
+
+async function bySize(session: PsqlSession, tables: readonly SnapshotTable[], timeoutMs: number): Promise<readonly SnapshotTable[]> {
+  const sizes = await sizesOf(session, timeoutMs);
+  return tables.map((table) => ({ ...table, bytes: sizes?.[String(table.oid)] ?? table.bytes })).toSorted((a, b) => a.bytes - b.bytes);
+}
+
+/** Null where a lock keeps them from us. */
+async function sizesOf(session: PsqlSession, timeoutMs: number): Promise<Readonly<Record<string, number>> | null> {
+  try {
+    await session.query(`set statement_timeout = ${Math.max(1, Math.min(1000, Math.ceil(timeoutMs / 4)))}`);
+    return (await session.json(TABLE_SIZES)) as Readonly<Record<string, number>>; // the JSON that our own query builds
+  } catch (error) {
+    if (error instanceof QueryError) return null;
+    throw error;
+  }
 }
 
 /** Tables whose file is not the one that the snapshot's start saw. */

@@ -51,12 +51,19 @@ function notOfExtension(catalog: string, oid: string): string {
   return `not exists (select from pg_depend d where d.classid = '${catalog}'::regclass and d.objid = ${oid} and d.deptype = 'e')`;
 }
 
-/** Tables whose rows pg_dump writes: ordinary ones and partitions, no temporary ones, no members of extensions. `file` changes when a table is truncated or rewritten. */
+/**
+ * Tables whose rows pg_dump writes: ordinary ones and partitions, no temporary ones, no members of extensions.
+ * `file` changes when a table is truncated or rewritten. Takes no lock on a table: one that is locked must not hold us up here.
+ */
 export const TABLES = `select coalesce(json_agg(json_build_object(
-  'schema', n.nspname, 'table', c.relname, 'oid', c.oid::bigint, 'bytes', coalesce(pg_relation_size(c.oid), 0), 'file', c.relfilenode::bigint)), '[]')
+  'schema', n.nspname, 'table', c.relname, 'oid', c.oid::bigint, 'bytes', greatest(c.relpages, 0)::bigint * current_setting('block_size')::int, 'file', c.relfilenode::bigint)), '[]')
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind = 'r' and ${OWN_SCHEMA} and c.relpersistence in ('p', case when pg_is_in_recovery() then 'p' else 'u' end)
   and ${notOfExtension('pg_class', 'c.oid')}`;
+
+/** True sizes; waits for locks. */
+export const TABLE_SIZES = `select coalesce(json_object_agg(c.oid, coalesce(pg_relation_size(c.oid), 0)), '{}')
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and ${OWN_SCHEMA}`;
 
 /** The same tables' files as they are now: the function looks past the snapshot. */
 export const TABLE_FILES = `select coalesce(json_object_agg(c.oid, pg_relation_filenode(c.oid)::bigint), '{}')
