@@ -67,9 +67,9 @@ describe('what pg_dump says', () => {
 
   it('knows a lock timeout and the line that says most', () => {
     const stderr =
-      'pg_dump: error: query failed: ERROR:  canceling statement due to lock timeout\npg_dump: detail: Query was: LOCK TABLE public.t IN ACCESS SHARE MODE\n';
+      'pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\npg_dump: detail: Query was: LOCK TABLE public.t IN ACCESS SHARE MODE\n';
     expect(isLockTimeout(stderr)).toBe(true);
-    expect(lastWords(stderr)).toBe('query failed: ERROR:  canceling statement due to lock timeout');
+    expect(lastWords(stderr)).toBe('query failed: ERROR:  canceling statement due to statement timeout');
   });
 });
 
