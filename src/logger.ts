@@ -14,13 +14,22 @@ export async function openLog(directory: string, command: string, at: Date, vers
   const path = join(directory, `${command}_${stamp}.log`);
   await create(directory, path);
   const destination = pino.destination({ dest: path, append: true, sync: true });
+  let happened: Date | null = null;
   const logger = pino(
-    { level: 'debug', base: { pid: process.pid, command, version }, timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      level: 'debug',
+      base: { pid: process.pid, command, version },
+      timestamp: () => `,"time":"${(happened ?? new Date()).toISOString()}"`,
+    },
     destination,
   );
   return {
     path,
-    write: (event) => writeEvent(logger, event),
+    write: (event, at) => {
+      happened = at;
+      writeEvent(logger, event);
+      happened = null;
+    },
     end: (exitCode, error) => {
       if (error === null) logger.info({ exitCode }, 'finished');
       else logger.error({ exitCode, ...errorFields(error) }, messageOf(error));

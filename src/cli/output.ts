@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 
 /** Stdout for data. Once the reader has gone (EPIPE) it swallows what follows; `closed` tells streaming commands to stop. */
@@ -21,13 +20,17 @@ export class Output {
 
   /** Back-pressured; rejects where stdout fails in any other way than a closed pipe (a full disk behind a redirection). */
   async write(data: string | Uint8Array): Promise<void> {
-    if (!this.#closed && !this.#stream.write(data))
-      await Promise.race([once(this.#stream, 'drain'), once(this.#stream, 'close')]).catch(ignoreStreamError);
+    if (!this.#closed && !this.#stream.write(data)) await this.#room();
     if (this.#failure !== null) throw this.#failure;
   }
-}
 
-/** `once` rejects with the stream's error, which the listener above has already noted. */
-function ignoreStreamError(error: unknown): void {
-  if (!(error instanceof Error)) throw error;
+  /** Until the buffer is empty or the stream has ended. */
+  async #room(): Promise<void> {
+    const stream = this.#stream;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const events = ['drain', 'close', 'error'] as const;
+    for (const event of events) stream.once(event, resolve);
+    await promise;
+    for (const event of events) stream.off(event, resolve);
+  }
 }

@@ -25,19 +25,19 @@ export async function withProgress<T>(
   work: (events: EventSink) => Promise<T>,
 ): Promise<T> {
   const view = openView(context, project);
-  const early: RunEvent[] = [];
+  const early: (readonly [RunEvent, Date])[] = [];
   const opening: { log: Promise<LogFile | null> | null } = { log: null };
   let log: LogFile | null = openLog?.when === 'now' ? await openLog.open() : null;
   const events: EventSink = (event) => {
     view?.show(event);
     if (openLog === null) return;
-    if (log !== null) return log.write(event);
+    if (log !== null) return log.write(event, new Date());
     if (openLog.when === 'now') return;
-    early.push(event);
+    early.push([event, new Date()]);
     if (event.type === 'planned' && opening.log === null) {
       opening.log = openLog.open().then((opened) => {
         log = opened;
-        for (const one of early.splice(0)) log?.write(one);
+        for (const [one, at] of early.splice(0)) log?.write(one, at);
         return opened;
       });
       opening.log.catch(() => undefined); // awaited below

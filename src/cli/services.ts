@@ -131,7 +131,7 @@ export interface RepositoryService extends AsyncDisposable {
 
 export interface LogFile extends AsyncDisposable {
   readonly path: string;
-  write(event: RunEvent): void;
+  write(event: RunEvent, at: Date): void;
   /** The run's end: the error, if any, with its stack. */
   end(exitCode: number, error: unknown): void;
 }

@@ -159,7 +159,10 @@ function quiesceOf(settings: GlobalSettings, origins: Readonly<Record<string, Or
 
 function labelLocator(owner: SettingOwner, name: string, model: ComposeModel | null): (label: string) => string {
   return (label) => {
-    const where = model?.whereIs([owner === 'service' ? 'services' : 'volumes', name, 'labels', label]) ?? null;
+    // A container may carry a label that its file no longer has.
+    const written = owner === 'service' ? model?.services[name]?.labels : model?.volumes[name]?.labels;
+    const path = [owner === 'service' ? 'services' : 'volumes', name, 'labels', label];
+    const where = written !== undefined && Object.hasOwn(written, label) ? (model?.whereIs(path) ?? null) : null;
     return where === null ? `label ${label} of ${owner} ${name}` : printWhere(where);
   };
 }

@@ -7,8 +7,6 @@ import type { TextKind } from './text-value.ts';
 import { validate } from './validate.ts';
 
 export const LABEL_PREFIX = 'mcads.';
-/** Labels that the tool itself puts on its helpers; not settings. */
-const OWN_LABELS = /^mcads\.(?:helper|run|purpose|journal|claim|managed|created|undo|internal)(?:\.|$)/;
 
 interface LabelRow {
   readonly path: readonly string[];
@@ -51,7 +49,7 @@ export function readLabels(
   const nested: Record<string, unknown> = {};
   const known = Object.keys(LABELS).filter((label) => owner === 'service' || LABELS[label]?.volumes === true);
   for (const [label, value] of Object.entries(labels)) {
-    if (!label.startsWith(LABEL_PREFIX) || OWN_LABELS.test(label)) continue;
+    if (!label.startsWith(LABEL_PREFIX)) continue;
     const row = Object.hasOwn(LABELS, label) ? LABELS[label] : undefined;
     if (row === undefined) {
       problems.push({ where: whereIs(label), setting: label, message: `unknown label ${label}`, hint: suggestionHint(label, known) });

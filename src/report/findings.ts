@@ -7,7 +7,9 @@ import type { Style } from './style.ts';
 /** One line, and the hint below it. */
 export function renderFinding(finding: Finding, style: Style): string {
   const word = { info: style.dim('note'), warning: style.yellow('warning'), error: style.red('error') }[finding.severity];
-  const text = `${word}  ${style.bold(printable(finding.subject))}: ${printableLines(finding.message)}`;
+  const subject = printable(finding.subject);
+  const message = printableLines(finding.message);
+  const text = `${word}  ${style.bold(subject)}: ${message.startsWith(`${subject}: `) ? message.slice(subject.length + 2) : message}`;
   return finding.hint === undefined ? text : `${text}\n  ${style.dim(`→ ${printableLines(finding.hint).replaceAll('\n', '\n    ')}`)}`;
 }
 

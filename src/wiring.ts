@@ -1,0 +1,238 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { ComposeRequest, EngineRequest, RepositoryService, RunSetup, Services } from './cli/services.ts';
+import type { KeepSettings } from './config/setting.ts';
+import { ownContainerId } from './docker/own-container.ts';
+import type { EventSink } from './domain/events.ts';
+import type { Engine, PruneDecision } from './domain/ports.ts';
+import type { RetentionPolicy } from './domain/retention.ts';
+import { McadsError } from './errors.ts';
+import { counted, humanBytes } from './report/human.ts';
+import type { BackupPorts, BackupRequest, BackupResult, DiscoverPorts, PlanPorts } from './pipeline/requests.ts';
+import type { Repository } from './repository/repository.ts';
+
+/** How long an engine may take to answer where it is not what the command is about. */
+const ANSWER_TIMEOUT_MS = 3000;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The composition root: joins what commands need with the layers that do it. Every layer is imported when it is first used, so that a command
+ * pays only for its own.
+ */
+export function createServices(environment: Environment, version: string): Services {
+  const engineOf = (request: EngineRequest, events: EventSink, signal: AbortSignal): Promise<Engine | null> =>
+    openEngine(request, environment, version, events, signal);
+  /** A run on the live project is never made without its engine: it would be a backup without the databases. */
+  const engineFor = async (request: EngineRequest, events: EventSink, signal: AbortSignal): Promise<Engine> =>
+    (await engineOf(request, events, signal)) ?? refuseWithoutEngine(request);
+  return {
+    inContainer: ownContainerId(readMountinfo()) !== null,
+    loadCompose: (request) => loadCompose(request, environment),
+    listProjects: async (request, signal) => {
+      const engine = await orNull(
+        engineOf(request, () => undefined, signal),
+        signal,
+      );
+      if (engine === null) return null;
+      await using opened = engine;
+      return await orNull(opened.listProjects(signal), signal);
+    },
+    plan: async (request, setup, events, signal) => {
+      await using engine = await engineFor(setup.engine, events, signal);
+      const { discover } = await import('./pipeline/discover.ts');
+      const { plan } = await import('./pipeline/plan.ts');
+      const project = await discover(request, await discoverPorts(engine, setup), signal);
+      return await plan(project, engine, request, await planPorts(setup), signal);
+    },
+    backup: async (request, setup, events, signal) => {
+      await using engine = await engineFor(setup.engine, events, signal);
+      return await runBackup(request, setup, engine, version, events, signal);
+    },
+    undoLeftovers: async (project, request, signal) => {
+      const engine = await orNull(
+        engineOf(request, () => undefined, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])),
+        signal,
+      );
+      if (engine === null) return null;
+      await using opened = engine;
+      return await orNull(opened.recover(project, signal), signal);
+    },
+    recover: async (project, request, signal) => {
+      await using engine = await engineFor(request, () => undefined, signal);
+      return await engine.recover(project, signal);
+    },
+    openRepository: (location, lockTimeoutMs) => openForCommands(location, lockTimeoutMs),
+    openLog: async (directory, command, at) => (await import('./logger.ts')).openLog(directory, command, at, version),
+  };
+}
+
+/** For questions whose answer a command can do without: null where the engine refuses, is silent or fails. */
+async function orNull<T>(question: Promise<T>, signal: AbortSignal): Promise<T | null> {
+  try {
+    return await question;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof McadsError || (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')))
+      return null;
+    throw error;
+  }
+}
+
+async function loadCompose(request: ComposeRequest, environment: Environment) {
+  const compose = await import('./compose/load-compose.ts');
+  const { workingDirectory: directory, ...rest } = request;
+  return compose.loadCompose({ ...rest, directory, environment, stdin: () => text(process.stdin) });
+}
+
+/** Null where Docker is absent and the docker strategy was not asked for. */
+async function openEngine(
+  request: EngineRequest,
+  environment: Environment,
+  version: string,
+  events: EventSink,
+  signal: AbortSignal,
+): Promise<Engine | null> {
+  const options = { context: request.context, environment, home: homedir() };
+  const { findEngine } = await import('./docker/find-engine.ts');
+  if (request.strategy === 'host' || (request.strategy === 'auto' && (await findEngine(options)) === 'absent')) return null;
+  const docker = await import('./docker/open-engine.ts');
+  return docker.openEngine(
+    { ...options, ownVersion: version, logger: (level, message) => events({ type: 'log', level, message }) },
+    signal,
+  );
+}
+
+function refuseWithoutEngine(request: EngineRequest): never {
+  if (request.strategy === 'host') {
+    throw new McadsError('usage', 'this version has no host strategy yet', { hint: 'use --strategy docker where Docker is there' });
+  }
+  throw new McadsError('engine-unreachable', 'there is no Docker here: no DOCKER_HOST, no context and no socket in the default places', {
+    hint: 'start Docker, or say where it is with DOCKER_HOST or --context',
+  });
+}
+
+async function discoverPorts(engine: Engine | null, setup: RunSetup): Promise<DiscoverPorts> {
+  return {
+    engine,
+    loadCompose: () => setup.loadCompose(),
+    projectsInRepository: async () => {
+      if (!existsSync(join(setup.repository, 'repository.json'))) return [];
+      await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'read');
+      return [...new Set((await repository.snapshots()).map((snapshot) => snapshot.project))];
+    },
+  };
+}
+
+async function planPorts(setup: RunSetup): Promise<PlanPorts> {
+  const [{ databaseAdapters }, { recogniseEngine }, { hostFiles }, { randomBytes }] = await Promise.all([
+    import('./databases/registry.ts'),
+    import('./databases/recognise.ts'),
+    import('./host/host-files.ts'),
+    import('node:crypto'),
+  ]);
+  return {
+    adapters: databaseAdapters,
+    recognise: (container) => recogniseEngine(container)?.engine ?? null,
+    settingsFor: (model) => setup.settingsFor(model),
+    host: hostFiles(),
+    runId: randomBytes(6).toString('hex'),
+  };
+}
+
+async function runBackup(
+  request: BackupRequest,
+  setup: RunSetup,
+  engine: Engine | null,
+  version: string,
+  events: EventSink,
+  signal: AbortSignal,
+): Promise<BackupResult> {
+  const [{ backup }, { verificationText }] = await Promise.all([import('./pipeline/backup.ts'), import('./report/verification-text.ts')]);
+  const ports: BackupPorts = {
+    ...(await discoverPorts(engine, setup)),
+    ...(await planPorts(setup)),
+    openRepository: async () => {
+      assertMounted(setup.repository);
+      return openRepository(setup.repository, setup.lockTimeoutMs, 'write');
+    },
+    applyRetention: async (project, strategy): Promise<readonly PruneDecision[]> => {
+      await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'write');
+      const report = await repository.prune({ policy: toPolicy(setup.keep), dryRun: false, project, strategy, signal });
+      return [...report.snapshots, ...report.classic];
+    },
+    renderVerification: verificationText,
+    now: () => new Date(),
+    tool: { name: 'mcads-orchestrate', version },
+    machine: { name: hostname(), platform: `${process.platform} ${process.arch}`, node: process.versions.node },
+    events,
+  };
+  return backup(request, ports, signal);
+}
+
+async function openRepository(path: string, lockTimeoutMs: number, mode: 'read' | 'write'): Promise<Repository> {
+  const layer = await import('./repository/open-repository.ts');
+  return layer.openRepository({ path, mode, create: mode === 'write', lockTimeoutMs });
+}
+
+async function openForCommands(location: string, lockTimeoutMs: number): Promise<RepositoryService> {
+  const repository = await openRepository(location, lockTimeoutMs, 'read');
+  return {
+    repository,
+    damagedSnapshots: async () => (await repository.inventory()).damaged,
+    verify: async ({ share }, events, signal) => {
+      const { randomBytes } = await import('node:crypto');
+      const report = await repository.verify({
+        readData: share !== null,
+        ...(share === null || share === 1 ? {} : { sample: { percent: share * 100, seed: randomBytes(8).toString('hex') } }),
+        signal,
+        onProgress: ({ chunks, bytes }) =>
+          events({ type: 'stage', stage: 'verify', detail: `${counted(chunks, 'chunk')}, ${humanBytes(bytes)}` }),
+      });
+      return { ...report.checked, damaged: report.damaged, findings: [] };
+    },
+    prune: async ({ project, keep, dryRun }, _events, signal) => {
+      const report = await repository.prune({
+        policy: toPolicy(keep),
+        dryRun,
+        ...(project === null ? {} : { project }),
+        sweep: 'always',
+        signal,
+      });
+      return { decisions: [...report.snapshots, ...report.classic], freedBytes: report.freedBytes, findings: [] };
+    },
+    stats: async (signal) => repository.stats(signal),
+    files: async function* (snapshot, selections, signal) {
+      yield* (await import('./pipeline/read-tree.ts')).listFiles(repository, snapshot, selections, signal);
+    },
+    diff: async function* (before, after, components, signal) {
+      yield* (await import('./pipeline/read-tree.ts')).diffSnapshots(repository, before, after, components, signal);
+    },
+    extract: async (request, events, signal) => (await import('./pipeline/read-tree.ts')).extract(repository, request, events, signal),
+    [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose](),
+  };
+}
+
+function toPolicy(keep: KeepSettings): RetentionPolicy {
+  return Object.fromEntries(Object.entries(keep).filter(([, value]) => value !== null));
+}
+
+/** In a container, a repository in the container's own layer would be gone with it. Rejects `usage`. */
+function assertMounted(repository: string): void {
+  const mountinfo = readMountinfo();
+  if (ownContainerId(mountinfo) === null) return;
+  const mounts = mountinfo.split('\n').map((line) => (line.split(' ')[4] ?? '').replaceAll('\\040', ' '));
+  const path = resolve(repository);
+  if (mounts.some((mount) => mount !== '/' && mount !== '' && (path === mount || path.startsWith(`${mount}/`)))) return;
+  throw new McadsError('usage', `the repository ${path} is not on a mount: it would vanish with this container`, {
+    hint: `add to this service in the Compose file:\nvolumes:\n  - ./backups:${path}`,
+  });
+}
+
+/** Empty where there is no Linux. */
+function readMountinfo(): string {
+  const path = '/proc/self/mountinfo';
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+}
