@@ -34,16 +34,61 @@ const advice = {
 
 /** Packages and the only places that may import them. */
 const owners = [
-  { name: 'dockerode', packages: 'dockerode', owner: '^src/docker/', why: 'Only src/docker knows the Engine API; everyone else uses its port.' },
-  { name: 'yaml', packages: 'yaml', owner: '^src/compose/', why: 'Only src/compose parses YAML; ask it for the located tree or the model.' },
-  { name: 'zod', packages: 'zod', owner: '^src/config/', why: 'Only src/config validates settings; foreign JSON elsewhere gets a small parse function.' },
-  { name: 'p-queue', packages: 'p-queue', owner: '^src/pipeline/', why: 'Concurrency is decided in the pipeline alone, so that its limit holds.' },
-  { name: 'tar-fs', packages: 'tar-fs', owner: '^src/host/', why: 'Only the host runtime packs folders itself; in containers GNU tar does.' },
-  { name: 'pg', packages: 'pg', owner: '^src/host/', why: 'Only the host strategy talks to PostgreSQL over a socket of its own; elsewhere psql runs beside the server.' },
-  { name: 'picocolors', packages: 'picocolors', owner: '^src/(report|cli)/', why: 'Colour is a matter of reports; other layers hand out data.' },
+  {
+    name: 'dockerode',
+    packages: 'dockerode',
+    owner: '^src/docker/',
+    why: 'Only src/docker knows the Engine API; everyone else uses its port.',
+  },
+  {
+    name: 'yaml',
+    packages: 'yaml',
+    owner: '^src/compose/',
+    why: 'Only src/compose parses YAML; ask it for the located tree or the model.',
+  },
+  {
+    name: 'zod',
+    packages: 'zod',
+    owner: '^src/config/',
+    why: 'Only src/config validates settings; foreign JSON elsewhere gets a small parse function.',
+  },
+  {
+    name: 'p-queue',
+    packages: 'p-queue',
+    owner: '^src/pipeline/',
+    why: 'Concurrency is decided in the pipeline alone, so that its limit holds.',
+  },
+  {
+    name: 'tar-fs',
+    packages: 'tar-fs',
+    owner: '^src/host/',
+    why: 'Only the host runtime packs folders itself; in containers GNU tar does.',
+  },
+  {
+    name: 'pg',
+    packages: 'pg',
+    owner: '^src/host/',
+    why: 'Only the host strategy talks to PostgreSQL over a socket of its own; elsewhere psql runs beside the server.',
+  },
+  {
+    name: 'picocolors',
+    packages: 'picocolors',
+    owner: '^src/(report|cli)/',
+    why: 'Colour is a matter of reports; other layers hand out data.',
+  },
   { name: 'commander', packages: 'commander', owner: '^src/cli/', why: 'Arguments are read in src/cli; other layers take typed requests.' },
-  { name: 'prompts', packages: '@clack/[^/]+', owner: '^src/cli/', why: 'Only the command line asks people; other layers take the answer as an option.' },
-  { name: 'pino', packages: 'pino', owner: '^src/logger\\.ts$', why: 'Logging is an event subscriber made in src/logger.ts; layers report events.' },
+  {
+    name: 'prompts',
+    packages: '@clack/[^/]+',
+    owner: '^src/cli/',
+    why: 'Only the command line asks people; other layers take the answer as an option.',
+  },
+  {
+    name: 'pino',
+    packages: 'pino',
+    owner: '^src/logger\\.ts$',
+    why: 'Logging is an event subscriber made in src/logger.ts; layers report events.',
+  },
   { name: 'croner', packages: 'croner', owner: '^src/sidecar/', why: 'Schedules belong to the sidecar.' },
 ];
 
@@ -70,14 +115,16 @@ export default {
     {
       name: 'domain-is-pure',
       severity: 'error',
-      comment: 'The domain imports nothing but src/errors.ts, not even node: modules, so that its rules can be read and tested without a machine.',
+      comment:
+        'The domain imports nothing but src/errors.ts, not even node: modules, so that its rules can be read and tested without a machine.',
       from: { path: '^src/(domain/|errors\\.ts$)' },
       to: { dependencyTypesNot: ['local'] },
     },
     {
       name: 'no-side-doors',
       severity: 'error',
-      comment: 'Stages, adapters and reports reach files, processes and networks through ports; a direct import would work on one runtime only.',
+      comment:
+        'Stages, adapters and reports reach files, processes and networks through ports; a direct import would work on one runtime only.',
       from: { path: '^src/(pipeline|databases|report)/' },
       to: { dependencyTypes: ['core'], path: '^(node:)?(fs|fs/promises|child_process|net|http|https|dgram|worker_threads)$' },
     },
