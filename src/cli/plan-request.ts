@@ -15,6 +15,7 @@ export function toPlanRequest(context: CommandContext, project: ProjectContext):
     images: settings.images,
     configFiles: settings.files,
     exclude: settings.exclude,
+    sizes: context.name === 'plan' || context.options.flag('dryRun'),
     neverCapture: [project.repository, logDirectoryOf(context, project)],
   };
 }

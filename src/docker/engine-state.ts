@@ -1,4 +1,4 @@
-import type { ByteStream, JsonObject } from '../domain/byte-stream.ts';
+import type { ByteStream, JsonObject, JsonValue } from '../domain/byte-stream.ts';
 import type { EngineProject, EngineState } from '../domain/engine-model.ts';
 import { McadsError } from '../errors.ts';
 import type { ContainerJson, VolumeJson } from './engine-api.ts';
@@ -38,7 +38,19 @@ export async function readState(client: EngineClient, project: EngineProject, si
   ]);
   const attached = containers.flatMap((json) => Object.keys((json as unknown as ContainerJson).NetworkSettings?.Networks ?? {})); // inspect JSON of a container
   const networks = await inspectEach('networks', [...project.networks.map(({ name }) => name), ...attached], '');
-  return { engine: { version }, containers, volumes, networks, images };
+  return { engine: { version }, containers: containers.map(withoutHealthLog), volumes, networks, images };
+}
+
+/** The last health checks' outputs change every few seconds and nothing needs them: an unchanged project has an unchanged state. */
+function withoutHealthLog(container: JsonObject): JsonObject {
+  const state = container['State'];
+  if (!isObject(state) || !isObject(state['Health'])) return container;
+  const { Log: _log, ...health } = state['Health'];
+  return { ...container, State: { ...state, Health: health } };
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Sizes of local volumes; empty where the engine does not tell within ten seconds or may not be asked. */

@@ -38,11 +38,17 @@ interface Captured {
 export async function captureComponent(component: PlannedComponent, context: CaptureContext): Promise<Outcome> {
   const { ports, signal } = context;
   const startedAt = ports.now();
-  ports.events({ type: 'component-started', id: component.id, bytesExpected: component.bytes });
-  const outcome = await attempt(component, context, startedAt);
+  const bytes = component.bytes ?? bytesBefore(component, context);
+  ports.events({ type: 'component-started', id: component.id, bytesExpected: bytes });
+  const outcome = await attempt({ ...component, bytes }, context, startedAt);
   signal.throwIfAborted();
   ports.events({ type: 'component-finished', outcome, seconds: (ports.now().getTime() - startedAt.getTime()) / 1000 });
   return outcome;
+}
+
+/** What the component held in the snapshot before: a good guess for the progress. */
+function bytesBefore(component: PlannedComponent, context: CaptureContext): number | null {
+  return context.writer.parentOf(component.id)?.sealed.components[component.id]?.bytes ?? null;
 }
 
 async function attempt(component: PlannedComponent, context: CaptureContext, startedAt: Date): Promise<Outcome> {

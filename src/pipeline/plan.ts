@@ -24,7 +24,7 @@ export async function plan(
   const trees = await planTrees(views, project, databases.clusterMounts, request, ports, settings);
   const images = planImages(views, request);
   const all = [...databases.components, ...trees.components, ...images.components, configComponent(project), ...stateComponent(project)];
-  const sized = await withSizes(all, engine, signal);
+  const sized = request.sizes ? await withSizes(all, engine, signal) : all;
   const chosen = select(sized, request, views);
   const left = sized.filter((component) => !chosen.includes(component));
   return {

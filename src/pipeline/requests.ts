@@ -25,6 +25,8 @@ export interface PlanRequest extends ProjectRequest {
   readonly configFiles: readonly string[];
   /** Globs that apply to every tree. */
   readonly exclude: readonly string[];
+  /** Ask the engine for the sizes of volumes: it walks them all, which can take seconds. */
+  readonly sizes: boolean;
   /** Folders that are never captured however they are reached: repository, logs. */
   readonly neverCapture: readonly string[];
 }

@@ -32,6 +32,7 @@ const REQUEST: PlanRequest = {
   images: 'none',
   configFiles: [],
   exclude: [],
+  sizes: false,
   neverCapture: ['/srv/shop/backups'],
 };
 

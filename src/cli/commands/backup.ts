@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { hasErrors } from '../../domain/finding.ts';
 import type { Finding } from '../../domain/finding.ts';
+import { isStored } from '../../domain/outcome.ts';
 import type { BackupRequest, BackupResult } from '../../pipeline/requests.ts';
 import { backupClosing, backupJson, backupTable } from '../../report/backup-report.ts';
 import type { CommandResult } from '../command-spec.ts';
@@ -64,5 +65,6 @@ function unmentionedFailures(result: BackupResult): readonly Finding[] {
 
 function exitCodeOf(result: BackupResult): ExitCode {
   if (result.manifest === null) return 1;
-  return result.manifest.sealed.completeness === 'partial' || hasErrors(result.findings) ? 3 : 0;
+  // A selection makes a partial snapshot too, as it was asked to: that alone is no error.
+  return result.outcomes.some((outcome) => !isStored(outcome)) || hasErrors(result.findings) ? 3 : 0;
 }
