@@ -1,0 +1,143 @@
+import type { SnapshotWriter } from '../domain/ports.ts';
+import type { RawPath, TreeSource } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import { excludeMatcher } from '../stream/exclude-globs.ts';
+import { SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
+import { TarFormatError } from '../stream/tar-header.ts';
+import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
+import { storeBytes } from './capture-stream.ts';
+import { TRAILER, type CapturedTree, type CaptureTreeOptions } from './captured-tree.ts';
+import { SegmentAssembler } from './segment-assembler.ts';
+import { catalogueLine } from './tree-catalogue.ts';
+import { DatabaseWatch } from './tree-databases.ts';
+import { TreeFindings } from './tree-findings.ts';
+
+/**
+ * Captures a source that cannot be scanned: its whole tar is read and cut like any other, so that only what is new is stored; nothing is
+ * reused by its times. Rejects `component-failed` where the tar has no trailer: the engine drops every later file in silence when
+ * one shrinks under it.
+ */
+export async function captureArchive(
+  source: TreeSource,
+  writer: SnapshotWriter,
+  options: CaptureTreeOptions,
+  signal: AbortSignal,
+): Promise<CapturedTree> {
+  const run = { bytes: 0, storedBytes: 0, entries: 0, segments: 0 };
+  const findings = new TreeFindings();
+  const watch = new DatabaseWatch();
+  const data = writer.artifact('data', 'tar');
+  const assembler = new SegmentAssembler(writer);
+  const cutter = new SegmentCutter();
+  const drop = dropper(options, findings);
+  let first: RawPath | null = null;
+
+  async function endSegment(): Promise<void> {
+    if (first === null) return;
+    const [storing] = await assembler.end();
+    const stored = await storing;
+    if (stored !== undefined) {
+      await data.add({ fingerprint: null, bytes: stored.bytes, chunks: stored.chunks, first });
+      run.storedBytes += stored.storedBytes;
+    }
+    run.segments += 1;
+    first = null;
+    cutter.reset();
+  }
+
+  async function* lines(): AsyncGenerator<Uint8Array> {
+    const stream = source.readAll(signal);
+    stream.done.catch(() => undefined); // awaited below
+    let mode: 'gather' | 'cut' | 'drop' = 'gather';
+    let endsHere = false;
+    for await (const event of scanTar(stream.body)) {
+      if (event.kind === 'data') {
+        if (mode === 'drop') continue;
+        if (mode === 'cut') await assembler.cut(event.bytes);
+        else await assembler.gather(event.bytes);
+      } else {
+        if (endsHere) await endSegment();
+        endsHere = false;
+        const { member } = event;
+        const entry = toMember(member);
+        if (entry === null || drop(entry)) {
+          mode = 'drop';
+          if (entry === null) findings.add('warning', 'unknown-member', member.path, 'is of a kind that cannot be stored');
+          continue;
+        }
+        watch.see(entry);
+        const large = SegmentCutter.isLarge({ type: entry.type, size: member.storedSize }, entry.link !== null);
+        if (large) await endSegment();
+        first ??= entry.path;
+        await assembler.gather(member.header);
+        if (large) await assembler.flush();
+        mode = large ? 'cut' : 'gather';
+        endsHere = large || cutter.endsAfter(entry.path, member.storedSize);
+        run.entries += 1;
+        yield Buffer.from(catalogueLine(entry, run.segments, { torn: false, size: undefined }), 'utf8');
+      }
+      run.bytes += event.kind === 'data' ? event.bytes.length : event.member.header.length;
+      options.onProgress?.(run.bytes, run.storedBytes);
+    }
+    await endSegment();
+    await stream.done;
+  }
+
+  const catalogue = await storeBytes(lines(), 'catalogue', writer, { format: 'jsonl' }, signal).catch((error: unknown) => {
+    if (!(error instanceof TarFormatError)) throw error;
+    throw new McadsError('component-failed', `the archive is not whole: ${error.message}`, {
+      hint: 'a file that shrinks while it is read cuts the archive; quiesce the services that write (mcads.quiesce), or use a helper image with GNU tar',
+      cause: error,
+    });
+  });
+  await writer.room();
+  const trailer = await writer.putChunk(Buffer.from(TRAILER));
+  await data.add({ fingerprint: null, bytes: TRAILER.length, chunks: [trailer.ref] });
+  const artifact = await data.finish();
+  return {
+    artifacts: [artifact, catalogue.artifact],
+    bytes: artifact.bytes,
+    storedBytes: run.storedBytes + catalogue.storedBytes + trailer.storedBytes,
+    entries: run.entries,
+    segmentsRead: run.segments,
+    segmentsReused: 0,
+    findings: findings.list(),
+    databasesSeen: watch.list(),
+    torn: [],
+  };
+}
+
+/** Null for members that are no entries of a tree. */
+function toMember(member: TarMember): PlannedMember | null {
+  const { path, type, mode, uid, gid, size, mtime, target } = member;
+  if (type === 'other') return null;
+  const link = type === 'link' ? target : null;
+  return {
+    path,
+    type: type === 'link' ? 'f' : type,
+    mode,
+    uid,
+    gid,
+    size,
+    mtime,
+    ctime: '',
+    device: '',
+    inode: '',
+    links: 1,
+    target: type === 'l' ? target : null,
+    link,
+  };
+}
+
+/** Excluded members, and everything below them. */
+function dropper({ exclude }: CaptureTreeOptions, findings: TreeFindings): (entry: PlannedMember) => boolean {
+  const isExcluded = excludeMatcher(exclude);
+  let below: RawPath | null = null;
+  return ({ path }) => {
+    if (below !== null && path.startsWith(below)) return true;
+    if (!isExcluded(path)) return false;
+    findings.add('info', 'excluded', path, 'was left out by an exclude pattern, with everything below');
+    below = `${path}/`;
+    return true;
+  };
+}

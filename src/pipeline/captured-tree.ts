@@ -1,0 +1,32 @@
+import type { Finding } from '../domain/finding.ts';
+import type { ManifestArtifact } from '../domain/manifest.ts';
+import type { SeenDatabase } from './tree-databases.ts';
+
+export interface CaptureTreeOptions {
+  /** What the newest snapshot that captured this component has; null: everything is read. */
+  readonly parent: { readonly data: ManifestArtifact; readonly catalogue: ManifestArtifact } | null;
+  readonly exclude: readonly string[];
+  /** Repository, logs, staging: dropped with everything below, by device and inode. */
+  readonly neverCapture: readonly { readonly device: string; readonly inode: string }[];
+  /** Reads everything again. */
+  readonly rescan?: boolean;
+  /** Bytes read or reused and bytes stored so far. */
+  readonly onProgress?: (bytes: number, storedBytes: number) => void;
+}
+
+export interface CapturedTree {
+  /** `data` and `catalogue`. */
+  readonly artifacts: readonly ManifestArtifact[];
+  readonly bytes: number;
+  readonly storedBytes: number;
+  readonly entries: number;
+  readonly segmentsRead: number;
+  readonly segmentsReused: number;
+  readonly findings: readonly Finding[];
+  readonly databasesSeen: readonly SeenDatabase[];
+  /** Paths that changed each time they were read. */
+  readonly torn: readonly string[];
+}
+
+/** tar's trailer: the archive's constant last segment. */
+export const TRAILER = Buffer.alloc(1024);

@@ -1,0 +1,83 @@
+import type { SnapshotWriter, StoredChunk } from '../domain/ports.ts';
+import type { ChunkRef } from '../domain/tree.ts';
+import { ContentChunker, gearTable } from '../stream/content-chunker.ts';
+
+/** Members' bytes of a segment of small files that reach this are cut here; it happens when files grew since the scan. */
+const CUT_BYTES = 1024 * 1024;
+
+export interface StoredSegment {
+  readonly bytes: number;
+  readonly storedBytes: number;
+  readonly chunks: readonly ChunkRef[];
+}
+
+/** Turns the bytes of one segment after the other into stored chunks. */
+export class SegmentAssembler {
+  readonly #writer: SnapshotWriter;
+  readonly #chunker: ContentChunker;
+  #pieces: Uint8Array[] = [];
+  #piecesBytes = 0;
+  #chunks: Promise<StoredChunk>[] = [];
+
+  constructor(writer: SnapshotWriter) {
+    this.#writer = writer;
+    this.#chunker = new ContentChunker(gearTable(writer.chunker.seed), writer.chunker);
+  }
+
+  /** A header, or the data of a small file: gathered into as few chunks as possible. */
+  async gather(bytes: Uint8Array): Promise<void> {
+    let rest = bytes;
+    while (this.#piecesBytes + rest.length > CUT_BYTES) {
+      const fits = CUT_BYTES - this.#piecesBytes;
+      this.#pieces.push(rest.subarray(0, fits));
+      this.#piecesBytes += fits;
+      rest = rest.subarray(fits);
+      await this.flush();
+    }
+    this.#pieces.push(rest);
+    this.#piecesBytes += rest.length;
+  }
+
+  /** What was gathered becomes a chunk. */
+  async flush(): Promise<void> {
+    if (this.#piecesBytes === 0) return;
+    // Of its own, not from a pool: the writer keeps it while it compresses.
+    const chunk = Buffer.allocUnsafeSlow(this.#piecesBytes);
+    let at = 0;
+    for (const piece of this.#pieces) {
+      chunk.set(piece, at);
+      at += piece.length;
+    }
+    this.#pieces = [];
+    this.#piecesBytes = 0;
+    await this.#put(chunk);
+  }
+
+  /** Data of a large file, cut by content. */
+  async cut(bytes: Uint8Array): Promise<void> {
+    for (const chunk of this.#chunker.push(bytes)) await this.#put(chunk);
+  }
+
+  /** Ends the segment. The promise settles when its chunks are stored; it carries a no-op catch. */
+  async end(): Promise<Promise<StoredSegment>[]> {
+    await this.flush();
+    const last = this.#chunker.end();
+    if (last !== null) await this.#put(last);
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    const stored = Promise.all(chunks).then((all) => ({
+      bytes: all.reduce((sum, { ref }) => sum + ref[1], 0),
+      storedBytes: all.reduce((sum, chunk) => sum + chunk.storedBytes, 0),
+      chunks: all.map(({ ref }) => ref),
+    }));
+    stored.catch(() => undefined);
+    return [stored]; // in an array: returning a bare promise from an async function would wait for it
+  }
+
+  async #put(chunk: Uint8Array): Promise<void> {
+    await this.#writer.room();
+    const storing = this.#writer.putChunk(chunk);
+    storing.catch(() => undefined); // awaited with its segment
+    this.#chunks.push(storing);
+  }
+}

@@ -1,0 +1,29 @@
+import type { CatalogueEntry } from '../domain/manifest.ts';
+import { encodeRaw } from '../stream/catalogue.ts';
+import type { PlannedMember } from '../stream/segmenter.ts';
+
+interface Notes {
+  readonly torn: boolean;
+  /** Length as read, where it is not the scanned one. */
+  readonly size: number | undefined;
+}
+
+/** A member's line in the catalogue artifact. */
+export function catalogueLine(member: PlannedMember, segment: number, notes: Notes): string {
+  const { path, type, mode, uid, gid, mtime, ctime, inode, links, target, link } = member;
+  const entry: CatalogueEntry = {
+    ...encodeRaw('path', path),
+    type,
+    mode,
+    uid,
+    gid,
+    size: notes.size ?? member.size,
+    mtime,
+    ...(ctime === '' ? {} : { ctime, inode, links }),
+    ...(target === null ? {} : encodeRaw('target', target)),
+    segment,
+    ...(link === null ? {} : encodeRaw('link', link)),
+    ...(notes.torn ? { torn: true as const } : {}),
+  };
+  return `${JSON.stringify(entry)}\n`;
+}

@@ -1,0 +1,34 @@
+import type { Finding, Severity } from '../domain/finding.ts';
+import type { RawPath } from '../domain/tree.ts';
+import { printableRaw } from '../stream/catalogue.ts';
+
+/** Of each kind this many are listed one by one; the rest is counted. */
+const LISTED = 25;
+
+/** Findings about paths of one tree, in bounded memory. */
+export class TreeFindings {
+  readonly #listed: Finding[] = [];
+  readonly #counts = new Map<string, { severity: Severity; count: number }>();
+
+  add(severity: Severity, code: string, path: RawPath | null, message: string, hint?: string): void {
+    const seen = this.#counts.get(code) ?? { severity, count: 0 };
+    seen.count += 1;
+    this.#counts.set(code, seen);
+    if (seen.count > LISTED) return;
+    const subject = path === null ? '.' : printableRaw(path);
+    this.#listed.push({
+      severity,
+      code,
+      subject,
+      message: path === null ? message : `${subject}: ${message}`,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
+
+  list(): readonly Finding[] {
+    const more = [...this.#counts]
+      .filter(([, { count }]) => count > LISTED)
+      .map(([code, { severity, count }]): Finding => ({ severity, code, subject: '.', message: `and ${count - LISTED} more of ${code}` }));
+    return [...this.#listed, ...more];
+  }
+}

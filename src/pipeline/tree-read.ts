@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto';
+import type { SnapshotWriter } from '../domain/ports.ts';
+import type { ChunkRef, RawPath, TreeSource } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import { pathOfMessage } from '../stream/stat-lines.ts';
+import { SegmentCutter } from '../stream/segmenter.ts';
+import { encodeLinkMember, paddedSize } from '../stream/tar-header.ts';
+import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
+import { SegmentAssembler, type StoredSegment } from './segment-assembler.ts';
+import type { PlannedSegment } from './tree-plan.ts';
+
+/** What reading made of a planned segment. */
+export interface ReadSegment {
+  readonly index: number;
+  readonly bytes: number;
+  readonly storedBytes: number;
+  readonly chunks: readonly ChunkRef[];
+  /** Members that tar did not deliver: vanished, or not readable. */
+  readonly missing: readonly RawPath[];
+  /** Digests of the first bytes of members, for those that were asked for. */
+  readonly prefixes?: Readonly<Record<RawPath, string>>;
+  /** Lengths of files that were not as long as planned. */
+  readonly sizes?: Readonly<Record<RawPath, number>>;
+}
+
+export interface ReadOptions {
+  /** Bytes read from the source so far. */
+  readonly onBytes: (bytes: number) => void;
+  /** Length of the prefix of a member to digest. */
+  readonly prefixOf?: (path: RawPath) => number | undefined;
+}
+
+/**
+ * Reads segments through one tar process and stores them. `planned` is pulled as fast as tar takes names; `onRead` gets every segment in
+ * order. Resolves with tar's messages by path; rejects where tar's stream is not whole. Starts nothing where no segment comes.
+ */
+export async function readSegments(
+  source: TreeSource,
+  writer: SnapshotWriter,
+  planned: AsyncIterable<PlannedSegment>,
+  onRead: (segment: ReadSegment) => Promise<void>,
+  options: ReadOptions,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const reader = new SegmentReader(writer, onRead, options);
+  const names = namesOf(planned, reader.expected);
+  const first = await names.next();
+  let messages: readonly string[] = [];
+  if (first.done !== true) {
+    const stop = new AbortController();
+    const stream = source.read(startingWith(first.value, names), AbortSignal.any([signal, stop.signal]));
+    stream.done.catch(() => undefined); // awaited below
+    try {
+      for await (const event of scanTar(stream.body)) {
+        if (event.kind === 'member') await reader.member(event.member);
+        else await reader.data(event.bytes);
+      }
+      ({ messages } = await stream.done);
+    } catch (error) {
+      stop.abort();
+      signal.throwIfAborted();
+      // tar's own verdict says more than a stream that ended too early.
+      if (!(error instanceof McadsError)) await stream.done;
+      throw error;
+    }
+  }
+  await reader.finish();
+  return messages;
+}
+
+/** The names that tar gets; every segment is put on the list of expectations before its first name is handed out. */
+async function* namesOf(planned: AsyncIterable<PlannedSegment>, expected: PlannedSegment[]): AsyncGenerator<RawPath> {
+  for await (const segment of planned) {
+    expected.push(segment);
+    for (const member of segment.members) if (member.link === null) yield member.path;
+  }
+}
+
+async function* startingWith(first: RawPath, rest: AsyncGenerator<RawPath>): AsyncGenerator<RawPath> {
+  yield first;
+  yield* rest;
+}
+
+class SegmentReader {
+  readonly expected: PlannedSegment[] = [];
+  readonly #assembler: SegmentAssembler;
+  readonly #onRead: (segment: ReadSegment) => Promise<void>;
+  readonly #options: ReadOptions;
+  #segment: PlannedSegment | null = null;
+  #next = 0;
+  #missing: RawPath[] = [];
+  #prefixes: Record<RawPath, string> = {};
+  #sizes: Record<RawPath, number> = {};
+  #isCut = false;
+  #digest: { readonly path: RawPath; readonly hash: ReturnType<typeof createHash>; left: number } | null = null;
+  #bytes = 0;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(writer: SnapshotWriter, onRead: (segment: ReadSegment) => Promise<void>, options: ReadOptions) {
+    this.#assembler = new SegmentAssembler(writer);
+    this.#onRead = onRead;
+    this.#options = options;
+  }
+
+  async member(member: TarMember): Promise<void> {
+    this.#endDigest();
+    await this.#advanceTo(member.path);
+    const planned = this.#segment?.members[this.#next];
+    this.#next += 1;
+    if (planned?.type === 'f' && planned.size !== member.size) this.#sizes[member.path] = member.size;
+    await this.#assembler.gather(member.header);
+    this.#isCut = planned !== undefined && SegmentCutter.isLarge(planned, false) && member.storedSize > 0;
+    // Headers of a large file are a chunk of their own: touching it does not store its data again.
+    if (this.#isCut) await this.#assembler.flush();
+    const prefix = this.#options.prefixOf?.(member.path);
+    if (prefix !== undefined && !member.sparse && member.storedSize >= prefix)
+      this.#digest = { path: member.path, hash: createHash('sha256'), left: prefix };
+    this.#bytes += member.header.length;
+    this.#options.onBytes(this.#bytes);
+  }
+
+  async data(bytes: Uint8Array): Promise<void> {
+    if (this.#digest !== null && this.#digest.left > 0) {
+      const part = bytes.subarray(0, this.#digest.left);
+      this.#digest.hash.update(part);
+      this.#digest.left -= part.length;
+    }
+    if (this.#isCut) await this.#assembler.cut(bytes);
+    else await this.#assembler.gather(bytes);
+    this.#bytes += bytes.length;
+    this.#options.onBytes(this.#bytes);
+  }
+
+  async finish(): Promise<void> {
+    this.#endDigest();
+    for (;;) {
+      await this.#skipTo(null);
+      if (this.#segment !== null) await this.#endSegment();
+      if (!this.#nextSegment()) break;
+    }
+    await this.#tail;
+  }
+
+  /** Moves to the member of that name; those passed over are links to write, or missing. */
+  async #advanceTo(path: RawPath): Promise<void> {
+    for (;;) {
+      if (await this.#skipTo(path)) return;
+      if (this.#segment !== null) await this.#endSegment();
+      if (!this.#nextSegment())
+        throw new McadsError('component-failed', `tar delivered a file that it was not asked for: ${JSON.stringify(path)}`);
+    }
+  }
+
+  async #skipTo(path: RawPath | null): Promise<boolean> {
+    const members = this.#segment?.members ?? [];
+    for (; this.#next < members.length; this.#next += 1) {
+      const member = members[this.#next];
+      if (member === undefined || member.path === path) return true;
+      if (member.link === null) this.#missing.push(member.path);
+      else await this.#assembler.gather(encodeLinkMember(member, member.link));
+    }
+    return false;
+  }
+
+  #nextSegment(): boolean {
+    this.#segment = this.expected.shift() ?? null;
+    this.#next = 0;
+    this.#missing = [];
+    this.#prefixes = {};
+    this.#sizes = {};
+    return this.#segment !== null;
+  }
+
+  /** Segments are handed on in order, while the chunks of the next ones are already being made. */
+  async #endSegment(): Promise<void> {
+    const index = this.#segment?.index ?? 0;
+    const missing = this.#missing;
+    const noted = {
+      ...(Object.keys(this.#prefixes).length === 0 ? {} : { prefixes: this.#prefixes }),
+      ...(Object.keys(this.#sizes).length === 0 ? {} : { sizes: this.#sizes }),
+    };
+    const [stored] = await this.#assembler.end();
+    const before = this.#tail;
+    const handOn = async (): Promise<void> => {
+      await before;
+      const segment: StoredSegment = (await stored) ?? { bytes: 0, storedBytes: 0, chunks: [] };
+      await this.#onRead({ ...segment, index, missing, ...noted });
+    };
+    this.#tail = handOn();
+    this.#tail.catch(() => undefined); // thrown by finish, and by the writer's next call
+  }
+
+  #endDigest(): void {
+    if (this.#digest !== null && this.#digest.left === 0) this.#prefixes[this.#digest.path] = this.#digest.hash.digest('hex');
+    this.#digest = null;
+  }
+}
+
+/** Messages by the path that they are about; those about no path under null. */
+export function messagesByPath(messages: readonly string[]): ReadonlyMap<RawPath | null, string> {
+  return new Map(messages.map((message) => [pathOfMessage(message), message]));
+}
+
+/** Bytes that a scan promises, for progress. */
+export function expectedBytes(segment: Pick<PlannedSegment, 'members'>): number {
+  return segment.members.reduce((sum, { size, type, link }) => sum + (type === 'f' && link === null ? paddedSize(size) : 0) + 1536, 0);
+}

@@ -1,0 +1,151 @@
+import type { SnapshotWriter } from '../domain/ports.ts';
+import type { RawPath, TreeSource } from '../domain/tree.ts';
+import type { TreeFindings } from './tree-findings.ts';
+import type { PlannedSegment, TreeRules } from './tree-plan.ts';
+import { messagesByPath, readSegments, type ReadSegment } from './tree-read.ts';
+import { onlyGrew, recheck, storedContents, type Attempt, type Rechecked, type StoredContent } from './tree-recheck.ts';
+
+/** How often a segment that changes under the reader is read again. */
+const RETRIES = 2;
+
+/** What is stored for a segment in the end, where it is not what the first attempt planned. */
+export interface Settled {
+  readonly planned: PlannedSegment;
+  readonly read: ReadSegment;
+  readonly torn: readonly RawPath[];
+}
+
+export interface SettleContext {
+  readonly source: TreeSource;
+  readonly writer: SnapshotWriter;
+  readonly rules: TreeRules;
+  readonly findings: TreeFindings;
+  readonly onReread: (bytes: number, storedBytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Rechecks what was read and reads again what changed meanwhile. Returns the segments (by index) that differ from the first attempt.
+ * Decision: a file that was only appended to is proven by content, the first attempt's bytes being a prefix of the second's, because
+ * a grown size alone says nothing of what happened inside. Held in memory: only segments that changed.
+ */
+export async function settle(
+  first: AsyncIterable<Attempt>,
+  messages: readonly string[],
+  context: SettleContext,
+): Promise<ReadonlyMap<number, Settled>> {
+  const settled = new Map<number, Settled>();
+  let attempts = first;
+  let said = messagesByPath(messages);
+  let proofs: ReadonlyMap<RawPath, StoredContent> = new Map();
+  for (let retry = 0; ; retry += 1) {
+    const again: Rechecked[] = [];
+    for await (const result of recheck(context.source, context.rules, attempts, context.signal)) {
+      const verdict = judge(result, said, proofs, retry);
+      if (verdict === 'again') again.push(result);
+      else if (verdict !== 'stable' || retry > 0) settled.set(result.planned.index, finish(result, verdict, said, context));
+    }
+    if (again.length === 0) return settled;
+    proofs = await contentsOfGrown(again, context);
+    const reads: ReadSegment[] = [];
+    const planned = again.map(({ now }) => now).filter(({ members }) => members.length > 0);
+    for (const { now, gone } of again) if (now.members.length === 0) settled.set(now.index, dropped(now, gone, context));
+    said = messagesByPath(
+      await readSegments(
+        context.source,
+        context.writer,
+        iterate(planned),
+        async (read) => {
+          reads.push(read);
+          context.onReread(read.bytes, read.storedBytes);
+        },
+        { onBytes: () => undefined, prefixOf: (path) => proofs.get(path)?.length },
+        context.signal,
+      ),
+    );
+    for (const { gone } of again)
+      for (const path of gone) context.findings.add('info', 'vanished', path, 'was deleted while the tree was read');
+    attempts = pairs(planned, reads);
+  }
+}
+
+type Judgement = 'stable' | 'again' | 'appended' | 'unreadable' | 'torn';
+
+function judge(
+  { planned, now, read, gone, changed, unreadable }: Rechecked,
+  said: ReadonlyMap<RawPath | null, string>,
+  proofs: ReadonlyMap<RawPath, StoredContent>,
+  retry: number,
+): Judgement {
+  const lastTime = retry >= RETRIES;
+  // What was gone before tar came to it left nothing behind in the segment.
+  const onlyMissing = gone.every((path) => read.missing.includes(path)) && changed.length === 0;
+  if (
+    unreadable.length > 0 &&
+    (lastTime || (onlyMissing && unreadable.every((path) => /denied|not permitted|Input\/output/.test(said.get(path) ?? ''))))
+  )
+    return 'unreadable';
+  if (gone.length === 0 && changed.length === 0 && unreadable.length === 0) return 'stable';
+  const grown = changed.length > 0 && gone.length === 0 && unreadable.length === 0 && onlyGrew(planned, now);
+  const proven = changed.every(
+    (path) => proofs.has(path) && read.prefixes?.[path] === proofs.get(path)?.digest && !/shrank/.test(said.get(path) ?? ''),
+  );
+  if (grown && proven) return 'appended';
+  return lastTime ? 'torn' : 'again';
+}
+
+function finish(
+  { planned, read, changed, gone, unreadable }: Rechecked,
+  verdict: Exclude<Judgement, 'again'>,
+  said: ReadonlyMap<RawPath | null, string>,
+  { findings }: SettleContext,
+): Settled {
+  for (const path of unreadable)
+    findings.add(
+      'error',
+      'unreadable',
+      path,
+      `could not be read (${said.get(path) ?? 'tar did not deliver it'})`,
+      'give the reading user access, or exclude it',
+    );
+  for (const path of gone) findings.add('info', 'vanished', path, 'was deleted while the tree was read');
+  if (verdict === 'appended')
+    for (const path of changed)
+      findings.add('info', 'appended', path, 'was appended to while it was read; what it held before is stored whole');
+  const torn = verdict === 'torn' || verdict === 'unreadable' ? [...changed, ...gone.filter((path) => !read.missing.includes(path))] : [];
+  for (const path of torn)
+    findings.add(
+      'warning',
+      'torn',
+      path,
+      'changed each time it was read; what is stored may be a mixture',
+      'quiesce the service that writes it (mcads.quiesce), or exclude it',
+    );
+  return { planned, read, torn };
+}
+
+/** Every member vanished: nothing is stored for the segment. */
+function dropped(planned: PlannedSegment, gone: readonly RawPath[], { findings }: SettleContext): Settled {
+  for (const path of gone) findings.add('info', 'vanished', path, 'was deleted while the tree was read');
+  return { planned, read: { index: planned.index, bytes: 0, storedBytes: 0, chunks: [], missing: [] }, torn: [] };
+}
+
+async function contentsOfGrown(again: readonly Rechecked[], { writer }: SettleContext): Promise<ReadonlyMap<RawPath, StoredContent>> {
+  const proofs = new Map<RawPath, StoredContent>();
+  for (const { planned, now, read, changed } of again) {
+    if (!onlyGrew(planned, now)) continue;
+    for (const [path, content] of await storedContents(writer, read, new Set(changed))) proofs.set(path, content);
+  }
+  return proofs;
+}
+
+async function* iterate<T>(values: readonly T[]): AsyncGenerator<T> {
+  yield* values;
+}
+
+async function* pairs(planned: readonly PlannedSegment[], reads: readonly ReadSegment[]): AsyncGenerator<Attempt> {
+  for (const [at, read] of reads.entries()) {
+    const segment = planned[at];
+    if (segment !== undefined) yield { planned: segment, read };
+  }
+}

@@ -1,0 +1,263 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { ManifestArtifact } from '../../src/domain/manifest.ts';
+import type { TreeSource } from '../../src/domain/tree.ts';
+import { openLocalTree } from '../../src/host/local-tree.ts';
+import { captureTree } from '../../src/pipeline/capture-tree.ts';
+import type { CapturedTree, CaptureTreeOptions } from '../../src/pipeline/captured-tree.ts';
+import { parseCatalogue } from '../../src/stream/catalogue.ts';
+import { createAwkwardTree, fingerprintTree } from '../support/awkward-tree.ts';
+import { MemoryWriter } from '../support/memory-writer.ts';
+
+const NEVER = new AbortController().signal;
+let base: string;
+let tree: string;
+let writer: MemoryWriter;
+
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), 'mcads-tree-'));
+  tree = join(base, 'tree');
+  mkdirSync(tree);
+  writer = new MemoryWriter();
+});
+
+afterEach(async () => {
+  await writer[Symbol.asyncDispose]();
+  rmSync(base, { recursive: true, force: true });
+});
+
+type Overrides = Partial<Pick<TreeSource, 'sync' | 'read' | 'restat' | 'scan'>>;
+
+/** The local tree with a clock that is an hour ahead, so that its times can be trusted at once; `over` puts hooks between. */
+async function source(over: (real: TreeSource) => Overrides = () => ({}), path = tree): Promise<TreeSource> {
+  const real = await openLocalTree(path, {}, NEVER);
+  const { transport, scans, recipe, stableInodes, clockIsOurs, singleFile, findings } = real;
+  return {
+    transport,
+    scans,
+    recipe,
+    stableInodes,
+    clockIsOurs,
+    singleFile,
+    findings,
+    sync: async (signal) => (await real.sync(signal)) + 3600,
+    scan: (signal) => real.scan(signal),
+    restat: (paths, signal) => real.restat(paths, signal),
+    read: (paths, signal) => real.read(paths, signal),
+    readAll: (signal) => real.readAll(signal),
+    [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
+    ...over(real),
+  };
+}
+
+async function capture(from: TreeSource, options: Partial<CaptureTreeOptions> = {}): Promise<CapturedTree> {
+  return captureTree(from, writer, { parent: null, exclude: [], neverCapture: [], ...options }, NEVER);
+}
+
+function artifact(result: CapturedTree, name: 'data' | 'catalogue'): ManifestArtifact {
+  const found = result.artifacts.find((one) => one.name === name);
+  if (found === undefined) throw new Error(name);
+  return found;
+}
+
+const parentOf = (result: CapturedTree) => ({ data: artifact(result, 'data'), catalogue: artifact(result, 'catalogue') });
+
+async function tarFile(result: CapturedTree): Promise<string> {
+  const file = join(base, 'out.tar');
+  await writeFile(file, Readable.from(writer.read(artifact(result, 'data'))));
+  return file;
+}
+
+async function extract(result: CapturedTree): Promise<string> {
+  const target = join(base, 'extracted');
+  mkdirSync(target);
+  const options = ['-x', '-p', '--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls', '--delay-directory-restore'];
+  execFileSync('tar', [...options, '-f', await tarFile(result), '-C', target], { stdio: 'pipe' });
+  return target;
+}
+
+async function paths(result: CapturedTree): Promise<readonly string[]> {
+  const found: string[] = [];
+  for await (const entry of parseCatalogue(writer.read(artifact(result, 'catalogue')))) found.push(entry.path ?? entry.path64 ?? '');
+  return found;
+}
+
+test('plain tar brings back every awkward thing to the last bit', async () => {
+  createAwkwardTree(tree);
+  const before = fingerprintTree(tree);
+  const result = await capture(await source());
+  expect(result.findings).toEqual([]);
+  expect(fingerprintTree(await extract(result))).toEqual(before);
+});
+
+test('an unchanged tree is neither read nor stored again', async () => {
+  createAwkwardTree(tree);
+  const first = await capture(await source());
+  writer.fresh.clear();
+  const second = await capture(
+    await source(() => ({
+      read: () => {
+        throw new Error('nothing may be read');
+      },
+    })),
+    { parent: parentOf(first) },
+  );
+  expect(second).toMatchObject({ segmentsRead: 0, storedBytes: 0, entries: first.entries, bytes: first.bytes });
+  expect(writer.fresh).toEqual(new Set());
+  expect(second.artifacts).toEqual(first.artifacts);
+});
+
+test('a forced scan of an unchanged tree reads everything and stores nothing', async () => {
+  createAwkwardTree(tree);
+  const first = await capture(await source());
+  writer.fresh.clear();
+  const second = await capture(await source(), { parent: parentOf(first), rescan: true });
+  expect(second.segmentsReused).toBe(0);
+  expect(writer.fresh).toEqual(new Set());
+});
+
+test('a new file changes only its own segment and its directory', async () => {
+  for (let i = 0; i < 400; i += 1) {
+    mkdirSync(join(tree, `d${i % 20}`), { recursive: true });
+    writeFileSync(join(tree, `d${i % 20}`, `f${i}`), `${i}`.repeat(2000));
+  }
+  const first = await capture(await source());
+  writeFileSync(join(tree, 'd7', 'f-new'), 'new');
+  const second = await capture(await source(), { parent: parentOf(first) });
+  expect(first.segmentsRead).toBeGreaterThan(10);
+  expect(second.segmentsRead).toBeLessThanOrEqual(2);
+  expect(second.entries).toBe(first.entries + 1);
+});
+
+test('young times are not trusted: the next capture reads them again', async () => {
+  writeFileSync(join(tree, 'young'), 'x');
+  const real = (real: TreeSource) => ({ sync: (signal: AbortSignal) => real.sync(signal) });
+  const first = await capture(await source(real));
+  const second = await capture(await source(), { parent: parentOf(first) });
+  expect(second).toMatchObject({ segmentsRead: 1, segmentsReused: 0 });
+});
+
+/** Runs `act` after the n-th reading has delivered everything and before the recheck. */
+function afterRead(act: (attempt: number) => void): (real: TreeSource) => Overrides {
+  let attempt = 0;
+  return (real) => ({
+    restat: (names, signal) => {
+      attempt += 1;
+      act(attempt);
+      return real.restat(names, signal);
+    },
+  });
+}
+
+test('a file that is only appended to is stored with an info and stays clean', async () => {
+  const log = join(tree, 'app.log');
+  writeFileSync(log, 'line\n'.repeat(100_000));
+  const result = await capture(await source(afterRead(() => appendFileSync(log, 'more\n'))));
+  expect(result.torn).toEqual([]);
+  expect(result.findings).toMatchObject([{ severity: 'info', code: 'appended', subject: 'app.log' }]);
+  expect(statSync(join(await extract(result), 'app.log')).size).toBeGreaterThanOrEqual(500_005);
+});
+
+test('a file that grew and changed inside is not taken for appended', async () => {
+  const file = join(tree, 'store.bin');
+  writeFileSync(file, 'a'.repeat(200_000));
+  const result = await capture(
+    await source(afterRead((attempt) => writeFileSync(file, String(attempt).repeat(200_000 + attempt), { flag: 'r+' }))),
+  );
+  expect(result.torn).toEqual(['store.bin']);
+  expect(result.findings).toMatchObject([{ severity: 'warning', code: 'torn', subject: 'store.bin' }]);
+});
+
+test('a file that changed once is read again and is clean', async () => {
+  const file = join(tree, 'settings');
+  writeFileSync(file, 'old');
+  const result = await capture(await source(afterRead((attempt) => attempt === 1 && writeFileSync(file, 'new'))));
+  expect(result).toMatchObject({ torn: [], findings: [] });
+  expect(execFileSync('tar', ['-xOf', await tarFile(result), './settings'], { encoding: 'utf8' })).toBe('new');
+});
+
+test('a file that is truncated each time is never listed clean', async () => {
+  const file = join(tree, 'data');
+  writeFileSync(file, 'x'.repeat(10_000));
+  const result = await capture(await source(afterRead((attempt) => truncateSync(file, 10_000 - attempt * 100))));
+  expect(result.torn).toEqual(['data']);
+});
+
+test('files that vanish before or after they were read are left out with an info', async () => {
+  for (const name of ['a', 'b', 'c']) writeFileSync(join(tree, name), name);
+  const over = (real: TreeSource): Overrides => ({
+    read: (names, signal) => {
+      rmSync(join(tree, 'a'), { force: true });
+      return real.read(names, signal);
+    },
+    restat: (names, signal) => {
+      rmSync(join(tree, 'c'), { force: true });
+      return real.restat(names, signal);
+    },
+  });
+  const result = await capture(await source(over));
+  expect(await paths(result)).toEqual(['', 'b']);
+  expect(result.findings.map(({ severity, code, subject }) => [severity, code, subject])).toEqual([
+    ['info', 'vanished', 'a'],
+    ['info', 'vanished', 'c'],
+  ]);
+});
+
+test('a socket is reported and not stored', async () => {
+  writeFileSync(join(tree, 'file'), 'x');
+  const listen = `require('net').createServer().listen(${JSON.stringify(join(tree, 'sock'))}, () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', listen]);
+  const result = await capture(await source());
+  expect(await paths(result)).toEqual(['', 'file']);
+  expect(result.findings).toMatchObject([{ severity: 'info', code: 'socket', subject: 'sock' }]);
+});
+
+test('excludes and own folders drop whole subtrees', async () => {
+  for (const path of ['cache/x', 'cache/deep/y', 'keep/cache/z', 'backups/chunks/aa', 'keep/a.tmp', 'keep/b.txt']) {
+    mkdirSync(join(tree, path, '..'), { recursive: true });
+    writeFileSync(join(tree, path), path);
+  }
+  const own = statSync(join(tree, 'backups'));
+  const result = await capture(await source(), {
+    exclude: ['cache', '**/*.tmp'],
+    neverCapture: [{ device: String(own.dev), inode: String(own.ino) }],
+  });
+  expect(await paths(result)).toEqual(['', 'keep', 'keep/b.txt', 'keep/cache', 'keep/cache/z']);
+});
+
+test('an SQLite file with a write-ahead log beside it is recognised', async () => {
+  for (const name of ['app.db', 'app.db-shm', 'app.db-wal', 'notes-wal']) writeFileSync(join(tree, name), 'x');
+  expect((await capture(await source())).databasesSeen).toEqual([{ engine: 'sqlite', path: 'app.db' }]);
+});
+
+test('a single file is a tree of one member', async () => {
+  writeFileSync(join(tree, 'only file'), 'content');
+  const result = await capture(await source(undefined, join(tree, 'only file')));
+  expect(await paths(result)).toEqual(['only file']);
+});
+
+test('a source that cannot scan is read whole and stores nothing new the second time', async () => {
+  createAwkwardTree(tree);
+  const before = fingerprintTree(tree);
+  const archive = { ...(await source()), scans: false, transport: 'archive' as const };
+  const first = await capture(archive);
+  writer.fresh.clear();
+  const second = await capture(archive, { parent: parentOf(first) });
+  expect(writer.fresh).toEqual(new Set());
+  expect(second.artifacts).toEqual(first.artifacts);
+  expect(fingerprintTree(await extract(first))).toEqual(before);
+});
+
+test('deleting a file of a hard-linked pair keeps the other', async () => {
+  writeFileSync(join(tree, 'one'), 'x');
+  execFileSync('ln', ['one', 'two'], { cwd: tree });
+  const first = await capture(await source());
+  unlinkSync(join(tree, 'one'));
+  const second = await capture(await source(), { parent: parentOf(first) });
+  expect(execFileSync('tar', ['-xOf', await tarFile(second), './two'], { encoding: 'utf8' })).toBe('x');
+});
