@@ -139,8 +139,8 @@ async function captureGroup(
     { healthTimeoutMs: request.healthTimeoutMs, events: ports.events },
     signal,
   );
-  void frozen;
-  return captureAll(group.components, plan, writer, request, ports, signal);
+  void frozen; // held until the captures have ended: hence the await below
+  return await captureAll(group.components, plan, writer, request, ports, signal);
 }
 
 /** The first error that stops the run aborts the others and is thrown once all of them have ended. */
