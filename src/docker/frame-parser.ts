@@ -24,8 +24,6 @@ export class FrameParser {
   #started = false;
   #plain: Buffer[] | null = null;
   #plainLength = 0;
-  /** Bytes of stdout and stderr so far. */
-  bytes = 0;
 
   /** The frames (or parts of them) in one piece of the stream. Throws `engine-failed` for a broken stream. */
   *push(chunk: Buffer): Generator<Frame, void, undefined> {
@@ -36,7 +34,6 @@ export class FrameParser {
         const data = chunk.subarray(at, at + this.#left);
         at += data.length;
         this.#left -= data.length;
-        this.bytes += data.length;
         yield { type: this.#type, data };
         continue;
       }

@@ -10,7 +10,10 @@ import { McadsError } from '../errors.ts';
 import type { ExecLimits } from './exec.ts';
 import type { PipeFolder } from './pipe-folder.ts';
 
-const NONCE_TIMEOUT_MS = 5_000;
+const FIRST_NONCE_MS = 5_000;
+const LATER_NONCE_MS = 60_000;
+
+const proven = new WeakSet<PipeFolder>();
 
 /** Starts a command in the helper; its stdout and stdin stay unused, its exit counts. */
 export type StartExec = (argv: readonly string[], options: ExecOptions & ExecLimits, signal: AbortSignal) => Promise<ExecHandle>;
@@ -20,7 +23,7 @@ const WRAPPER = '[ -z "$1" ] || exec <"$1" || exit 125; exec >"$2" || exit 125; 
 
 /**
  * Runs a command whose stdout (and stdin) go through FIFOs, past the engine. Rejects `engine-failed` with `context.pipe` where
- * no first line comes within five seconds: the folder is not shared. Ending stdout early ends the command by SIGPIPE.
+ * no first line comes within five seconds: the folder is not shared. A folder that has proven itself gets a minute, for busy machines. Ending stdout early ends the command by SIGPIPE.
  */
 export async function execThroughPipe(
   start: StartExec,
@@ -33,6 +36,7 @@ export async function execThroughPipe(
   const { input, ...rest } = options;
   const out = await folder.createPipe('out');
   const inward = input === undefined ? null : await folder.createPipe('in');
+  const limitMs = proven.has(folder) ? LATER_NONCE_MS : FIRST_NONCE_MS;
   const nonce = randomBytes(16).toString('hex');
   // Non-blocking: a blocking open of a FIFO that nobody writes hangs a thread, and with it the end of this process.
   const socket = new Socket({ fd: openSync(out.path, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false });
@@ -51,7 +55,8 @@ export async function execThroughPipe(
     ];
     const handle = await start(wrapped, rest, signal);
     handle.exit.catch((error: unknown) => socket.destroy(error instanceof Error ? error : new Error(String(error))));
-    await awaitNonce(socket, nonce, handle.exit, signal);
+    await awaitNonce(socket, nonce, handle.exit, limitMs, signal);
+    proven.add(folder);
     if (input === undefined || inward === null) return { stdout: socket as Readable, exit: handle.exit };
     const fed = feed(input, openSync(inward.path, constants.O_WRONLY | constants.O_NONBLOCK), handle.exit);
     fed.catch(() => undefined); // awaited after the exit
@@ -71,8 +76,8 @@ export async function execThroughPipe(
   }
 }
 
-async function awaitNonce(socket: Socket, nonce: string, exit: ExecHandle['exit'], signal: AbortSignal): Promise<void> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(NONCE_TIMEOUT_MS)]);
+async function awaitNonce(socket: Socket, nonce: string, exit: ExecHandle['exit'], limitMs: number, signal: AbortSignal): Promise<void> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
   const expected = Buffer.from(`${nonce}\n`);
   let ended: string | null = null;
   const over = exit.then(({ code, stderr }) => {

@@ -1,9 +1,12 @@
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Secret } from '../../src/domain/secret.ts';
 import type { Engine, ExecExit } from '../../src/domain/ports.ts';
 import { messageOf } from '../../src/errors.ts';
-import { docker, testEngine } from '../support/engine.ts';
+import { docker, testEngine, uniqueName } from '../support/engine.ts';
 import { openTestEngine, ownHelpers, readText, runContainer, signal } from './docker-fixture.ts';
 
 let engine: Engine;
@@ -124,6 +127,29 @@ test('an exec in a paused or missing container says so', async () => {
   await engine.pause(other.name, signal);
   await expect(engine.exec(other.name, ['true'], {}, signal)).rejects.toThrow(/paused/);
   await expect(engine.exec('no-such-container', ['true'], {}, signal)).rejects.toThrow(/No such container/i);
+});
+
+test('an engine that is lost in the middle is told as lost', async () => {
+  const socketPath = testEngine().dockerHost.replace('unix://', '');
+  const connections = new Set<Socket>();
+  const proxy = createServer((client) => {
+    const upstream = connect(socketPath);
+    for (const socket of [client, upstream]) connections.add(socket.on('error', () => undefined));
+    client.pipe(upstream).pipe(client);
+  });
+  const path = join(tmpdir(), `${uniqueName()}.sock`);
+  await new Promise<void>((done) => void proxy.listen(path, done));
+  await using behind = await openTestEngine(`unix://${path}`);
+  const { stdout, exit } = await behind.exec(container.name, ['sh', '-c', 'echo begun; sleep 100'], {}, signal);
+  const reading = (async () => {
+    for await (const _ of stdout) {
+      proxy.close();
+      for (const socket of connections) socket.destroy();
+    }
+  })();
+  await expect(reading).rejects.toMatchObject({ code: 'engine-lost' });
+  await expect(behind.inspectContainer(container.name, signal)).rejects.toMatchObject({ code: 'engine-lost' });
+  await expect(exit).rejects.toMatchObject({ code: 'engine-lost' });
 });
 
 test('a throwaway gets large input, its own user and secrets, and is gone with its volumes afterwards', async () => {
