@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { enforceUnicity } from './enforce-unicity.ts';
 import { interpolateTree } from './interpolate-tree.ts';
 import type { TreeInterpolation } from './interpolate-tree.ts';
-import { absolutePath, noteFile, readText } from './loading.ts';
+import { absolutePath, noteFile, readYaml } from './loading.ts';
 import type { Loading } from './loading.ts';
 import { mergeAt, mergeModels } from './merge.ts';
 import { parseDocuments } from './parse-document.ts';
@@ -102,7 +102,7 @@ function openBase(reference: string, where: TreeNode['where'], { context, bases 
 async function readBase(file: string, where: TreeNode['where'], context: ExtendsContext): Promise<Base> {
   const { loading, interpolation } = context;
   noteFile(loading, file, 'extends', true);
-  const documents = parseDocuments(await readText(file, where, 'the extended file'), file);
+  const documents = parseDocuments(await readYaml(file, where, 'the extended file'), file);
   let model = map([], { file, line: 1, column: 1 });
   for (const document of documents) {
     const interpolated = interpolateTree(document.tree, interpolation);

@@ -4,7 +4,7 @@ import { resolveExtends } from './extends.ts';
 import { resolveIncludes } from './include.ts';
 import type { ModelRequest } from './include.ts';
 import { interpolateTree } from './interpolate-tree.ts';
-import { readText, warn, warnUnset } from './loading.ts';
+import { readYaml, warn, warnUnset } from './loading.ts';
 import type { Loading } from './loading.ts';
 import { mergeModels } from './merge.ts';
 import { parseDocuments } from './parse-document.ts';
@@ -21,7 +21,7 @@ import type { MapNode, TreeNode } from './tree.ts';
 
 /** Reads the documents of a Compose file; `-` is stdin. */
 export async function readDocuments(file: string, where: TreeNode['where'] | null, loading: Loading): Promise<readonly ParsedDocument[]> {
-  const content = file === '-' ? await loading.stdin() : await readText(file, where, 'the Compose file');
+  const content = file === '-' ? await loading.stdin() : await readYaml(file, where, 'the Compose file');
   return parseDocuments(content, file);
 }
 

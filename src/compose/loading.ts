@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { FileRole, ReferencedFile, Where } from '../domain/compose-model.ts';
@@ -38,6 +39,18 @@ export async function readText(path: string, where: Where | null, what: string):
   } catch (error) {
     return refuse(where, `${what} ${path} cannot be read: ${reasonOf(error)}`);
   }
+}
+
+/** The text of a YAML file, which must be UTF-8: replaced characters would be other names and other paths. */
+export async function readYaml(path: string, where: Where | null, what: string): Promise<string> {
+  let content: Buffer;
+  try {
+    content = await readFile(path);
+  } catch (error) {
+    return refuse(where, `${what} ${path} cannot be read: ${reasonOf(error)}`);
+  }
+  if (!isUtf8(content)) refuse({ file: path, line: 1, column: 1 }, `${what} ${path} is not UTF-8 text`, 'save it as UTF-8');
+  return content.toString('utf8');
 }
 
 export async function isFile(path: string): Promise<boolean> {

@@ -45,7 +45,7 @@ async function withVariables(service: MapNode, environment: ProjectEnvironment, 
   for (const file of files) {
     const path = textOf(file, 'path');
     if (path === undefined) continue;
-    const isRequired = isTrue(entryOf(file, 'required'));
+    const isRequired = isRequiredFile(file);
     noteFile(reader.loading, path, 'env_file', isRequired);
     await addFile(entries, path, textOf(file, 'format'), isRequired, file.where, lookup, reader);
   }
@@ -101,6 +101,12 @@ function overlay(service: MapNode, key: 'environment' | 'labels', entries: Map<s
     entries.set(name, { where, node: value === undefined ? missing : text(goText(value), where) });
   }
   return withEntry(service, key, map(entries, own?.where ?? service.where));
+}
+
+/** Required unless it says otherwise; Compose takes the words of a boolean in quotes as well. */
+function isRequiredFile(file: TreeNode): boolean {
+  const required = entryOf(file, 'required');
+  return isText(required) ? /^(true|y|yes|on)$/i.test(required.value) : isTrue(required);
 }
 
 function valueOf(entries: ReadonlyMap<string, MapEntry>, name: string): string | undefined {

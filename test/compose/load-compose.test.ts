@@ -260,6 +260,22 @@ describe('what cannot be loaded', () => {
     await expect(project.load({ environment: { COMPOSE_FILE: reference } })).rejects.toMatchObject(refused);
   });
 
+  test('a file in another encoding is refused instead of read with replaced characters', async () => {
+    await using project = await projectFolder({ 'compose.yaml': Buffer.from('services: {w\xfcb: {image: x}}', 'latin1') });
+    await expect(project.load()).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringMatching(/compose\.yaml is not UTF-8 text/),
+    });
+  });
+
+  test('an env file may be missing only where that is written, as a boolean or as its word', async () => {
+    const compose = (required: string): string => `services: {web: {image: x, env_file: [{path: missing.env, required: ${required}}]}}`;
+    await using project = await projectFolder({ 'a.yaml': compose('"false"'), 'b.yaml': compose('"true"'), 'c.yaml': compose('no') });
+    await expect(project.load({ files: ['a.yaml'] })).resolves.toHaveProperty('services.web.environment', {});
+    await expect(project.load({ files: ['b.yaml'] })).rejects.toThrow(/missing\.env does not exist/);
+    await expect(project.load({ files: ['c.yaml'] })).resolves.toHaveProperty('services.web.image', 'x');
+  });
+
   test('a misspelt key comes with the key that was meant', async () => {
     await using project = await projectFolder({ 'compose.yaml': 'services:\n  web:\n    image: x\n    enviroment: {A: 1}\n' });
     await expect(project.load()).rejects.toMatchObject({ hint: 'did you mean environment?' });

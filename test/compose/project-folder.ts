@@ -11,7 +11,7 @@ export interface ProjectFolder extends AsyncDisposable {
 }
 
 /** A folder `shop` with these files in it, ready to be loaded. */
-export async function projectFolder(files: Readonly<Record<string, string>>): Promise<ProjectFolder> {
+export async function projectFolder(files: Readonly<Record<string, string | Uint8Array>>): Promise<ProjectFolder> {
   const folder = await temporaryFolder('mcads-compose-');
   const path = join(folder.path, 'shop');
   await mkdir(path);
