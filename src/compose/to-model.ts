@@ -47,7 +47,8 @@ export function toModel({ tree, name, discovered, environment, active, loading }
     findings: [...loading.findings.values()],
     document: jsonObject(printed),
     whereIs(path) {
-      const isExtension = path.some((segment) => segment.startsWith('x-'));
+      // Extensions inside services and resources are not printed; names and labels that begin with x- are no extensions.
+      const isExtension = path.slice(2).some((segment) => segment.startsWith('x-')) && !['labels', 'environment'].includes(path[2] ?? '');
       return whereInTree(isExtension ? tree : printed, path);
     },
   };
