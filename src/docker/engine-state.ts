@@ -38,15 +38,26 @@ export async function readState(client: EngineClient, project: EngineProject, si
   ]);
   const attached = containers.flatMap((json) => Object.keys((json as unknown as ContainerJson).NetworkSettings?.Networks ?? {})); // inspect JSON of a container
   const networks = await inspectEach('networks', [...project.networks.map(({ name }) => name), ...attached], '');
-  return { engine: { version }, containers: containers.map(withoutHealthLog), volumes, networks, images };
+  return { engine: { version }, containers: containers.map(settled), volumes, networks, images };
 }
 
-/** The last health checks' outputs change every few seconds and nothing needs them: an unchanged project has an unchanged state. */
-function withoutHealthLog(container: JsonObject): JsonObject {
-  const state = container['State'];
-  if (!isObject(state) || !isObject(state['Health'])) return container;
+/**
+ * An unchanged project has an unchanged state: without the last health checks' outputs and running exec ids, which nothing needs,
+ * and with the mounts in a fixed order, which the engine does not keep.
+ */
+function settled(container: JsonObject): JsonObject {
+  const { ExecIDs: _execs, ...kept } = container;
+  const mounts = kept['Mounts'];
+  const ordered = Array.isArray(mounts) ? { ...kept, Mounts: mounts.toSorted(byDestination) } : kept;
+  const state = kept['State'];
+  if (!isObject(state) || !isObject(state['Health'])) return ordered;
   const { Log: _log, ...health } = state['Health'];
-  return { ...container, State: { ...state, Health: health } };
+  return { ...ordered, State: { ...state, Health: health } };
+}
+
+function byDestination(a: JsonValue, b: JsonValue): number {
+  const [left, right] = [a, b].map((mount) => (isObject(mount) ? String(mount['Destination']) : ''));
+  return (left ?? '') < (right ?? '') ? -1 : 1;
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {
