@@ -5,6 +5,7 @@ import type { ExitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import type { ProjectContext } from './project-context.ts';
 import type { Services } from './services.ts';
+import type { Announcer } from './signals.ts';
 
 /** A terminal or a pipe. */
 export type TextStream = Writable & { readonly isTTY?: boolean | undefined; readonly columns?: number | undefined };
@@ -32,6 +33,7 @@ export interface CommandContext {
   readonly io: Io;
   readonly services: Services;
   readonly signal: AbortSignal;
+  readonly announcer: Announcer;
   /** stdout: data only. */
   readonly output: Output;
   /** For stdout: no limit to the width where it is no terminal. */

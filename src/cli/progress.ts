@@ -7,6 +7,7 @@ import type { CommandContext } from './context.ts';
 import { exitCodeOf, toMcadsError } from './exit-codes.ts';
 import type { ProjectContext } from './project-context.ts';
 import type { LogFile } from './services.ts';
+import type { Announcer } from './signals.ts';
 
 export interface OpenLog {
   /** `planned`: only once there is something to capture, so that a run which finds no project leaves no folder behind. */
@@ -25,6 +26,7 @@ export async function withProgress<T>(
   work: (events: EventSink) => Promise<T>,
 ): Promise<T> {
   const view = openView(context, project);
+  const giveBack = view === null ? () => undefined : takeOver(view, context.announcer);
   const early: (readonly [RunEvent, Date])[] = [];
   const opening: { log: Promise<LogFile | null> | null } = { log: null };
   let log: LogFile | null = openLog?.when === 'now' ? await openLog.open() : null;
@@ -50,9 +52,22 @@ export async function withProgress<T>(
     failure = error;
     throw error;
   } finally {
-    view?.close();
+    giveBack();
     await endLog(log ?? (await opening.log), failure, context.signal);
   }
+}
+
+/** While a view draws, what others say on stderr goes through it. Returns how to end both. */
+function takeOver(view: ProgressView, announcer: Announcer): () => void {
+  const { say, release } = announcer;
+  const giveBack = (): void => {
+    announcer.say = say;
+    announcer.release = release;
+    view.close();
+  };
+  announcer.say = (line) => view.print(line);
+  announcer.release = giveBack;
+  return giveBack;
 }
 
 async function endLog(log: LogFile | null, failure: unknown, signal: AbortSignal): Promise<void> {

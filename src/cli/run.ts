@@ -15,6 +15,7 @@ import type { ParsedCommand } from './program.ts';
 import { openProject } from './project-context.ts';
 import type { ProjectContext } from './project-context.ts';
 import { watchSignals } from './signals.ts';
+import type { Announcer } from './signals.ts';
 
 /** Version of the `--json` contract. */
 export const JSON_SCHEMA = 1;
@@ -28,7 +29,8 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   io.stderr.on('error', () => undefined); // nobody is left to tell
   const early = earlyOptions(argv);
   const style = styleOf(io.stderr, !early.noColor, io);
-  const signals = watchSignals(io, style, early.json || early.quiet);
+  const announcer: Announcer = { say: (line) => io.stderr.write(`${line}\n`), release: () => undefined };
+  const signals = watchSignals(io, announcer, style, early.json || early.quiet);
   let name = '';
   const findings: Finding[] = [];
   try {
@@ -38,7 +40,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
       return 0;
     }
     name = parsed.name;
-    const context = contextOf(parsed, io, output, signals.signal, findings);
+    const context = contextOf(parsed, io, output, signals.signal, announcer, findings);
     const result = await (await parsed.load())(context);
     signals.finish();
     return await printResult(context, result, await isStrict(context), [...findings, ...result.findings]);
@@ -69,6 +71,7 @@ function contextOf(
   io: Io,
   output: Output,
   signal: AbortSignal,
+  announcer: Announcer,
   findings: Finding[],
 ): CommandContext {
   const options = new CommandOptions(parsed.options);
@@ -95,6 +98,7 @@ function contextOf(
     io,
     services: io.services,
     signal,
+    announcer,
     output,
     style: styleOf(io.stdout, colored, io),
     noteStyle: styleOf(io.stderr, colored, io),

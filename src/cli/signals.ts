@@ -2,6 +2,13 @@ import { McadsError } from '../errors.ts';
 import type { Style } from '../report/style.ts';
 import type { Io } from './context.ts';
 
+/** Lines on stderr from outside a command; a progress view takes them over while it draws. */
+export interface Announcer {
+  say: (line: string) => void;
+  /** Gives the terminal back, before a hard exit. */
+  release: () => void;
+}
+
 export interface SignalWatch {
   /** Aborts with `cancelled` (SIGINT) or `terminated` (SIGTERM). */
   readonly signal: AbortSignal;
@@ -11,19 +18,20 @@ export interface SignalWatch {
 }
 
 /** The first signal cancels and says so; the second one ends the process at once, after a warning. */
-export function watchSignals(io: Io, style: Style, quiet: boolean): SignalWatch {
+export function watchSignals(io: Io, announcer: Announcer, style: Style, quiet: boolean): SignalWatch {
   const controller = new AbortController();
   let finished = false;
   const stop = io.onSignal((name) => {
     const code = name === 'SIGINT' ? 130 : 143;
     if (finished) return io.exitNow(code);
     if (controller.signal.aborted) {
-      io.stderr.write(`\n${style.red('Stopped at once.')} Services may still be stopped or paused: run \`mcads-orchestrate recover\`.\n`);
+      announcer.release();
+      announcer.say(`${style.red('Stopped at once.')} Services may still be stopped or paused: run \`mcads-orchestrate recover\`.`);
       return io.exitNow(code);
     }
     if (!quiet) {
-      io.stderr.write(
-        `\n${style.yellow('Cancelling')}: ending what runs and bringing services back. The same signal again stops at once and leaves that to \`recover\`.\n`,
+      announcer.say(
+        `${style.yellow('Cancelling')}: ending what runs and bringing services back. The same signal again stops at once and leaves that to \`recover\`.`,
       );
     }
     controller.abort(

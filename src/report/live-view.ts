@@ -24,6 +24,7 @@ export function createLiveView(stream: ViewStream, style: Style, verbose: boolea
   let drawn: readonly number[] = [];
   let pending: string[] = [];
   let last = '';
+  let closed = false;
   const size = (): Style => ({ ...style, width: Math.max(20, stream.columns ?? style.width) });
   const erase = (width: number): string => {
     const lines = drawn.reduce((sum, length) => sum + Math.max(1, Math.ceil(length / width)), 0);
@@ -53,7 +54,13 @@ export function createLiveView(stream: ViewStream, style: Style, verbose: boolea
       const line = eventLine(event, style, verbose);
       if (line !== null) pending.push(line);
     },
+    print: (line) => {
+      pending.push(line);
+      draw();
+    },
     close: () => {
+      if (closed) return;
+      closed = true;
       stopTimer();
       stream.off?.('resize', onResize);
       stream.write(`${BEGIN_FRAME}${erase(size().width)}${pending.map((line) => `${line}\n`).join('')}${END_FRAME}${SHOW_CURSOR}`);

@@ -14,7 +14,9 @@ export function createPlainView(stream: ViewStream, style: Style, verbose: boole
   let state = startProgress(clock.now());
   let stage = { name: '', at: 0 };
   const toldAt = new Map<string, number>();
-  const tell = (line: string): unknown => stream.write(`${line}\n`);
+  const tell = (line: string): void => {
+    stream.write(`${line}\n`);
+  };
   return {
     show: (event) => {
       const now = clock.now();
@@ -36,6 +38,7 @@ export function createPlainView(stream: ViewStream, style: Style, verbose: boole
         if (one !== undefined) tell(progressLine(one));
       }
     },
+    print: tell,
     close: () => undefined,
   };
 }
@@ -44,7 +47,7 @@ function progressLine(one: ComponentProgress): string {
   const share = shareDone(one);
   const left = secondsLeft(one);
   const parts = [
-    humanBytes(one.bytes) + (one.expected === null ? '' : ` of ${humanBytes(one.expected)}`),
+    humanBytes(one.bytes) + (share === null || one.expected === null ? '' : ` of ${humanBytes(one.expected)}`),
     ...(share === null ? [] : [`${Math.floor(share * 100)}%`]),
     ...(one.rate > 0 ? [`${humanBytes(one.rate)}/s`] : []),
     ...(left === null ? [] : [`${humanDuration(left)} left`]),

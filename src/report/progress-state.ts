@@ -84,10 +84,10 @@ export function secondsLeft(component: ComponentProgress): number | null {
   return (component.expected - component.bytes) / component.rate;
 }
 
-/** Null where the size is not known; never above 1. */
+/** Null where the size is not known, or was estimated too small. */
 export function shareDone(component: ComponentProgress): number | null {
-  if (component.expected === null || component.expected <= 0) return null;
-  return Math.min(1, component.bytes / component.expected);
+  if (component.expected === null || component.expected <= 0 || component.bytes > component.expected) return null;
+  return component.bytes / component.expected;
 }
 
 function finished(one: ComponentProgress, outcome: Outcome, seconds: number): ComponentProgress {

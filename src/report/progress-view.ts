@@ -3,6 +3,8 @@ import type { RunEvent } from '../domain/events.ts';
 /** A subscriber that draws. `close` leaves the terminal as a finished page. */
 export interface ProgressView {
   show(event: RunEvent): void;
+  /** A line from elsewhere, at once. */
+  print(line: string): void;
   close(): void;
 }
 
