@@ -1,4 +1,4 @@
-import { ERROR_CODES, McadsError, messageOf, type ErrorCode } from '../errors.ts';
+import { McadsError, messageOf, type ErrorCode } from '../errors.ts';
 import { DEFAULT_SOCKET, type Endpoint } from './endpoint.ts';
 
 /** Connection errors by Node's code: the engine is not there (any more). */
@@ -60,9 +60,10 @@ export function toEngineError(error: unknown, doing: string, endpoint: Endpoint,
 
 /** The same for the first contact, with the cure. */
 export function toConnectError(error: unknown, endpoint: Endpoint, signal: AbortSignal): McadsError {
-  if (error instanceof McadsError && ERROR_CODES.includes(error.code) && error.code !== 'engine-lost') return error;
   if (signal.aborted) return cancelled(signal);
   const cause = error instanceof McadsError ? error.cause : error;
+  // An answer, or an error of our own that no connection caused, is told as it is.
+  if (error instanceof McadsError && (statusOf(cause) !== null || codeOf(cause) === null)) return error;
   const code = codeOf(cause);
   const unreachable: ErrorCode = 'engine-unreachable';
   const where = `${endpoint.printable} (${endpoint.from})`;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EngineClient, negotiateVersion } from '../../src/docker/engine-client.ts';
-import { toConnectError } from '../../src/docker/engine-errors.ts';
+import { toConnectError, toEngineError } from '../../src/docker/engine-errors.ts';
 import type { Endpoint } from '../../src/docker/endpoint.ts';
 import { McadsError } from '../../src/errors.ts';
 
@@ -94,7 +94,8 @@ describe('an engine that cannot be reached says why and what to do', () => {
 
   test('the socket is not ours to open', () => {
     const refusal = Object.assign(new Error('connect EACCES'), { code: 'EACCES' });
-    expect(toConnectError(refusal, endpointAt('forbidden'), signal)).toMatchObject({
+    const endpoint = endpointAt('forbidden');
+    expect(toConnectError(toEngineError(refusal, 'connecting', endpoint), endpoint, signal)).toMatchObject({
       code: 'engine-unreachable',
       hint: expect.stringContaining('group docker') as string,
     });
