@@ -84,7 +84,7 @@ export async function openHelperTree(
     root: { singleFile: singleFile ? name : null, temporaryDirectory: '/tmp' },
     filesystem,
     tarVersion,
-    findings: nestedMounts(mountinfo, folder, nameOfMount(spec.mount)),
+    findings: singleFile ? [] : nestedMounts(mountinfo, folder, nameOfMount(spec.mount)),
   });
 }
 
