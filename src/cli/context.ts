@@ -5,7 +5,7 @@ import type { ExitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
 import type { ProjectContext } from './project-context.ts';
 import type { Services } from './services.ts';
-import type { Announcer } from './signals.ts';
+import type { Announcer } from './announcer.ts';
 
 /** A terminal or a pipe. */
 export type TextStream = Writable & { readonly isTTY?: boolean | undefined; readonly columns?: number | undefined };

@@ -7,7 +7,7 @@ import type { CommandContext } from './context.ts';
 import { exitCodeOf, toMcadsError } from './exit-codes.ts';
 import type { ProjectContext } from './project-context.ts';
 import type { LogFile } from './services.ts';
-import type { Announcer } from './signals.ts';
+import type { Announcer } from './announcer.ts';
 
 export interface OpenLog {
   /** `planned`: only once there is something to capture, so that a run which finds no project leaves no folder behind. */

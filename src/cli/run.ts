@@ -15,7 +15,7 @@ import type { ParsedCommand } from './program.ts';
 import { openProject } from './project-context.ts';
 import type { ProjectContext } from './project-context.ts';
 import { watchSignals } from './signals.ts';
-import type { Announcer } from './signals.ts';
+import type { Announcer } from './announcer.ts';
 
 /** Version of the `--json` contract. */
 export const JSON_SCHEMA = 1;

@@ -1,13 +1,7 @@
 import { McadsError } from '../errors.ts';
 import type { Style } from '../report/style.ts';
+import type { Announcer } from './announcer.ts';
 import type { Io } from './context.ts';
-
-/** Lines on stderr from outside a command; a progress view takes them over while it draws. */
-export interface Announcer {
-  say: (line: string) => void;
-  /** Gives the terminal back, before a hard exit. */
-  release: () => void;
-}
 
 export interface SignalWatch {
   /** Aborts with `cancelled` (SIGINT) or `terminated` (SIGTERM). */
