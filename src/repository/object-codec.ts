@@ -1,6 +1,6 @@
 import { McadsError } from '../errors.ts';
 import { sha256Hex } from '../stream/digest.ts';
-import { compressFrame, decompressFrame, frameContentSize, FrameError } from '../stream/zstd-frame.ts';
+import { compressFrame, decompressFrame, frameContentSize, FrameError, releaseBuffer } from '../stream/zstd-frame.ts';
 
 /* The envelope of every object under `chunks/` and `segments/`; id derivation and (later) encryption live here and nowhere else. */
 
@@ -16,7 +16,9 @@ export function objectId(plain: Uint8Array): string {
 export async function encodeObject(plain: Uint8Array, level: number, id: string): Promise<Buffer> {
   const frame = await compressFrame(plain, level);
   const again = await decompressFrame(frame, plain.length);
-  if (!again.equals(plain)) {
+  const isSame = again.equals(plain);
+  releaseBuffer(again);
+  if (!isSame) {
     throw new McadsError('store-failed', `chunk ${id} did not decode to what was encoded`, {
       hint: "Check this machine's memory; nothing was stored.",
     });

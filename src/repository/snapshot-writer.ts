@@ -3,7 +3,7 @@ import type { Manifest, ManifestArtifact } from '../domain/manifest.ts';
 import type { ArtifactWriter, ChunkerSettings, SnapshotWriter, StoredChunk } from '../domain/ports.ts';
 import type { ChunkRef, Segment } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
-import { FrameError } from '../stream/zstd-frame.ts';
+import { FrameError, releaseBuffer } from '../stream/zstd-frame.ts';
 import { PagedArtifactWriter } from './artifact-writer.ts';
 import { CHUNKS, chunkKey, idOfKey, MAX_CHUNK_BYTES, pageKey, SEGMENTS, type RepositoryConfig } from './format.ts';
 import { IdSet } from './id-set.ts';
@@ -13,8 +13,8 @@ import { decodeObject, encodeObject, objectId } from './object-codec.ts';
 import { ObjectReader } from './object-reader.ts';
 import type { Store, StoreBatch } from './store.ts';
 
-/** Chunks compressed or written at a time: keeps two cores busy at about 12 MiB each in the worst case. */
-const IN_FLIGHT = 4;
+/** Chunks compressed or written at a time: enough for two cores, at most 12 MiB each. */
+const IN_FLIGHT = 3;
 
 export interface WriterRun {
   readonly store: Store;
@@ -178,8 +178,10 @@ export class RepositoryWriter implements SnapshotWriter {
 
   async #encodeAndPut(id: string, key: string, bytes: Uint8Array): Promise<number> {
     const frame = await encodeObject(bytes, this.#config.compression.level, id);
+    const { length } = frame;
     await this.#batch.put(key, frame);
-    return frame.length;
+    releaseBuffer(frame);
+    return length;
   }
 
   #fail(error: unknown): void {
