@@ -56,7 +56,7 @@ function settled(container: JsonObject): JsonObject {
 }
 
 function byDestination(a: JsonValue, b: JsonValue): number {
-  const [left, right] = [a, b].map((mount) => (isObject(mount) ? String(mount['Destination']) : ''));
+  const [left, right] = [a, b].map((mount) => (isObject(mount) && typeof mount['Destination'] === 'string' ? mount['Destination'] : ''));
   return (left ?? '') < (right ?? '') ? -1 : 1;
 }
 

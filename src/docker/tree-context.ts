@@ -1,7 +1,7 @@
 import type { EngineInfo } from '../domain/engine-model.ts';
 import type { TreeMount } from '../domain/plan.ts';
 import { McadsError } from '../errors.ts';
-import type { ContainerJson } from './engine-api.ts';
+import type { ContainerJson, VolumeJson } from './engine-api.ts';
 import type { EngineClient } from './engine-client.ts';
 import type { HelperMount } from './helper-container.ts';
 import type { HelperImages } from './helper-images.ts';
@@ -29,15 +29,21 @@ export function nameOfMount(mount: TreeMount): string {
 }
 
 /**
- * The mount for a helper. Rejects `component-failed` for a volume that does not exist: mounting it would create it.
+ * The mount for a helper. Rejects `component-failed` for a volume that does not exist, since mounting it would create it,
+ * and for one in memory, which would look empty.
  * (A missing host folder is refused by the engine itself, see `HelperMount`.)
  */
 export async function toHelperMount(client: EngineClient, mount: TreeMount, target: string, signal: AbortSignal): Promise<HelperMount> {
   if (mount.type === 'bind') return { type: 'bind', source: mount.hostPath, target, readOnly: true };
-  const volume = await client.find(`/volumes/${encodeURIComponent(mount.name)}`, {}, `looking at volume ${mount.name}`, signal);
+  const volume = await client.find<VolumeJson>(`/volumes/${encodeURIComponent(mount.name)}`, {}, `looking at volume ${mount.name}`, signal);
   if (volume === null) {
     throw new McadsError('component-failed', `volume ${mount.name} does not exist`, {
       hint: 'It was removed since the plan was made, or never created: `docker volume ls`.',
+    });
+  }
+  if (volume.Options?.['type'] === 'tmpfs') {
+    throw new McadsError('component-failed', `volume ${mount.name} lives in memory (tmpfs)`, {
+      hint: 'What it holds is gone with its containers, and outside them it is empty: it cannot be backed up.',
     });
   }
   return { type: 'volume', source: mount.name, target, readOnly: true };
