@@ -140,7 +140,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       'Copies components or single paths of a snapshot into a directory: trees as files with owner, mode and times, databases as bare dumps. ' +
       'With --target - one component goes to stdout: a tree as tar, a dump as it is, a single file as its bytes.',
     args: [SNAPSHOT, { syntax: '[component...]', description: 'COMPONENT[:PATH] (default: everything)' }],
-    options: [{ flags: '--target <dir>', description: 'directory to write to, or - for stdout (required)' }],
+    options: [
+      { flags: '--target <dir>', description: 'directory to write to, or - for stdout (required)' },
+      { flags: '--overwrite', description: 'replace files that are there already' },
+    ],
     examples: [
       { command: 'mcads-orchestrate extract latest volume/media:photos --target ./out', says: 'one folder of a volume' },
       { command: 'mcads-orchestrate extract latest database/db/app --target - | pg_restore -l', says: 'a dump to a pipe' },

@@ -44,6 +44,21 @@ describe('a repository without its project and without an engine', () => {
     expect(verify).toMatchObject({ code: 0, json: { damaged: [], checked: { snapshots: 3 } } });
   });
 
+  test('files lists and diff compares', async () => {
+    await using made = await madeRepository();
+    const files = await runCli(['files', 'latest', '--json'], made.options);
+    const lines = files.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly component: string }); // NDJSON
+    expect(lines.map((line) => line.component).toSorted()).toEqual(['config', 'volume/media']);
+    const diff = await runJson(['diff', OLD, NEW], made.options);
+    expect(diff.json).toMatchObject({
+      changes: [{ component: 'volume/media', change: 'changed' }],
+      counts: { added: 0, removed: 0, changed: 1 },
+    });
+  });
+
   test('prune --dry-run gives the reason for each and removes nothing; prune --yes does it', async () => {
     await using made = await madeRepository();
     const planned = await runJson(['prune', '--keep-last', '1', '--dry-run'], made.options);

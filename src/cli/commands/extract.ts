@@ -34,7 +34,7 @@ export async function extract(context: CommandContext): Promise<CommandResult> {
         snapshot: summary.name,
         selections,
         target,
-        overwrite: context.options.flag('yes'),
+        overwrite: context.options.flag('overwrite'),
         output: (bytes) => context.output.write(bytes),
       },
       events,
