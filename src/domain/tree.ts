@@ -89,3 +89,18 @@ export interface Segment {
   /** First path in walk order (trees only): aligns two snapshots' pages in a streaming merge. */
   readonly first?: RawPath;
 }
+
+/** Writes tars onto this machine's disk with everything that they keep; the implementation is the host's. */
+export interface TarExtractor {
+  /** Extracts into a directory, made where it is missing. Without `overwrite` an existing file is an error. Resolves with the program's warnings. */
+  extract(
+    tar: AsyncIterable<Uint8Array>,
+    directory: string,
+    options: { readonly overwrite: boolean },
+    signal: AbortSignal,
+  ): Promise<readonly string[]>;
+  /** Writes one file, private to us, and the directories above it. Without `overwrite` an existing one is an error. */
+  save(bytes: AsyncIterable<Uint8Array>, path: string, options: { readonly overwrite: boolean }, signal: AbortSignal): Promise<void>;
+  /** The content of the tar's files, one behind the other, holes as zeros. */
+  contentOf(tar: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
