@@ -210,7 +210,10 @@ async function openForCommands(location: string, lockTimeoutMs: number): Promise
     diff: async function* (before, after, components, signal) {
       yield* (await import('./pipeline/read-tree.ts')).diffSnapshots(repository, before, after, components, signal);
     },
-    extract: async (request, events, signal) => (await import('./pipeline/read-tree.ts')).extract(repository, request, events, signal),
+    extract: async (request, events, signal) => {
+      const [{ extract }, { gnuTarExtractor }] = await Promise.all([import('./pipeline/extract.ts'), import('./host/tar-extract.ts')]);
+      return await extract(repository, request, events, signal, gnuTarExtractor());
+    },
     [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose](),
   };
 }

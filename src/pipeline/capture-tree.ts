@@ -13,7 +13,7 @@ import { planSegments, withReuse, type PlannedSegment, type TreeRules } from './
 import { messagesByPath, readSegments, type ReadSegment } from './tree-read.ts';
 import type { Attempt } from './tree-recheck.ts';
 import { settle, type Settled } from './tree-settle.ts';
-import { Spool } from './tree-spool.ts';
+import { Spool } from '../stream/spool.ts';
 
 /** Times this young may still be given to another change. */
 const RACY_SECONDS = 2;

@@ -1,0 +1,131 @@
+import type { ManifestArtifact } from '../domain/manifest.ts';
+import type { SnapshotRepository } from '../domain/ports.ts';
+import type { RawPath, Segment } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import { decodeRaw, parseCatalogue, printableRaw } from '../stream/catalogue.ts';
+import { BLOCK, encodePaxMember } from '../stream/tar-header.ts';
+import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
+import { pathFilter, rawPathOf } from './select-components.ts';
+
+/** Which members of a tree are wanted and where they are. */
+export interface TreeSelection {
+  /** Null: every segment. */
+  readonly segments: ReadonlySet<number> | null;
+  readonly isSelected: (path: RawPath) => boolean;
+  /** First names outside the selection → the first selected name of the same file, which takes its place. */
+  readonly renamed: ReadonlyMap<RawPath, RawPath>;
+  readonly entries: number;
+  readonly bytes: number;
+  readonly torn: readonly string[];
+  /** Type of the only selected entry; null when there are more. */
+  readonly onlyType: string | null;
+}
+
+/** Finds in the catalogue what the paths (null: everything) need, first names of hard links outside of them included. */
+export async function selectTree(
+  repository: SnapshotRepository,
+  catalogue: ManifestArtifact,
+  paths: readonly RawPath[] | null,
+  signal: AbortSignal,
+): Promise<TreeSelection> {
+  const isSelected = pathFilter(paths);
+  const segments = new Set<number>();
+  const renamed = new Map<RawPath, RawPath>();
+  const torn: string[] = [];
+  const found = { entries: 0, bytes: 0, type: '' };
+  for await (const entry of parseCatalogue(repository.read(catalogue, signal))) {
+    const path = rawPathOf(entry);
+    if (!isSelected(path)) continue;
+    found.entries += 1;
+    found.bytes += entry.type === 'f' ? entry.size : 0;
+    found.type = entry.type;
+    if (entry.torn === true) torn.push(printableRaw(path));
+    if (paths !== null) segments.add(entry.segment);
+    const link = decodeRaw(entry, 'link');
+    if (link !== null && !isSelected(link) && !renamed.has(link)) renamed.set(link, path);
+  }
+  if (renamed.size > 0) {
+    for await (const entry of parseCatalogue(repository.read(catalogue, signal)))
+      if (renamed.has(rawPathOf(entry))) segments.add(entry.segment);
+  }
+  return {
+    segments: paths === null ? null : segments,
+    isSelected,
+    renamed,
+    entries: found.entries,
+    bytes: found.bytes,
+    torn,
+    onlyType: found.entries === 1 ? found.type : null,
+  };
+}
+
+/** A tar of the selected members only, read from no more segments than needed. Throws `damaged` for members that lead out of the tree. */
+export async function* selectedTar(
+  repository: SnapshotRepository,
+  data: ManifestArtifact,
+  selection: TreeSelection,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  let keep = false;
+  for await (const event of scanTar(segmentBytes(repository, data, selection.segments, signal))) {
+    if (event.kind === 'data') {
+      if (keep) yield event.bytes;
+      continue;
+    }
+    assertHarmless(event.member);
+    const header = headerFor(event.member, selection);
+    keep = header !== null;
+    if (header !== null) yield header;
+  }
+  yield Buffer.alloc(2 * BLOCK);
+}
+
+async function* segmentBytes(
+  repository: SnapshotRepository,
+  data: ManifestArtifact,
+  wanted: ReadonlySet<number> | null,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (wanted === null) {
+    yield* repository.read(data, signal);
+    return;
+  }
+  async function* chunks(): AsyncGenerator<Segment> {
+    let index = 0;
+    for await (const segment of repository.segments(data, signal)) {
+      if (wanted?.has(index) === true) yield segment;
+      index += 1;
+    }
+  }
+  for await (const segment of chunks()) yield* repository.readChunks(segment.chunks, signal);
+  yield Buffer.alloc(2 * BLOCK);
+}
+
+/** The member's header as it goes into the selection; null: not wanted. */
+function headerFor(member: TarMember, { isSelected, renamed }: TreeSelection): Buffer | null {
+  const { path, type, target } = member;
+  const newName = renamed.get(path);
+  if (newName !== undefined) return renamedHeader(member, newName, null);
+  if (!isSelected(path)) return null;
+  const standIn = type === 'link' && target !== null ? renamed.get(target) : undefined;
+  if (standIn === undefined) return member.header;
+  return standIn === path ? null : renamedHeader(member, path, standIn);
+}
+
+function renamedHeader(member: TarMember, path: RawPath, linkTarget: RawPath | null): Buffer {
+  const records = new Map(member.pax);
+  records.delete('path');
+  records.delete('linkpath');
+  records.set(member.sparse ? 'GNU.sparse.name' : 'path', `./${path}`);
+  if (linkTarget !== null) records.set('linkpath', `./${linkTarget}`);
+  return Buffer.concat([encodePaxMember(records, './PaxHeaders/renamed'), member.header.subarray(-BLOCK)]);
+}
+
+/** The repository may have been written by someone else: nothing may be put outside the target directory. */
+function assertHarmless({ path, type, target }: TarMember): void {
+  const leadsOut = (name: RawPath): boolean => name.startsWith('/') || name.includes('\0') || name.split('/').includes('..');
+  if (type === 'other' || leadsOut(path) || (type === 'link' && leadsOut(target ?? '..')))
+    throw new McadsError('damaged', `the archive holds a member that leads out of its tree: ${printableRaw(path)}`, {
+      hint: 'this was not written by a backup; do not extract it with other tools either',
+    });
+}
