@@ -67,8 +67,20 @@ export interface PlannedComponent {
   readonly settings: ComponentSettings | null;
   /** Known before anything runs: this component cannot be captured (its reason becomes the failure). */
   readonly failure?: { readonly reason: string; readonly hint?: string | undefined } | undefined;
+  readonly hooks?: readonly CaptureHook[] | undefined;
   /** Facts for the manifest known at plan time (volume driver and labels, mount targets …). */
   readonly facts?: Readonly<Record<string, import('./byte-stream.ts').JsonValue>> | undefined;
+}
+
+/** Commands that run in a container around the capture of what it uses. */
+export interface CaptureHook {
+  readonly container: string;
+  /** The container's name, for people. */
+  readonly name: string;
+  readonly before: readonly string[] | null;
+  readonly after: readonly string[] | null;
+  readonly timeoutMs: number;
+  readonly user: string | null;
 }
 
 /** Components captured together: one consistency point. */

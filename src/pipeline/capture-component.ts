@@ -10,6 +10,7 @@ import { gatherConfig } from './capture-config.ts';
 import { captureStream } from './capture-stream.ts';
 import { captureTree } from './capture-tree.ts';
 import { configTar } from './config-tar.ts';
+import { withHooks } from './hooks.ts';
 import type { BackupPorts, BackupRequest } from './requests.ts';
 
 export interface CaptureContext {
@@ -61,7 +62,8 @@ async function attempt(component: PlannedComponent, context: CaptureContext, sta
       findings: component.findings,
     };
   try {
-    const captured = await captureBy(component, context);
+    const { ports, signal } = context;
+    const { result: captured, findings } = await withHooks(component, ports.engine, () => captureBy(component, context), signal);
     const details: ComponentDetails = {
       outcome: captured.reused === true ? 'reused' : 'captured',
       how: component.how,
@@ -72,7 +74,7 @@ async function attempt(component: PlannedComponent, context: CaptureContext, sta
       bytes: captured.bytes,
       storedBytes: captured.storedBytes,
       facts: { ...component.facts, ...captured.facts },
-      findings: [...component.findings, ...captured.findings],
+      findings: [...component.findings, ...captured.findings, ...findings],
       transport: captured.transport,
     };
     return { status: details.outcome, id: component.id, component: { id: component.id, artifacts: captured.artifacts }, details };

@@ -7,7 +7,7 @@ import type { PlannedComponent, Project, TreeMount } from '../domain/plan.ts';
 import type { DatabaseAdapter, DatabaseIo, DatabaseTarget, Detection, Engine } from '../domain/ports.ts';
 import { McadsError, messageOf, stopsRun } from '../errors.ts';
 import type { PlanPorts } from './requests.ts';
-import { mainContainer, replicaName, type ServiceView } from './service-views.ts';
+import { hooksOf, mainContainer, replicaName, type ServiceView } from './service-views.ts';
 
 /** What the databases' plan means for the mount that holds a cluster's files. */
 export interface ClusterMount {
@@ -103,9 +103,16 @@ async function planRunning(
 ): Promise<DatabasePlan> {
   const target: DatabaseTarget = { service: view.name, container, settings: view.settings.settings };
   const name = replicaName(view.name, container);
+  const hooks = hooksOf(view, [container]);
   try {
     const listing = await adapter.list(target, io);
-    const common = { because: because(detection), users: [container.id], quiesce: 'none', settings: view.settings.settings } as const;
+    const common = {
+      because: because(detection),
+      users: [container.id],
+      quiesce: 'none',
+      settings: view.settings.settings,
+      hooks,
+    } as const;
     const dumps = listing.databases.map((database): PlannedComponent => ({
       ...common,
       id: componentIdOfName('database', name, database.name),

@@ -8,7 +8,7 @@ import type { FileIdentity } from '../domain/ports.ts';
 import { mountKey, type ClusterMount } from './plan-databases.ts';
 import { classifyBind } from './plan-binds.ts';
 import type { PlanPorts, PlanRequest, SettingsLookup, SettingsResult } from './requests.ts';
-import type { ServiceView } from './service-views.ts';
+import { hooksOf, type ServiceView } from './service-views.ts';
 
 export interface TreePlan {
   readonly components: readonly PlannedComponent[];
@@ -29,6 +29,11 @@ interface Candidate {
   readonly settings: SettingsResult | null;
   readonly because: Because;
 }
+
+const HOOKS_AND_QUIESCE = {
+  reason: 'mcads.exec.before and .after cannot be combined with mcads.quiesce: a frozen container runs no command',
+  hint: 'use one of the two',
+};
 
 const STRENGTH: readonly QuiesceMode[] = ['none', 'pause', 'stop'];
 
@@ -325,7 +330,8 @@ function componentOf(
     quiesce,
     findings,
     settings: candidate.settings?.settings ?? [...candidate.views][0]?.settings.settings ?? null,
-    failure: failure ?? undefined,
+    failure: failure ?? (hooks.length > 0 && quiesce !== 'none' ? HOOKS_AND_QUIESCE : undefined),
+    hooks,
     facts: factsOf(candidate, cluster),
   };
 }

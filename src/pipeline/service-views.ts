@@ -1,6 +1,6 @@
 import type { ComposeService } from '../domain/compose-model.ts';
 import type { EngineContainer } from '../domain/engine-model.ts';
-import type { Project } from '../domain/plan.ts';
+import type { CaptureHook, Project } from '../domain/plan.ts';
 import type { SettingsLookup, SettingsResult } from './requests.ts';
 
 /** One service with its containers (one-off runs left out) and its declaration; either may be missing. */
@@ -52,4 +52,13 @@ export function withDependencies(services: Iterable<string>, views: readonly Ser
     open.push(...Object.keys(view?.declared?.dependsOn ?? view?.containers[0]?.dependsOn ?? {}));
   }
   return reached;
+}
+
+/** The commands that a service wants around the capture of its state; in its running containers only. */
+export function hooksOf(view: ServiceView, containers: readonly EngineContainer[]): readonly CaptureHook[] {
+  const { execBefore: before, execAfter: after, execTimeoutMs: timeoutMs, execUser: user } = view.settings.settings;
+  if (before === null && after === null) return [];
+  return containers
+    .filter((container) => container.state === 'running')
+    .map((container) => ({ container: container.id, name: container.name, before, after, timeoutMs, user }));
 }

@@ -48,12 +48,12 @@ export async function benchVolume(setup: BenchSetup): Promise<void> {
         ours,
         '--log-dir',
         join(setup.directory, 'logs'),
-        '--transport',
-        'pipe',
         '--component',
         'volume/media',
         '--json',
         'backup',
+        '--transport',
+        'pipe',
       ];
       for (const kind of ['first', 'again'] as const) runs[kind]?.push(await checked(process.execPath, [BUILT, ...backup], setup));
       const env = { RESTIC_PASSWORD: 'bench', RESTIC_REPOSITORY: theirs, RESTIC_CACHE_DIR: join(setup.directory, 'cache') };
