@@ -308,6 +308,7 @@ function componentOf(
     [...candidate.views].some((view) => view.settings.settings.consistency === 'crash');
   const failure =
     candidate.settings?.failure ?? [...candidate.views].map((view) => view.settings.failure).find((one) => one !== null) ?? null;
+  const hooks = [...candidate.views].flatMap((view) => hooksOf(view, view.containers.slice(0, 1)));
   const findings = [
     ...foreignFinding(candidate, foreign, quiesce),
     ...engineFinding(candidate, running, quiesce, accepted, cluster, ports),
