@@ -108,7 +108,7 @@ async function holdsRepository(path: string, mayMake: boolean): Promise<boolean>
 /** What a run leaves that died while it made a repository: empty folders and the two fixed files. */
 async function isOurSkeleton(path: string, name: string): Promise<boolean> {
   if (name === '.gitignore') return (await readFile(join(path, name), 'latin1')) === GITIGNORE;
-  if (name === RECOVERY_KEY || /^\.(\.gitignore|RECOVERY\.md|repository\.json)\.\d+-\d+\.tmp$/.test(name)) return true;
+  if (name === RECOVERY_KEY || /^\.(\.gitignore|RECOVERY\.md|repository\.json)\.[0-9a-f]+\.tmp$/.test(name)) return true;
   if (!FOLDERS.includes(name)) return false;
   if ((await readdir(join(path, name))).length === 0) return true;
   throw new McadsError('damaged', `${path} holds chunks or snapshots but no ${REPOSITORY_KEY}`, {

@@ -142,6 +142,7 @@ async function removeManifests(
     lease.assertHeld();
     await removeManifest(store, folder);
   }
+  await store.tidy();
   await store.flush();
   const expected = new Set(held.good.filter((snapshot) => !removed.includes(snapshot)).map(({ manifest }) => manifest.name));
   const now = (await listSnapshotFolders(store)).filter(({ hasManifest, hasDigest }) => hasManifest || hasDigest);

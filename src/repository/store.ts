@@ -41,6 +41,8 @@ export interface Store extends AsyncDisposable {
   setAside(key: string): Promise<void>;
   /** Makes removals durable. */
   flush(): Promise<void>;
+  /** Removes what dead runs left and no listing shows (temporary names, empty folders). Only while nobody else writes. */
+  tidy(): Promise<void>;
   /** The way for many objects: staged under the run's name, visible and durable after the batch's flush. */
   openBatch(run: string): Promise<StoreBatch>;
   /** Where processes can be seen to die: a mark that vanishes with its holder. Null where the place cannot tell. */

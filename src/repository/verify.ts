@@ -4,6 +4,7 @@ import { McadsError } from '../errors.ts';
 import { sha256 } from '../stream/digest.ts';
 import { CHUNKS, chunkKey, idOfKey, manifestDigestKey, pageKey } from './format.ts';
 import { IdSet } from './id-set.ts';
+import { LeaseObserver } from './lease.ts';
 import { toDigestBytes, toManifestBytes } from './manifest-store.ts';
 import { artifactDigest, ObjectReader } from './object-reader.ts';
 import { loadSnapshots, walkSegments, type HeldSnapshot } from './references.ts';
@@ -32,13 +33,13 @@ type Problem = Pick<Damage, 'kind' | 'problem' | 'message'>;
 
 /**
  * Checks every manifest, page and the presence and size of every chunk; with `readData` the chunks' content. Damaged chunks and pages of a
- * writable repository are set aside as `.bad`, so that the next backup stores them again.
+ * writable repository are set aside as `.bad` (unless a backup runs), so that the next backup stores them again.
  */
 export async function verify(store: Store, writable: boolean, options: VerifyOptions): Promise<VerifyReport> {
   const run = new Verification(store, options);
   const { good, damaged } = await loadSnapshots(store);
   await run.check(good);
-  if (writable) await run.setAside();
+  if (writable && !(await isBackupRunning(store))) await run.setAside();
   const found = [...damaged, ...(await run.damages(good))];
   if (writable) await restoreDigests(store, good);
   return { checked: { snapshots: good.length, ...run.checked }, damaged: found };
@@ -185,6 +186,11 @@ function problemOf(error: McadsError): Damage['problem'] {
 function isSampled(id: string, sample: VerifyOptions['sample']): boolean {
   if (sample === undefined) return true;
   return sha256(Buffer.from(`${sample.seed}:${id}`)).readUInt32LE(0) / 2 ** 32 < sample.percent / 100;
+}
+
+/** A running backup has listed the chunks already: what is set aside now it would take for present. The next verify does it. */
+async function isBackupRunning(store: Store): Promise<boolean> {
+  return (await new LeaseObserver(store).alive()).some(({ snapshot }) => snapshot !== null);
 }
 
 /** A run that died right after its commit left no digest; the copy under `segments/` has vouched for the manifest. */

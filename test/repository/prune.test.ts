@@ -145,6 +145,17 @@ describe('prune', () => {
     });
   });
 
+  test('clears away what runs left that died in their commit', async () => {
+    await withSnapshots(1, async (repository, path) => {
+      await mkdir(join(path, 'snapshots', day(2)));
+      await mkdir(join(path, 'snapshots', day(3)));
+      await writeFile(join(path, 'snapshots', day(3), '.manifest.json.0a1b2c.tmp'), '{');
+      expect((await repository.inventory()).snapshots.map(({ name }) => name)).toEqual([day(1)]);
+      await repository.prune({ policy: { last: 1 }, dryRun: false, ...ALL });
+      expect(await readdir(join(path, 'snapshots'))).toEqual([day(1)]);
+    });
+  });
+
   test('keeps the last classic archives and their verification files, and touches no other file', async () => {
     await withSnapshots(1, async (repository, path) => {
       for (const n of [1, 2, 3]) {

@@ -80,6 +80,20 @@ describe('verify', () => {
     });
   });
 
+  test('leaves a damaged chunk in its place while a backup runs that may rely on it', async () => {
+    await withRepository(async (repository, path) => {
+      const id = await chunkOf(repository, FIRST, 'volume/media');
+      await flipBit(pathOf(path, 'chunks', id));
+      {
+        await using writer = await repository.begin('shop_backup_20260103_000000', 'shop', NEVER);
+        expect((await repository.verify({ readData: true, signal: writer.signal })).damaged).toHaveLength(1);
+        expect(await readdir(join(path, 'chunks', id.slice(0, 2)))).toEqual([id]);
+      }
+      await repository.verify({ readData: true, signal: NEVER });
+      expect(await readdir(join(path, 'chunks', id.slice(0, 2)))).toEqual([`${id}.bad`]);
+    });
+  });
+
   test('names a page that is cut short or missing, and whose data is lost with it', async () => {
     await withRepository(async (repository, path) => {
       const page = (await repository.manifest(SECOND)).components.find(({ id }) => id === 'config')?.artifacts[0]?.pages[0] ?? '';

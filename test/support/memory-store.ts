@@ -59,6 +59,10 @@ export class MemoryStore implements Store {
     await Promise.resolve();
   }
 
+  async tidy(): Promise<void> {
+    await this.flush();
+  }
+
   async openBatch(): Promise<StoreBatch> {
     return new MemoryBatch(this, await mkdtemp(join(tmpdir(), 'mcads-spool-')));
   }

@@ -1,3 +1,4 @@
+import { createCipheriv } from 'node:crypto';
 import type { Completeness, Manifest, ManifestArtifact, ManifestComponent } from '../../src/domain/manifest.ts';
 import type { SnapshotRepository, SnapshotWriter } from '../../src/domain/ports.ts';
 import { parseSnapshotName } from '../../src/domain/snapshot-name.ts';
@@ -12,13 +13,9 @@ export const NEVER = new AbortController().signal;
 
 /** Repeatable noise. */
 export function noise(seed: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
-  let state = seed * 2654435761 + 1;
-  for (let i = 0; i < length; i += 1) {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0;
-    bytes[i] = state >>> 24;
-  }
-  return bytes;
+  const key = Buffer.alloc(16);
+  key.writeUInt32LE(seed);
+  return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(length));
 }
 
 /** Stores bytes as the pipeline stores a dump: one segment of content-defined chunks. */

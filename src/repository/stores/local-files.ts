@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { release } from 'node:os';
@@ -75,13 +76,10 @@ export async function makeFolder(path: string): Promise<void> {
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncPath(dirname(made));
 }
 
-let temporaries = 0;
-
 /** Writes beside the target under a name that listings ignore. */
 export async function writeTemporary(target: string, bytes: Uint8Array, sync: boolean): Promise<string> {
-  temporaries += 1;
   const slash = target.lastIndexOf('/');
-  const temporary = `${target.slice(0, slash)}/.${target.slice(slash + 1)}.${process.pid}-${temporaries}.tmp`;
+  const temporary = `${target.slice(0, slash)}/.${target.slice(slash + 1)}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     await using handle = await open(temporary, 'wx', 0o600);
     await handle.writeFile(bytes);

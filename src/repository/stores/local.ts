@@ -117,6 +117,19 @@ export class LocalStore implements Store {
     });
   }
 
+  async tidy(): Promise<void> {
+    const snapshots = join(this.location, 'snapshots');
+    await guarded('tidying up after dead runs', async () => {
+      for (const name of (await nullIfMissing(readdir(snapshots))) ?? []) {
+        const folder = join(snapshots, name);
+        for (const file of (await nullIfMissing(readdir(folder))) ?? []) {
+          if (file.startsWith('.') && file.endsWith('.tmp')) await rm(join(folder, file), { force: true });
+        }
+        await removeEmptyFolders(folder, snapshots);
+      }
+    });
+  }
+
   async openBatch(run: string): Promise<StoreBatch> {
     return LocalBatch.open(this.location, run);
   }
@@ -142,7 +155,7 @@ async function removeEmptyFolders(folder: string, stop: string): Promise<void> {
     try {
       await rmdir(next);
     } catch (error) {
-      if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'ENOENT') return;
+      if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return;
       throw error;
     }
   }
