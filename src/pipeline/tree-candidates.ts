@@ -1,0 +1,201 @@
+import { componentId, type ComponentId } from '../domain/component.ts';
+import type { EngineContainer, EngineMount, EngineVolume } from '../domain/engine-model.ts';
+import type { Finding, Uncovered } from '../domain/finding.ts';
+import type { Because } from '../domain/manifest.ts';
+import type { Project, TreeMount } from '../domain/plan.ts';
+import { classifyBind } from './plan-binds.ts';
+import { mountKey } from './plan-databases.ts';
+import type { SettingsLookup, SettingsResult } from './requests.ts';
+import type { ServiceView } from './service-views.ts';
+
+/** One volume or bind with everybody who uses it. */
+export interface TreeCandidate {
+  readonly key: string;
+  readonly id: ComponentId;
+  readonly mount: TreeMount;
+  readonly name: string;
+  readonly users: EngineContainer[];
+  readonly views: Set<ServiceView>;
+  readonly targets: Set<string>;
+  readonly volume: EngineVolume | null;
+  readonly settings: SettingsResult | null;
+  readonly because: Because;
+}
+
+/** Every volume and bind of the services and every volume of the project, each once, by engine name or host path. */
+export function treeCandidates(
+  views: readonly ServiceView[],
+  project: Project,
+  settings: SettingsLookup,
+  uncovered: Uncovered[],
+): ReadonlyMap<string, TreeCandidate> {
+  const candidates = new Map<string, TreeCandidate>();
+  for (const view of views) {
+    for (const mount of mountsOf(view, project, uncovered)) addCandidate(candidates, view, mount, project, settings);
+  }
+  for (const volume of project.engine?.volumes ?? []) {
+    if (!candidates.has(volume.name)) addUnmounted(candidates, volume, project, settings);
+  }
+  return candidates;
+}
+
+/** Mounts of a service's containers and, where it has none, of its declaration. Memory-only ones are named, not returned. */
+function mountsOf(
+  view: ServiceView,
+  project: Project,
+  uncovered: Uncovered[],
+): readonly { readonly mount: EngineMount; readonly container: EngineContainer | null }[] {
+  const found: { mount: EngineMount; container: EngineContainer | null }[] = [];
+  for (const container of view.containers) {
+    for (const path of container.tmpfs) uncovered.push({ subject: `${view.name}:${path}`, reason: 'tmpfs: it lives in memory only' });
+    for (const mount of container.mounts) {
+      if (mount.type === 'tmpfs') uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only' });
+      else if (mount.type === 'other')
+        uncovered.push({
+          subject: `${view.name}:${mount.target}`,
+          reason: `a mount of this kind (${mount.driver ?? mount.source}) cannot be captured`,
+        });
+      else found.push({ mount, container });
+    }
+  }
+  if (view.containers.length > 0 || view.declared === null) return found;
+  for (const mount of view.declared.mounts) {
+    if (mount.type === 'bind')
+      found.push({
+        mount: {
+          type: 'bind',
+          name: null,
+          source: mount.source,
+          target: mount.target,
+          readOnly: mount.readOnly,
+          driver: null,
+          subpath: null,
+        },
+        container: null,
+      });
+    if (mount.type === 'tmpfs') uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only' });
+    if (mount.type !== 'volume' || mount.source === null) continue;
+    const name = project.model?.volumes[mount.source]?.name ?? null;
+    const volume = project.engine?.volumes.find((one) => one.name === name);
+    if (volume !== undefined)
+      found.push({
+        mount: {
+          type: 'volume',
+          name: volume.name,
+          source: volume.mountpoint,
+          target: mount.target,
+          readOnly: mount.readOnly,
+          driver: volume.driver,
+          subpath: mount.subpath,
+        },
+        container: null,
+      });
+  }
+  return found;
+}
+
+function addCandidate(
+  candidates: Map<string, TreeCandidate>,
+  view: ServiceView,
+  found: { readonly mount: EngineMount; readonly container: EngineContainer | null },
+  project: Project,
+  settings: SettingsLookup,
+): void {
+  const { mount, container } = found;
+  const key = mountKey(mount);
+  let candidate = candidates.get(key);
+  if (candidate === undefined) {
+    const volume = mount.type === 'volume' ? (project.engine?.volumes.find((one) => one.name === mount.name) ?? null) : null;
+    const composeKey = volume === null ? null : composeKeyOf(volume, project);
+    candidate = {
+      key,
+      id: idOf(view, mount, container, volume, composeKey),
+      mount:
+        mount.type === 'volume' && mount.name !== null
+          ? { type: 'volume', name: mount.name, driver: mount.driver ?? 'local', subpath: null }
+          : { type: 'bind', hostPath: mount.source },
+      name: mount.type === 'volume' ? `volume ${composeKey ?? mount.name ?? key}` : `bind ${mount.source}`,
+      users: [],
+      views: new Set(),
+      targets: new Set(),
+      volume,
+      settings:
+        volume === null
+          ? null
+          : settings.forVolume(composeKey ?? volume.name, {
+              ...volume.labels,
+              ...(composeKey === null ? {} : project.model?.volumes[composeKey]?.labels),
+            }),
+      because: 'detected',
+    };
+    candidates.set(key, candidate);
+  }
+  candidate.views.add(view);
+  candidate.targets.add(`${view.name}:${mount.target}`);
+  if (container !== null) candidate.users.push(container);
+}
+
+function addUnmounted(candidates: Map<string, TreeCandidate>, volume: EngineVolume, project: Project, settings: SettingsLookup): void {
+  const composeKey = composeKeyOf(volume, project);
+  candidates.set(volume.name, {
+    key: volume.name,
+    id: componentId('volume', composeKey ?? volume.name),
+    mount: { type: 'volume', name: volume.name, driver: volume.driver, subpath: null },
+    name: `volume ${composeKey ?? volume.name}`,
+    users: [],
+    views: new Set(),
+    targets: new Set(),
+    volume,
+    settings: settings.forVolume(composeKey ?? volume.name, {
+      ...volume.labels,
+      ...(composeKey === null ? {} : project.model?.volumes[composeKey]?.labels),
+    }),
+    because: 'detected',
+  });
+}
+
+/** Key from the label, else from the files (external volumes carry no label). */
+function composeKeyOf(volume: EngineVolume, project: Project): string | null {
+  if (volume.composeKey !== null) return volume.composeKey;
+  return Object.values(project.model?.volumes ?? {}).find((declared) => declared.name === volume.name)?.key ?? null;
+}
+
+function idOf(
+  view: ServiceView,
+  mount: EngineMount,
+  container: EngineContainer | null,
+  volume: EngineVolume | null,
+  composeKey: string | null,
+): ComponentId {
+  const replica = container === null || container.number <= 1 ? '' : `#${container.number}`;
+  if (mount.type === 'bind') return componentId('bind', view.name, mount.target);
+  if (composeKey !== null) return componentId('volume', composeKey);
+  const anonymous = volume !== null && ('com.docker.volume.anonymous' in volume.labels || /^[0-9a-f]{64}$/.test(volume.name));
+  return anonymous
+    ? componentId('volume', view.name, `${mount.target}${replica}`)
+    : componentId('volume', volume?.name ?? mount.name ?? mount.source);
+}
+
+/** A bind inside another captured bind is captured with it, once. */
+export function withoutNested(candidates: ReadonlyMap<string, TreeCandidate>, findings: Finding[]): readonly TreeCandidate[] {
+  const all = [...candidates.values()];
+  return all.filter((inner) => {
+    if (inner.mount.type !== 'bind') return true;
+    const path = inner.mount.hostPath;
+    const outer = all.find(
+      (other) =>
+        other.mount.type === 'bind' &&
+        other !== inner &&
+        classifyBind(other.mount.hostPath) === null &&
+        path.startsWith(`${other.mount.hostPath.replace(/\/$/, '')}/`),
+    );
+    if (outer === undefined) return true;
+    findings.push({
+      severity: 'info',
+      code: 'bind-inside-bind',
+      subject: inner.id,
+      message: `${path} lies inside ${outer.name} and is captured with it as ${outer.id}`,
+    });
+    return false;
+  });
+}

@@ -1,0 +1,144 @@
+import type { JsonValue } from '../domain/byte-stream.ts';
+import type { EngineContainer } from '../domain/engine-model.ts';
+import type { Finding } from '../domain/finding.ts';
+import type { Consistency } from '../domain/manifest.ts';
+import type { PlannedComponent, Project, QuiesceMode } from '../domain/plan.ts';
+import type { ClusterMount } from './plan-databases.ts';
+import type { PlanPorts, PlanRequest } from './requests.ts';
+import { hooksOf } from './service-views.ts';
+import type { TreeCandidate } from './tree-candidates.ts';
+
+const STRENGTH: readonly QuiesceMode[] = ['none', 'pause', 'stop'];
+
+const HOOKS_AND_QUIESCE = {
+  reason: 'mcads.exec.before and .after cannot be combined with mcads.quiesce: a frozen container runs no command',
+  hint: 'use one of the two',
+};
+
+/** What is planned for a volume or bind that is to be captured. */
+export function treeComponent(
+  candidate: TreeCandidate,
+  cluster: ClusterMount | null,
+  project: Project,
+  request: PlanRequest,
+  ports: PlanPorts,
+): PlannedComponent {
+  const running = candidate.users.filter((user) => user.state === 'running');
+  const foreign = (project.engine?.foreignUsers ?? []).filter(
+    (user) => user.running && candidate.mount.type === 'volume' && user.volume === candidate.mount.name,
+  );
+  const quiesce = strongest([
+    candidate.settings?.settings.quiesce ?? null,
+    ...[...candidate.views].map((view) => view.settings.settings.quiesce),
+  ]);
+  const accepted =
+    candidate.settings?.settings.consistency === 'crash' ||
+    [...candidate.views].some((view) => view.settings.settings.consistency === 'crash');
+  const failure =
+    candidate.settings?.failure ?? [...candidate.views].map((view) => view.settings.failure).find((one) => one !== null) ?? null;
+  const hooks = [...candidate.views].flatMap((view) => hooksOf(view, view.containers.slice(0, 1)));
+  const findings = [
+    ...foreignFinding(candidate, foreign, quiesce),
+    ...engineFinding(candidate, running, quiesce, accepted, cluster, ports),
+  ];
+  const excluded = [
+    ...(candidate.settings?.settings.exclude ?? []),
+    ...[...candidate.views].flatMap((view) => view.settings.settings.exclude),
+    ...request.exclude,
+  ];
+  if (cluster?.treatment === 'dumped') excluded.push(cluster.relative);
+  if (isProjectBind(candidate, project)) excluded.push('**/__pycache__');
+  return {
+    id: candidate.id,
+    method: { kind: 'tree', mount: candidate.mount, exclude: [...new Set(excluded)] },
+    how: `files of ${candidate.name}${cluster === null || cluster.treatment === 'dumped' ? '' : `, database files ${cluster.treatment === 'cold' ? 'captured cold' : 'as a crash copy'}`}`,
+    because: candidate.settings?.settings.enable === true ? 'label' : candidate.because,
+    bytes: null,
+    consistency: consistencyOf(running.length + foreign.length, quiesce, accepted, cluster),
+    users: candidate.users.map((user) => user.id),
+    quiesce,
+    findings,
+    settings: candidate.settings?.settings ?? [...candidate.views][0]?.settings.settings ?? null,
+    failure: failure ?? (hooks.length > 0 && quiesce !== 'none' ? HOOKS_AND_QUIESCE : undefined),
+    hooks,
+    facts: factsOf(candidate, cluster),
+  };
+}
+
+function factsOf(candidate: TreeCandidate, cluster: ClusterMount | null): Readonly<Record<string, JsonValue>> {
+  const facts: Record<string, JsonValue> = { targets: [...candidate.targets].toSorted() };
+  if (candidate.volume !== null) {
+    const { name, driver, options, labels } = candidate.volume;
+    facts['volume'] = { name, driver, options, labels };
+  }
+  if (candidate.mount.type === 'bind') facts['hostPath'] = candidate.mount.hostPath;
+  if (cluster !== null) facts['cluster'] = { treatment: cluster.treatment, relative: cluster.relative, ...cluster.facts };
+  return facts;
+}
+
+function consistencyOf(users: number, quiesce: QuiesceMode, accepted: boolean, cluster: ClusterMount | null): Consistency {
+  if (cluster?.treatment === 'cold') return 'cold';
+  if (cluster?.treatment === 'crash') return 'crash';
+  if (users === 0) return 'cold';
+  if (quiesce === 'stop') return 'stopped';
+  if (quiesce === 'pause') return 'paused';
+  return accepted ? 'crash' : 'live';
+}
+
+/** A running engine without an adapter whose files would be read under it. */
+function engineFinding(
+  candidate: TreeCandidate,
+  running: readonly EngineContainer[],
+  quiesce: QuiesceMode,
+  accepted: boolean,
+  cluster: ClusterMount | null,
+  ports: PlanPorts,
+): readonly Finding[] {
+  if (quiesce !== 'none' || accepted || cluster !== null) return [];
+  const found = running
+    .map((user) => ({ user, engine: ports.recognise(user) }))
+    .find((one) => one.engine !== null && candidate.mount.type === 'volume');
+  if (found === undefined || found.engine === null) return [];
+  const setting = [...candidate.views].some((view) => view.settings.settings.engine === 'none');
+  if (setting) return [];
+  return [
+    {
+      severity: 'error',
+      code: 'engine-read-live',
+      subject: candidate.id,
+      message: `${found.engine} runs in ${found.user.name} while its files are read: this copy may not start again`,
+      hint: `label the service mcads.quiesce=stop (or pause), or accept it with mcads.consistency=crash`,
+    },
+  ];
+}
+
+function foreignFinding(
+  candidate: TreeCandidate,
+  foreign: readonly { readonly container: string; readonly project: string | null }[],
+  quiesce: QuiesceMode,
+): readonly Finding[] {
+  if (foreign.length === 0 || quiesce === 'none') return [];
+  const names = foreign.map((user) => `${user.container}${user.project === null ? '' : ` (project ${user.project})`}`).join(', ');
+  return [
+    {
+      severity: 'warning',
+      code: 'foreign-writer',
+      subject: candidate.id,
+      message: `${names} also uses this volume and is neither stopped nor paused`,
+      hint: 'stop it yourself, or back up that project too',
+    },
+  ];
+}
+
+function strongest(modes: readonly (QuiesceMode | null)[]): QuiesceMode {
+  return modes.reduce<QuiesceMode>(
+    (best, mode) => (mode !== null && STRENGTH.indexOf(mode) > STRENGTH.indexOf(best) ? mode : best),
+    'none',
+  );
+}
+
+function isProjectBind(candidate: TreeCandidate, project: Project): boolean {
+  if (candidate.mount.type !== 'bind' || project.directory === null) return false;
+  const path = candidate.mount.hostPath;
+  return path === project.directory || path.startsWith(`${project.directory}/`);
+}
