@@ -50,13 +50,21 @@ async function mounted(source: readonly string[], image?: AsyncDisposable): Prom
       await runCommand('perl', ['-e', shutdown, path]);
     },
     comeBack: async () => {
-      await runCommand('umount', [path]);
+      await unmount(path);
       await runCommand('mount', [...source, path]);
     },
     [Symbol.asyncDispose]: async () => {
-      await runCommand('umount', [path]);
+      await unmount(path);
       await folder[Symbol.asyncDispose]();
       await image?.[Symbol.asyncDispose]();
     },
   };
+}
+
+/** File operations that failed may still be on their way out of the thread pool and keep the filesystem busy (status 32) for a moment. */
+async function unmount(path: string): Promise<void> {
+  for (let looks = 0; looks < 200; looks += 1) {
+    if ((await runCommand('umount', [path], { accept: [32] })).code === 0) return;
+  }
+  throw new Error(`${path} stays busy`);
 }
