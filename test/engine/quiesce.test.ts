@@ -20,11 +20,11 @@ volumes:
   media:
 `;
 
-async function started(mode: string): Promise<TestProjectFolder> {
+async function started(mode: string, bytes = 300_000_000): Promise<TestProjectFolder> {
   const project = await createProject({ 'compose.yaml': COMPOSE(mode, testEngine().images.debian) });
   await project.compose(['up', '-d']);
-  // Enough to read that a signal sent at the word "stopped" arrives while the volume is being captured.
-  await project.compose(['exec', '-T', 'web', 'sh', '-c', 'head -c 300000000 /dev/urandom > /media/weights.bin']);
+  // By default enough to read that a signal sent at the word "stopped" arrives while the volume is being captured.
+  await project.compose(['exec', '-T', 'web', 'sh', '-c', `head -c ${bytes} /dev/urandom > /media/weights.bin`]);
   return project;
 }
 
@@ -38,7 +38,7 @@ describe('services that a backup freezes', () => {
     ['stop', 'stopped'],
     ['pause', 'paused'],
   ])('mode %s: they run again afterwards, others are left alone, the copy says how it was made', async (mode, consistency) => {
-    await using project = await started(mode);
+    await using project = await started(mode, 1_000_000);
     const run = await runJson(['backup'], { cwd: project.directory, env: engineEnv() });
     expect(run.code, run.stderr).toBe(0);
     expect(await stateOf(project, 'web')).toBe('running');
