@@ -54,8 +54,9 @@ export class McadsError extends Error {
 
 /** True for errors that stop a whole run; any other error only fails its component. */
 export function stopsRun(error: unknown): boolean {
-  if (!(error instanceof McadsError)) return false;
-  switch (error.code) {
+  const first = firstError(error);
+  if (!(first instanceof McadsError)) return false;
+  switch (first.code) {
     case 'cancelled':
     case 'terminated':
     case 'store-failed':
@@ -82,6 +83,12 @@ export function stopsRun(error: unknown): boolean {
   }
 }
 
+/** What went wrong first: where undoing it (`await using`) went wrong too, the language hands out the later error around the first. */
+export function firstError(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstError(error.suppressed) : error;
+}
+
 export function messageOf(error: unknown): string {
+  if (error instanceof SuppressedError) return `${messageOf(error.suppressed)}; then ${messageOf(error.error)}`;
   return error instanceof Error ? error.message : String(error);
 }

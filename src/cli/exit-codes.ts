@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
-import { McadsError } from '../errors.ts';
+import { firstError, McadsError, messageOf } from '../errors.ts';
 
 /** The exit codes and what they mean; printed by every command's `--help`. */
 export const EXIT_MEANINGS = {
@@ -68,8 +68,25 @@ export function exitCodeOf(code: ErrorCode): ExitCode {
 export function toMcadsError(error: unknown, signal: AbortSignal): McadsError {
   if (signal.aborted && signal.reason instanceof McadsError && (error === signal.reason || isAbort(error))) return signal.reason;
   if (error instanceof McadsError) return error;
+  if (error instanceof SuppressedError) return withLater(toMcadsError(firstError(error), signal), error);
   const message = error instanceof Error ? error.message : String(error);
   return new McadsError('unexpected', message, { cause: error });
+}
+
+/** Undo errors are joined to the first one and never replace it. */
+function withLater(first: McadsError, all: SuppressedError): McadsError {
+  const later = laterErrors(all).filter((error) => error !== first);
+  const hints = [first.hint, ...later.map((error) => (error instanceof McadsError ? error.hint : undefined))];
+  return new McadsError(first.code, [first, ...later].map(messageOf).join('; then '), {
+    hint: [...new Set(hints.filter((hint) => hint !== undefined))].join('\n') || undefined,
+    where: first.where,
+    context: first.context,
+    cause: first.cause ?? all,
+  });
+}
+
+function laterErrors(error: unknown): readonly unknown[] {
+  return error instanceof SuppressedError ? [...laterErrors(error.suppressed), error.error] : [];
 }
 
 function isAbort(error: unknown): boolean {

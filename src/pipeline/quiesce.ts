@@ -52,7 +52,7 @@ export async function quiesce(
 /** Every step is tried; the journal is cleared only when all are done. */
 async function undoSteps(steps: readonly UndoStep[], engine: Engine, claim: ProjectClaim, options: QuiesceOptions): Promise<void> {
   const own = AbortSignal.timeout(options.healthTimeoutMs + 60_000 * steps.length);
-  const failures: unknown[] = [];
+  const failures: McadsError[] = [];
   for (const step of steps) {
     options.events({ type: 'service', name: step.name, action: 'starting' });
     try {
@@ -65,12 +65,14 @@ async function undoSteps(steps: readonly UndoStep[], engine: Engine, claim: Proj
     } catch (error) {
       failures.push(
         new McadsError('engine-failed', `${step.name} did not come back: ${messageOf(error)}`, {
-          hint: `look at it: docker logs ${step.name}`,
+          hint: `\`mcads-orchestrate recover\` tries again; docker logs ${step.name} tells more`,
           cause: error,
         }),
       );
     }
   }
-  if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures, failures.map(messageOf).join('; '));
+  const [first] = failures;
+  if (first !== undefined && failures.length === 1) throw first;
+  if (first !== undefined) throw new McadsError('engine-failed', failures.map(messageOf).join('; '), { hint: first.hint, cause: first });
   await claim.clearUndo();
 }
