@@ -1,8 +1,9 @@
 import PQueue from 'p-queue';
 import type { Manifest } from '../domain/manifest.ts';
-import type { ProjectClaim, SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
+import type { Finding } from '../domain/finding.ts';
+import type { ProjectClaim, PruneDecision, SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
 import { isStored, type Outcome } from '../domain/outcome.ts';
-import type { BackupPlan, CaptureGroup, PlannedComponent } from '../domain/plan.ts';
+import type { BackupPlan, CaptureGroup, PlannedComponent, Project } from '../domain/plan.ts';
 import { snapshotName } from '../domain/snapshot-name.ts';
 import { McadsError } from '../errors.ts';
 import { assembleManifest } from './assemble-manifest.ts';
@@ -31,18 +32,38 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
   const { manifest, outcomes, location } = await captureSnapshot(plan, claim, request, ports, startedAt, signal);
   // The run's own lease on the repository is gone by now: retention wants it for itself.
   const complete = manifest?.sealed.completeness === 'complete';
-  const pruned = complete && request.prune ? await ports.applyRetention(project.name, project.strategy) : [];
+  const retention = complete && request.prune ? await applyRetention(project, ports, signal) : NOTHING_PRUNED;
   const failures = outcomes.flatMap((outcome) => (outcome.status === 'failed' ? outcome.findings : []));
   return {
     manifest,
     plan,
     outcomes,
-    findings: manifest?.sealed.findings ?? [...plan.findings, ...failures],
+    findings: [...(manifest?.sealed.findings ?? [...plan.findings, ...failures]), ...retention.findings],
     uncovered: plan.uncovered,
-    pruned,
+    pruned: retention.pruned,
     repository: location,
     seconds: (ports.now().getTime() - startedAt.getTime()) / 1000,
   };
+}
+
+interface Retention {
+  readonly pruned: readonly PruneDecision[];
+  readonly findings: readonly Finding[];
+}
+
+const NOTHING_PRUNED: Retention = { pruned: [], findings: [] };
+
+/** The snapshot exists by now, whatever comes of this: a busy repository is pruned by a later run, any other trouble is told beside it. */
+async function applyRetention(project: Project, ports: BackupPorts, signal: AbortSignal): Promise<Retention> {
+  try {
+    return { ...NOTHING_PRUNED, pruned: await ports.applyRetention(project.name, project.strategy) };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof McadsError)) throw error;
+    const severity = error.code === 'locked' ? 'warning' : 'error';
+    const message = `nothing old was pruned: ${error.message}`;
+    return { ...NOTHING_PRUNED, findings: [{ severity, code: 'not-pruned', subject: 'prune', message, hint: error.hint }] };
+  }
 }
 
 interface Snapshot {
