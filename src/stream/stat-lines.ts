@@ -83,10 +83,16 @@ function parseRecord(record: string): TreeEntry {
   };
 }
 
-/** find prints ten digits, the last always 0. */
+/**
+ * find prints ten digits, the last always 0. Times before 1970 with a fraction it prints wrongly (findutils 4.9.0 does): the whole seconds, which
+ * are rounded down, get a sign, the fraction behind them still counts upwards. -0.25 s is printed -1.7500000000.
+ */
 function nanoseconds(time: string): string {
   const dot = time.indexOf('.');
-  return dot < 0 ? time : time.slice(0, dot + 10);
+  if (dot < 0) return time;
+  const fraction = time.slice(dot + 1, dot + 10);
+  if (!time.startsWith('-') || Number(fraction) === 0) return time.slice(0, dot + 10);
+  return `-${BigInt(time.slice(1, dot)) - 1n}.${String(1_000_000_000 - Number(fraction)).padStart(9, '0')}`;
 }
 
 function isEntryType(text: string): text is EntryType {
