@@ -206,6 +206,8 @@ export interface SnapshotWriter extends AsyncDisposable {
   /** Aborts when the lease is lost. */
   readonly signal: AbortSignal;
   readonly chunker: ChunkerSettings;
+  /** Chunks stored so far that the repository did not have. */
+  readonly newChunks: number;
   /**
    * Stores one chunk (at most 4 MiB). The buffer belongs to the writer until the promise settles.
    * Await `room()` between calls: it bounds what is in flight.

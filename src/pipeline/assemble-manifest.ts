@@ -1,4 +1,5 @@
-import type { JsonValue } from '../domain/byte-stream.ts';
+import type { JsonObject, JsonValue } from '../domain/byte-stream.ts';
+import type { EngineInfo } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import { hasErrors } from '../domain/finding.ts';
 import type { ComponentDetails, FailedComponent, Manifest } from '../domain/manifest.ts';
@@ -12,9 +13,9 @@ interface Finished {
   readonly outcomes: readonly Outcome[];
   readonly startedAt: Date;
   readonly finishedAt: Date;
-  readonly repository: SnapshotRepository;
+  readonly repository: Pick<SnapshotRepository, 'id'>;
   readonly writer: SnapshotWriter;
-  readonly ports: BackupPorts;
+  readonly ports: Pick<BackupPorts, 'tool' | 'machine'>;
   readonly undone: readonly string[];
 }
 
@@ -27,7 +28,7 @@ export function assembleManifest(run: Finished): Manifest {
   const failed = [...outcomes.flatMap(failure), ...notSelected(plan)];
   const findings: readonly Finding[] = [...plan.findings, ...outcomes.flatMap(findingsOf), ...run.undone.map(undoneFinding)];
   const seconds = (run.finishedAt.getTime() - run.startedAt.getTime()) / 1000;
-  const info = plan.project.engineInfo;
+  const engine = plan.project.engineInfo;
   return {
     format: 1,
     features: { read: [], write: [] },
@@ -42,7 +43,7 @@ export function assembleManifest(run: Finished): Manifest {
       finishedAt: run.finishedAt.toISOString(),
       tool: run.ports.tool,
       host: run.ports.machine,
-      engine: info === null ? null : ({ ...info } satisfies Record<string, JsonValue>),
+      engine: engine === null ? null : engineFacts(engine),
       workingDirectory: plan.project.directory,
       environment: plan.project.model?.environmentUsed ?? {},
       components: details,
@@ -53,11 +54,22 @@ export function assembleManifest(run: Finished): Manifest {
         bytes: good.reduce((sum, outcome) => sum + outcome.details.bytes, 0),
         newBytes: good.reduce((sum, outcome) => sum + outcome.details.storedBytes, 0),
         seconds,
-        newChunks: 0,
+        newChunks: run.writer.newChunks,
       },
-      parents: [],
+      parents: parentsOf(good, run.writer),
     },
   };
+}
+
+/** The snapshots that the captured components were compared with, each once. */
+function parentsOf(good: readonly Outcome[], writer: SnapshotWriter): readonly string[] {
+  const names = good.map((outcome) => writer.parentOf(outcome.id)?.name).filter((name) => name !== undefined);
+  return [...new Set(names)].toSorted();
+}
+
+/** What a restore may want to know of the engine; the container that we ran in is none of it. */
+function engineFacts({ ownContainer: _, ...info }: EngineInfo): JsonObject {
+  return info satisfies Record<string, JsonValue>;
 }
 
 function failure(outcome: Outcome): readonly FailedComponent[] {

@@ -42,6 +42,7 @@ export class RepositoryWriter implements SnapshotWriter {
   readonly #inFlight = new Map<string, Promise<number>>();
   readonly #parents = new Map<string, Manifest>();
   #snapshotsAtBegin: readonly string[] = [];
+  #newChunks = 0;
   #waiting: (() => void)[] = [];
   #flushing: Promise<void> | null = null;
   /** The first failure to write: nothing can be committed after it. */
@@ -77,6 +78,10 @@ export class RepositoryWriter implements SnapshotWriter {
 
   get chunker(): ChunkerSettings {
     return this.#config.chunker;
+  }
+
+  get newChunks(): number {
+    return this.#newChunks;
   }
 
   get spoolDirectory(): string {
@@ -148,7 +153,9 @@ export class RepositoryWriter implements SnapshotWriter {
       return { ref, isNew: false, storedBytes: 0 };
     }
     if (this.#chunks.has(id)) return { ref, isNew: false, storedBytes: 0 };
-    return { ref, isNew: true, storedBytes: await this.#storeObject(id, chunkKey(id), bytes, this.#chunks) };
+    const storedBytes = await this.#storeObject(id, chunkKey(id), bytes, this.#chunks);
+    this.#newChunks += 1;
+    return { ref, isNew: true, storedBytes };
   }
 
   async room(): Promise<void> {

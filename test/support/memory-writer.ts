@@ -32,6 +32,10 @@ export class MemoryWriter implements SnapshotWriter {
     return { ref: [id, bytes.length], isNew, storedBytes: isNew ? bytes.length : 0 };
   }
 
+  get newChunks(): number {
+    return this.chunks.size;
+  }
+
   async room(): Promise<void> {}
 
   canReuse(segment: Segment): boolean {
