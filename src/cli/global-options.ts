@@ -12,7 +12,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { flags: '--strategy <name>', description: `how components are found and captured (default: auto)`, choices: STRATEGIES },
   { flags: '--config <file>', description: 'settings file (default: mcads.yaml in the project directory)' },
   { flags: '--component <glob>', description: "only these components, repeatable: 'volume/*', database/db", repeatable: true },
-  { flags: '--all-projects', description: 'every project in the repository, not only this one' },
+  { flags: '--all-projects', description: 'every project in the repository, not only this one (not for backup and plan)' },
   { flags: '--json', description: 'print one JSON object on stdout (files: one per line)' },
   { flags: '-q, --quiet', description: 'no progress and no notes, only data and errors' },
   { flags: '-v, --verbose', description: 'more detail on stderr' },

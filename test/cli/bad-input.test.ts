@@ -76,6 +76,18 @@ const CASES: Readonly<Record<string, Case>> = {
     code: 2,
     says: [/compose\.yaml:3:\d+/, 'set it'],
   },
+  'all projects in one backup': {
+    args: ['backup', '--all-projects'],
+    files: { 'compose.yaml': COMPOSE },
+    code: 2,
+    says: ['backup takes one project at a time', '-p NAME'],
+  },
+  'all projects in one plan': {
+    args: ['plan', '--all-projects'],
+    files: { 'compose.yaml': COMPOSE },
+    code: 2,
+    says: ['plan takes one project at a time'],
+  },
   'no Compose file': { args: ['config', 'validate'], code: 2, says: ['no Compose file in'] },
   'named Compose file missing': { args: ['config', 'validate', '-f', 'nope.yaml'], code: 2, says: ['nope.yaml'] },
   'no repository': { args: ['list'], files: { 'compose.yaml': COMPOSE }, code: 10, says: ['there is no repository in', 'backups'] },
