@@ -50,6 +50,11 @@ export function localTime(at: Date): string {
   return `${day} ${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())} ${zone}`;
 }
 
+/** `2025-08-01 16:29 +02:00`: for tables. */
+export function localMinute(at: Date): string {
+  return localTime(at).replace(/:\d\d /, ' ');
+}
+
 /** `1 snapshot`, `3 snapshots`. */
 export function counted(count: number, noun: string, plural = `${noun}s`): string {
   return `${count} ${count === 1 ? noun : plural}`;

@@ -3,7 +3,7 @@ import type { Manifest } from '../domain/manifest.ts';
 import type { ClassicArchive, SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { printable } from './escape.ts';
 import { uncoveredJson } from './findings.ts';
-import { counted, humanAge, humanBytes, humanDuration, localTime } from './human.ts';
+import { counted, humanAge, humanBytes, humanDuration, localMinute, localTime } from './human.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
 
@@ -27,7 +27,7 @@ export function listText(snapshots: readonly SnapshotSummary[], classic: readonl
   const rows = [
     ...snapshots.map((one) => ({
       at: one.startedAt,
-      cells: [one.name, one.completeness, one.bytes, one.proof === null ? 'not drilled' : `drill level ${one.proof.level}`] as const,
+      cells: [one.name, one.completeness, one.bytes, one.proof === null ? 'none' : `level ${one.proof.level}`] as const,
     })),
     ...classic.map((one) => ({ at: one.startedAt, cells: [one.file, 'classic', one.bytes, ''] as const })),
   ].toSorted((a, b) => (a.at < b.at ? -1 : 1));
@@ -37,13 +37,13 @@ export function listText(snapshots: readonly SnapshotSummary[], classic: readonl
       { title: 'SNAPSHOT' },
       { title: 'STARTED', dropRank: 3 },
       { title: 'AGE', dropRank: 1 },
-      { title: 'SIZE', align: 'right' },
+      { title: 'SIZE', align: 'right', dropRank: 4 },
       { title: 'STATE' },
       { title: 'PROOF', dropRank: 2 },
     ],
     rows.map(({ at, cells: [name, state, bytes, proof] }) => [
       printable(name),
-      localTime(new Date(at)),
+      localMinute(new Date(at)),
       humanAge(new Date(at), now),
       humanBytes(bytes),
       state,
