@@ -51,7 +51,9 @@ export function planText(plan: BackupPlan, repository: string, style: Style): st
   const components = componentsOf(plan);
   const known = components.filter((component) => component.bytes !== null);
   const total = known.reduce((sum, component) => sum + (component.bytes ?? 0), 0);
-  const size = known.length === 0 ? '' : `, ${known.length < components.length ? 'at least ' : ''}${humanBytes(total)}`;
+  // Of a database the size on disk is known, its dump is often smaller.
+  const unknown = components.length - known.length;
+  const size = known.length === 0 ? '' : `, about ${humanBytes(total)}${unknown === 0 ? '' : ` and ${unknown} of unknown size`},`;
   const head = [
     `${style.bold(printable(plan.project.name))} (${plan.project.strategy} strategy${engineText(plan)})${plan.project.directory === null ? '' : ` in ${printable(plan.project.directory)}`}`,
     `${counted(components.length, 'component')}${size} into ${printable(repository)}`,
