@@ -1,5 +1,5 @@
 import type { SnapshotWriter } from '../domain/ports.ts';
-import type { Segment, TreeSource } from '../domain/tree.ts';
+import type { RawPath, Segment, TreeSource } from '../domain/tree.ts';
 import { printableRaw } from '../stream/catalogue.ts';
 import { excludeMatcher } from '../stream/exclude-globs.ts';
 import { pathOfMessage } from '../stream/stat-lines.ts';
@@ -11,7 +11,7 @@ import { DatabaseWatch } from './tree-databases.ts';
 import { TreeFindings } from './tree-findings.ts';
 import { planSegments, withReuse, type PlannedSegment, type TreeRules } from './tree-plan.ts';
 import { messagesByPath, readSegments, type ReadSegment } from './tree-read.ts';
-import type { Attempt } from './tree-recheck.ts';
+import { isFirstName, type Attempt } from './tree-recheck.ts';
 import { settle, type Settled } from './tree-settle.ts';
 import { Spool } from '../stream/spool.ts';
 
@@ -125,8 +125,9 @@ class TreeCapture {
     const young = (this.#source.clockIsOurs ? this.#rules.began : Math.min(this.#rules.began, this.#newestChange)) - RACY_SECONDS;
     const said = messagesByPath(messages.filter((message) => !/Cannot (stat|open)|file changed|shrank|removed before/.test(message)));
     const data = this.#writer.artifact('data', 'tar');
-    const counts = { entries: 0, read: 0, reused: 0, index: 0 };
+    const counts = { entries: 0, read: 0, reused: 0 };
     const torn: string[] = [];
+    const lostFirst = new Set<RawPath>();
     const findings = this.#findings;
     async function* lines(): AsyncGenerator<Uint8Array> {
       const results = reads.read();
@@ -137,6 +138,10 @@ class TreeCapture {
         const missing = new Set((final?.read ?? result)?.missing);
         if (segment.reuse === null) counts.read += 1;
         else counts.reused += 1;
+        const kept = new Set(final?.planned.members.map(({ path }) => path));
+        for (const member of segment.members)
+          if (isFirstName(member) && (missing.has(member.path) || (final !== undefined && !kept.has(member.path))))
+            lostFirst.add(member.path);
         if (stored === null || stored.bytes === 0) continue;
         const { first, fingerprint, newest, members } = final?.planned ?? segment;
         const complaints = members.filter(({ path }) => said.has(path));
@@ -147,12 +152,19 @@ class TreeCapture {
         let text = '';
         for (const member of members) {
           if (missing.has(member.path)) continue;
+          if (member.link !== null && lostFirst.has(member.link))
+            findings.add(
+              'error',
+              'hard-link-lost',
+              member.path,
+              'is stored as a link to a name that vanished while it was read',
+              'back up again',
+            );
           const isTorn = final?.torn.includes(member.path) ?? false;
           if (isTorn) torn.push(printableRaw(member.path));
-          text += catalogueLine(member, counts.index, { torn: isTorn, size: final?.read.sizes?.[member.path] });
+          text += catalogueLine(member, { begins: text === '', torn: isTorn, size: final?.read.sizes?.[member.path] });
           counts.entries += 1;
         }
-        counts.index += 1;
         if (text !== '') yield Buffer.from(text, 'utf8');
       }
     }

@@ -78,7 +78,7 @@ async function* kept(entries: AsyncIterable<TreeEntry>, rules: TreeRules, findin
       below = `${entry.path}/`;
     } else if (rules.neverCapture.some(({ device, inode }) => device === entry.device && inode === entry.inode)) {
       findings.add('info', 'own-folder', entry.path, 'belongs to the backup itself (repository, logs or staging) and is left out');
-      below = `${entry.path}/`;
+      below = entry.path === '' ? '' : `${entry.path}/`;
     } else if (entry.type === 's') {
       findings.add('info', 'socket', entry.path, 'a socket holds no data and is not stored');
     } else {

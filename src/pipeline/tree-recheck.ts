@@ -57,6 +57,8 @@ class MemberMatcher {
   readonly #rules: TreeRules;
   #next = 0;
   #now: PlannedMember[] = [];
+  /** First names of hard-linked files that are gone → the name that takes their place once one came. */
+  readonly #lostFirst = new Map<RawPath, RawPath | null>();
 
   constructor(waiting: Attempt[], rules: TreeRules) {
     this.#waiting = waiting;
@@ -85,7 +87,7 @@ class MemberMatcher {
 
   #take(attempt: Attempt): Rechecked {
     const { planned, read } = attempt;
-    const now: PlannedSegment = { ...toSegment(planned.index, this.#now, this.#rules), reuse: null };
+    const now: PlannedSegment = { ...toSegment(planned.index, this.#withFirstNames(planned), this.#rules), reuse: null };
     const lines = new Map(now.members.map((member) => [member.path, this.#lineOf(member)]));
     const gone = planned.members.filter(({ path }) => !lines.has(path)).map(({ path }) => path);
     const changed =
@@ -98,6 +100,17 @@ class MemberMatcher {
     return { ...attempt, now, gone, changed, unreadable: read.missing.filter((path) => lines.has(path)) };
   }
 
+  /** What exists now; a later name whose first one is gone becomes a file of its own, or there would be nothing to link to. */
+  #withFirstNames(planned: PlannedSegment): readonly PlannedMember[] {
+    const present = new Set(this.#now.map(({ path }) => path));
+    for (const member of planned.members) if (isFirstName(member) && !present.has(member.path)) this.#lostFirst.set(member.path, null);
+    return this.#now.map((member) => {
+      const standIn = member.link === null ? undefined : this.#lostFirst.get(member.link);
+      if (standIn === null && member.link !== null) this.#lostFirst.set(member.link, member.path);
+      return standIn === undefined ? member : { ...member, link: standIn };
+    });
+  }
+
   #differs(member: PlannedMember, lines: ReadonlyMap<RawPath, string>): boolean {
     const line = lines.get(member.path);
     return line !== undefined && line !== this.#lineOf(member);
@@ -106,6 +119,11 @@ class MemberMatcher {
   #lineOf(member: PlannedMember): string {
     return toSegment(0, [member], this.#rules).fingerprint;
   }
+}
+
+/** True for a file that other names may be stored as links to. */
+export function isFirstName({ link, links, type }: PlannedMember): boolean {
+  return link === null && links > 1 && type !== 'd';
 }
 
 /** True where all changed members are the same files as before and not shorter. */

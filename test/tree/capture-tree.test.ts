@@ -1,5 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -228,6 +239,46 @@ test('excludes and own folders drop whole subtrees', async () => {
     neverCapture: [{ device: String(own.dev), inode: String(own.ino) }],
   });
   expect(await paths(result)).toEqual(['', 'keep', 'keep/b.txt', 'keep/cache', 'keep/cache/z']);
+});
+
+test('a tree whose root is an own folder gives nothing, least of all itself', async () => {
+  writeFileSync(join(tree, 'chunk'), 'x');
+  const own = statSync(tree, { bigint: true });
+  const result = await capture(await source(), { neverCapture: [{ device: String(own.dev), inode: String(own.ino) }] });
+  expect(result.entries).toBe(0);
+});
+
+test('a second name keeps its content when the first one vanishes before it is read', async () => {
+  writeFileSync(join(tree, 'a'), 'precious');
+  linkSync(join(tree, 'a'), join(tree, 'b'));
+  const racing = await source((real) => ({
+    read: (paths, signal) => {
+      rmSync(join(tree, 'a'), { force: true });
+      return real.read(paths, signal);
+    },
+  }));
+  const extracted = await extract(await capture(racing));
+  expect(readFileSync(join(extracted, 'b'), 'utf8')).toBe('precious');
+});
+
+test('a reused second name whose first name is lost is never listed clean', async () => {
+  for (let i = 0; i < 400; i += 1) writeFileSync(join(tree, `m${i}`), 'x'.repeat(2000));
+  writeFileSync(join(tree, 'a'), 'precious');
+  linkSync(join(tree, 'a'), join(tree, 'z'));
+  const first = await capture(await source());
+  writeFileSync(join(tree, 'a0'), 'new neighbour');
+  const racing = await source((real) => ({
+    read: (paths, signal) => {
+      rmSync(join(tree, 'a'), { force: true });
+      return real.read(paths, signal);
+    },
+  }));
+  const result = await capture(racing, { parent: parentOf(first) });
+  expect(result.segmentsReused).toBeGreaterThan(0);
+  expect(result.findings).toMatchObject([
+    { severity: 'info', code: 'vanished' },
+    { severity: 'error', code: 'hard-link-lost' },
+  ]);
 });
 
 test('an SQLite file with a write-ahead log beside it is recognised', async () => {
