@@ -4,7 +4,7 @@ import type { Engine } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import * as actions from './container-actions.ts';
 import { resolveEndpoint, type Endpoint, type EndpointOptions } from './endpoint.ts';
-import type { InfoJson, PingVersion } from './engine-api.ts';
+import type { ContainerJson, InfoJson, PingVersion } from './engine-api.ts';
 import { EngineClient } from './engine-client.ts';
 import { readState, saveImage, volumeSizes } from './engine-state.ts';
 import { exec } from './exec.ts';
@@ -15,6 +15,7 @@ import { HelperImages } from './helper-images.ts';
 import { openTree } from './open-tree.ts';
 import { describeSelf } from './owner.ts';
 import { runThrowaway } from './throwaway.ts';
+import { toMounts } from './to-engine-container.ts';
 import type { TreeContext } from './tree-context.ts';
 import { findOwnContainer } from './own-container.ts';
 import { inspectContainer, inspectImage, listProjects, viewProject, viewVolumes } from './view-project.ts';
@@ -32,7 +33,7 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
   const { endpoint } = await resolveEndpoint(options);
   const client = await EngineClient.connect(endpoint, options.environment['DOCKER_API_VERSION'], signal);
   const own = await findOwnContainer(client, signal);
-  const { info, sharesKernel } = await readInfo(client, endpoint, own !== null, signal);
+  const { info, sharesKernel } = await readInfo(client, endpoint, own, signal);
   const log = options.logger ?? (() => undefined);
   const context: TreeContext = {
     client,
@@ -76,7 +77,7 @@ interface ReadInfo {
   readonly sharesKernel: boolean;
 }
 
-async function readInfo(client: EngineClient, endpoint: Endpoint, inContainer: boolean, signal: AbortSignal): Promise<ReadInfo> {
+async function readInfo(client: EngineClient, endpoint: Endpoint, own: ContainerJson | null, signal: AbortSignal): Promise<ReadInfo> {
   const [version, info] = await Promise.all([
     client.json<PingVersion>('GET', '/version', {}, 'asking for the version', signal),
     allowed(client.json<InfoJson>('GET', '/info', {}, 'asking for the engine info', signal)),
@@ -98,7 +99,8 @@ async function readInfo(client: EngineClient, endpoint: Endpoint, inContainer: b
       rootless,
       podman,
       endpoint: endpoint.printable,
-      sharesFilesystem: sharesKernel && !rootless && !inContainer,
+      sharesFilesystem: sharesKernel && !rootless && own === null,
+      ...(own === null ? {} : { ownContainer: { id: own.Id, name: own.Name.replace(/^\//, ''), mounts: toMounts(own) } }),
     },
   };
 }

@@ -14,7 +14,7 @@ import {
 /** A container's and its image's inspect JSON as the domain sees them; the image is null where it was removed. */
 export function toEngineContainer(json: ContainerJson, image: ImageJson | null): EngineContainer {
   const labels = json.Config.Labels ?? {};
-  const mounts = (json.Mounts ?? []).map((mount) => toMount(mount, json));
+  const mounts = toMounts(json);
   return {
     id: json.Id,
     name: json.Name.replace(/^\//, ''),
@@ -70,6 +70,10 @@ export function toDependsOn(label: string): EngineContainer['dependsOn'] {
     if (service) dependencies[service] = { condition: condition || 'service_started', restart: restart === 'true' };
   }
   return dependencies;
+}
+
+export function toMounts(json: ContainerJson): readonly EngineMount[] {
+  return (json.Mounts ?? []).map((mount) => toMount(mount, json));
 }
 
 function toMount(mount: NonNullable<ContainerJson['Mounts']>[number], json: ContainerJson): EngineMount {

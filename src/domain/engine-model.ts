@@ -14,6 +14,14 @@ export interface EngineInfo {
   readonly endpoint: string;
   /** True when a host folder of ours can be mounted into the engine's containers (same host, same paths). */
   readonly sharesFilesystem: boolean;
+  /** The container that this process runs in, where it runs in one of this engine's. */
+  readonly ownContainer?: OwnContainer | undefined;
+}
+
+export interface OwnContainer {
+  readonly id: string;
+  readonly name: string;
+  readonly mounts: readonly EngineMount[];
 }
 
 export type ContainerState = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';

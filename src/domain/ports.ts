@@ -127,6 +127,8 @@ export interface DatabaseListing {
   readonly findings: readonly Finding[];
   /** Directory inside the container whose mount holds the cluster: not captured raw when dumped. */
   readonly dataDirectory: string;
+  /** Further directories of the cluster, outside of that one (tablespaces): a dump covers them too. */
+  readonly furtherDirectories?: readonly string[];
 }
 
 export interface Detection {

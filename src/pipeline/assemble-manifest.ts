@@ -68,7 +68,8 @@ function parentsOf(good: readonly Outcome[], writer: SnapshotWriter): readonly s
 }
 
 /** What a restore may want to know of the engine; the container that we ran in is none of it. */
-function engineFacts({ ownContainer: _, ...info }: EngineInfo): JsonObject {
+function engineFacts({ ownContainer, ...info }: EngineInfo): JsonObject {
+  void ownContainer;
   return info satisfies Record<string, JsonValue>;
 }
 

@@ -2,10 +2,11 @@ import type { Finding, Uncovered } from '../domain/finding.ts';
 import type { PlannedComponent, Project } from '../domain/plan.ts';
 import type { FileIdentity } from '../domain/ports.ts';
 import { classifyBind } from './plan-binds.ts';
-import type { ClusterMount } from './plan-databases.ts';
+import { withoutNested, type PlannedTree } from './nested-binds.ts';
+import { mountKey, type ClusterMount } from './plan-databases.ts';
 import type { PlanPorts, PlanRequest, SettingsLookup } from './requests.ts';
 import type { ServiceView } from './service-views.ts';
-import { treeCandidates, withoutNested, type TreeCandidate } from './tree-candidates.ts';
+import { treeCandidates, type TreeCandidate } from './tree-candidates.ts';
 import { treeComponent } from './tree-component.ts';
 
 export interface TreePlan {
@@ -28,17 +29,35 @@ export async function planTrees(
   const candidates = treeCandidates(views, project, settings, uncovered);
   nameUncreated(project, candidates, uncovered);
   const never = await identities(request.neverCapture, ports);
-  const components: PlannedComponent[] = [];
-  for (const candidate of withoutNested(candidates, findings)) {
-    const cluster = clusters.find((one) => one.key === candidate.key) ?? null;
-    const verdict = await verdictOn(candidate, cluster, project, never, ports);
-    if (verdict.skip !== null) {
-      if (verdict.skip !== '') uncovered.push({ subject: candidate.name, reason: verdict.skip });
-      continue;
-    }
-    components.push(treeComponent(candidate, cluster, project, request, ports));
+  const planned: PlannedTree[] = [];
+  for (const candidate of candidates.values()) {
+    const held = clusters.flatMap((one) => clusterIn(candidate, one));
+    const identity = await identityOf(candidate, project, ports);
+    const skip = skipReason(candidate, held, project, request, never, identity);
+    if (skip === null)
+      planned.push({
+        component: treeComponent(candidate, held, project, request, ports),
+        identity: identity ?? null,
+        holdsCluster: held.length > 0,
+      });
+    else if (skip !== '') uncovered.push({ subject: candidate.name, reason: skip });
   }
-  return { components, uncovered, findings };
+  return { components: withoutNested(planned, findings), uncovered, findings };
+}
+
+/** The cluster as it lies in this mount: its own, or a dumped one in a folder below. */
+function clusterIn({ key, mount }: TreeCandidate, cluster: ClusterMount): readonly ClusterMount[] {
+  if (cluster.key === key) return [cluster];
+  const start = `${key.replace(/\/+$/, '')}/`;
+  if (mount.type !== 'bind' || cluster.treatment !== 'dumped' || !cluster.key.startsWith(start)) return [];
+  const relative = [cluster.key.slice(start.length), cluster.relative].filter((part) => part !== '').join('/');
+  return [{ ...cluster, key, relative }];
+}
+
+/** Undefined where this host's files are not the engine's, null where the path is missing. */
+async function identityOf(candidate: TreeCandidate, project: Project, ports: PlanPorts): Promise<FileIdentity | null | undefined> {
+  if (candidate.mount.type !== 'bind' || project.engineInfo?.sharesFilesystem !== true) return undefined;
+  return ports.host.identify(candidate.mount.hostPath);
 }
 
 function nameUncreated(project: Project, candidates: ReadonlyMap<string, TreeCandidate>, uncovered: Uncovered[]): void {
@@ -59,37 +78,46 @@ async function identities(paths: readonly string[], ports: PlanPorts): Promise<r
   return found.filter((identity) => identity !== null);
 }
 
-/** Whether a candidate is left out; `''` where something else already says so. */
-async function verdictOn(
+/** Why a candidate is left out, null where it is not; `''` where something else already says so. */
+function skipReason(
   candidate: TreeCandidate,
-  cluster: ClusterMount | null,
+  clusters: readonly ClusterMount[],
   project: Project,
+  request: PlanRequest,
   never: readonly FileIdentity[],
-  ports: PlanPorts,
-): Promise<{ readonly skip: string | null }> {
+  identity: FileIdentity | null | undefined,
+): string | null {
   const views = [...candidate.views];
-  if (candidate.settings?.settings.enable === false) return { skip: 'switched off by mcads.enable on the volume' };
+  if (candidate.settings?.settings.enable === false) return 'switched off by mcads.enable on the volume';
   if (views.length > 0 && candidate.settings?.settings.enable !== true && views.every((view) => view.settings.settings.enable === false))
-    return { skip: 'switched off by mcads.enable on the service' };
-  if (cluster?.treatment === 'dumped' && cluster.relative === '') return { skip: '' };
+    return 'switched off by mcads.enable on the service';
+  if (clusters.some(({ treatment, relative }) => treatment === 'dumped' && relative === '')) return '';
   if (candidate.volume !== null && (candidate.volume.options['type'] === 'tmpfs' || candidate.volume.driver === 'tmpfs'))
-    return { skip: 'tmpfs: it lives in memory only' };
-  if (candidate.mount.type !== 'bind') return { skip: null };
+    return 'tmpfs: it lives in memory only';
+  if (isOwnRepository(candidate, project, request)) return 'backups or logs are kept there';
+  if (candidate.mount.type !== 'bind') return null;
   const path = candidate.mount.hostPath;
-  if (belongsToConfig(path, project)) return { skip: '' };
+  if (belongsToConfig(path, project)) return '';
   const special = classifyBind(path);
-  if (special !== null) return { skip: special };
-  if (project.engineInfo?.sharesFilesystem !== true) return { skip: null };
-  const identity = await ports.host.identify(path);
-  if (identity === null) return { skip: `${path} does not exist on this host` };
-  if (identity.type === 'socket') return { skip: 'a socket holds no state' };
-  if (identity.type === 'other') return { skip: 'a device or FIFO holds no state' };
+  if (special !== null) return special;
+  if (identity === undefined) return null;
+  if (identity === null) return `${path} does not exist on this host`;
+  if (identity.type === 'socket') return 'a socket holds no state';
+  if (identity.type === 'other') return 'a device or FIFO holds no state';
   for (const own of never) {
-    if (identity.device === own.device && identity.inode === own.inode)
-      return { skip: `it is ${own.realPath}, where backups or logs are kept` };
-    if (identity.realPath.startsWith(`${own.realPath}/`)) return { skip: `it lies inside ${own.realPath}, where backups or logs are kept` };
+    if (own.device !== '' && identity.device === own.device && identity.inode === own.inode)
+      return `it is ${own.realPath}, where backups or logs are kept`;
+    if (identity.realPath.startsWith(`${own.realPath}/`)) return `it lies inside ${own.realPath}, where backups or logs are kept`;
   }
-  return { skip: null };
+  return null;
+}
+
+/** In a container, the repository is a mount of our own: whoever else has it, it is not state. */
+function isOwnRepository({ key }: TreeCandidate, project: Project, request: PlanRequest): boolean {
+  const mounts = project.engineInfo?.ownContainer?.mounts ?? [];
+  return mounts.some(
+    (mount) => mountKey(mount) === key && request.neverCapture.some((path) => path === mount.target || mount.target.startsWith(`${path}/`)),
+  );
 }
 
 /** Files behind Compose secrets and configs are bind mounts too; the `config` component has them. */

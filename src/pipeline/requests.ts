@@ -51,6 +51,8 @@ export interface SettingsLookup {
 export interface SettingsResult {
   readonly settings: ComponentSettings;
   readonly failure: { readonly reason: string; readonly hint?: string | undefined } | null;
+  /** Where each setting comes from, for those that somebody set. */
+  readonly origins?: Readonly<Record<string, { readonly kind: string }>>;
 }
 
 export interface DiscoverPorts {

@@ -11,22 +11,25 @@ export interface ServiceView {
   readonly settings: SettingsResult;
 }
 
-/** Every service that the engine or the files know, sorted by name. */
+/** Every service that the engine or the files know, sorted by name; without the one that this process runs as. */
 export function serviceViews(project: Project, settings: SettingsLookup): readonly ServiceView[] {
   const containers = new Map<string, EngineContainer[]>();
+  const own = project.engine?.containers.find(({ id }) => id === project.engineInfo?.ownContainer?.id);
   for (const container of project.engine?.containers ?? []) {
-    if (container.oneOff || container.service === null) continue;
+    if (container.oneOff || container.service === null || container === own) continue;
     const list = containers.get(container.service) ?? [];
     list.push(container);
     containers.set(container.service, list);
   }
   const declared = project.model?.services ?? {};
-  const names = [...new Set([...containers.keys(), ...Object.keys(declared)])].toSorted();
-  return names.map((name) => {
-    const own = (containers.get(name) ?? []).toSorted((a, b) => a.number - b.number);
+  const names = [...new Set([...containers.keys(), ...Object.keys(declared)])].filter(
+    (name) => name !== own?.service || containers.has(name),
+  );
+  return names.toSorted().map((name) => {
+    const list = (containers.get(name) ?? []).toSorted((a, b) => a.number - b.number);
     const declaration = declared[name] ?? null;
-    const labels = { ...own[0]?.labels, ...declaration?.labels };
-    return { name, containers: own, declared: declaration, settings: settings.forService(name, labels) };
+    const labels = { ...list[0]?.labels, ...declaration?.labels };
+    return { name, containers: list, declared: declaration, settings: settings.forService(name, labels) };
   });
 }
 

@@ -1,9 +1,7 @@
 import { componentId, type ComponentId } from '../domain/component.ts';
 import type { EngineContainer, EngineMount, EngineVolume } from '../domain/engine-model.ts';
-import type { Finding, Uncovered } from '../domain/finding.ts';
-import type { Because } from '../domain/manifest.ts';
+import type { Uncovered } from '../domain/finding.ts';
 import type { Project, TreeMount } from '../domain/plan.ts';
-import { classifyBind } from './plan-binds.ts';
 import { mountKey } from './plan-databases.ts';
 import type { SettingsLookup, SettingsResult } from './requests.ts';
 import type { ServiceView } from './service-views.ts';
@@ -19,7 +17,6 @@ export interface TreeCandidate {
   readonly targets: Set<string>;
   readonly volume: EngineVolume | null;
   readonly settings: SettingsResult | null;
-  readonly because: Because;
 }
 
 /** Every volume and bind of the services and every volume of the project, each once, by engine name or host path. */
@@ -36,7 +33,25 @@ export function treeCandidates(
   for (const volume of project.engine?.volumes ?? []) {
     if (!candidates.has(volume.name)) addUnmounted(candidates, volume, project, settings);
   }
+  nameOthersBinds(project, candidates, uncovered);
   return candidates;
+}
+
+/** Binds that only one-off runs or this very container have: nobody's state, but not passed over in silence. */
+function nameOthersBinds(project: Project, candidates: ReadonlyMap<string, TreeCandidate>, uncovered: Uncovered[]): void {
+  const own = project.engineInfo?.ownContainer?.id;
+  for (const container of project.engine?.containers ?? []) {
+    const isOwn = container.id === own;
+    if (!isOwn && !container.oneOff && container.service !== null) continue;
+    for (const mount of container.mounts) {
+      if (mount.type === 'volume' || candidates.has(mountKey(mount))) continue;
+      const who = isOwn ? 'this container, which makes the backup' : `${container.name}, which is no container of a service`;
+      uncovered.push({
+        subject: mount.type === 'bind' ? `bind ${mount.source}` : `${container.name}:${mount.target}`,
+        reason: `only mounted by ${who}`,
+      });
+    }
+  }
 }
 
 /** Mounts of a service's containers and, where it has none, of its declaration. Memory-only ones are named, not returned. */
@@ -126,7 +141,6 @@ function addCandidate(
               ...volume.labels,
               ...(composeKey === null ? {} : project.model?.volumes[composeKey]?.labels),
             }),
-      because: 'detected',
     };
     candidates.set(key, candidate);
   }
@@ -150,7 +164,6 @@ function addUnmounted(candidates: Map<string, TreeCandidate>, volume: EngineVolu
       ...volume.labels,
       ...(composeKey === null ? {} : project.model?.volumes[composeKey]?.labels),
     }),
-    because: 'detected',
   });
 }
 
@@ -174,28 +187,4 @@ function idOf(
   return anonymous
     ? componentId('volume', view.name, `${mount.target}${replica}`)
     : componentId('volume', volume?.name ?? mount.name ?? mount.source);
-}
-
-/** A bind inside another captured bind is captured with it, once. */
-export function withoutNested(candidates: ReadonlyMap<string, TreeCandidate>, findings: Finding[]): readonly TreeCandidate[] {
-  const all = [...candidates.values()];
-  return all.filter((inner) => {
-    if (inner.mount.type !== 'bind') return true;
-    const path = inner.mount.hostPath;
-    const outer = all.find(
-      (other) =>
-        other.mount.type === 'bind' &&
-        other !== inner &&
-        classifyBind(other.mount.hostPath) === null &&
-        path.startsWith(`${other.mount.hostPath.replace(/\/$/, '')}/`),
-    );
-    if (outer === undefined) return true;
-    findings.push({
-      severity: 'info',
-      code: 'bind-inside-bind',
-      subject: inner.id,
-      message: `${path} lies inside ${outer.name} and is captured with it as ${outer.id}`,
-    });
-    return false;
-  });
 }

@@ -3,9 +3,11 @@ import type { EngineContainer } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { Consistency } from '../domain/manifest.ts';
 import type { PlannedComponent, Project, QuiesceMode } from '../domain/plan.ts';
-import type { ClusterMount } from './plan-databases.ts';
+import { mountKey, type ClusterMount } from './plan-databases.ts';
+import { becauseOf } from './because.ts';
 import type { PlanPorts, PlanRequest } from './requests.ts';
 import { hooksOf } from './service-views.ts';
+import { escapeGlob } from '../stream/exclude-globs.ts';
 import type { TreeCandidate } from './tree-candidates.ts';
 
 const STRENGTH: readonly QuiesceMode[] = ['none', 'pause', 'stop'];
@@ -18,15 +20,16 @@ const HOOKS_AND_QUIESCE = {
 /** What is planned for a volume or bind that is to be captured. */
 export function treeComponent(
   candidate: TreeCandidate,
-  cluster: ClusterMount | null,
+  clusters: readonly ClusterMount[],
   project: Project,
   request: PlanRequest,
   ports: PlanPorts,
 ): PlannedComponent {
-  const running = candidate.users.filter((user) => user.state === 'running');
-  const foreign = (project.engine?.foreignUsers ?? []).filter(
-    (user) => user.running && candidate.mount.type === 'volume' && user.volume === candidate.mount.name,
-  );
+  // Files that nobody dumps decide how the rest of their mount is spoken of.
+  const cluster = clusters.find(({ treatment }) => treatment !== 'dumped') ?? clusters[0] ?? null;
+  const running = candidate.users.filter(mayWrite);
+  const isPaused = candidate.users.some((user) => user.state === 'paused');
+  const foreign = foreignUsers(candidate, project);
   const quiesce = strongest([
     candidate.settings?.settings.quiesce ?? null,
     ...[...candidate.views].map((view) => view.settings.settings.quiesce),
@@ -46,15 +49,15 @@ export function treeComponent(
     ...[...candidate.views].flatMap((view) => view.settings.settings.exclude),
     ...request.exclude,
   ];
-  if (cluster?.treatment === 'dumped') excluded.push(cluster.relative);
+  for (const { treatment, relative } of clusters) if (treatment === 'dumped') excluded.push(escapeGlob(relative));
   if (isProjectBind(candidate, project)) excluded.push('**/__pycache__');
   return {
     id: candidate.id,
     method: { kind: 'tree', mount: candidate.mount, exclude: [...new Set(excluded)] },
     how: `files of ${candidate.name}${cluster === null || cluster.treatment === 'dumped' ? '' : `, database files ${cluster.treatment === 'cold' ? 'captured cold' : 'as a crash copy'}`}`,
-    because: candidate.settings?.settings.enable === true ? 'label' : candidate.because,
+    because: becauseOf('enable', candidate.settings, ...[...candidate.views].map((view) => view.settings)),
     bytes: null,
-    consistency: consistencyOf(running.length + foreign.length, quiesce, accepted, cluster),
+    consistency: consistencyOf(running.length + foreign.length, isPaused, quiesce, accepted, cluster),
     users: candidate.users.map((user) => user.id),
     quiesce,
     findings,
@@ -76,10 +79,39 @@ function factsOf(candidate: TreeCandidate, cluster: ClusterMount | null): Readon
   return facts;
 }
 
-function consistencyOf(users: number, quiesce: QuiesceMode, accepted: boolean, cluster: ClusterMount | null): Consistency {
+function mayWrite(user: EngineContainer): boolean {
+  return user.state === 'running' || user.state === 'restarting';
+}
+
+/** Containers of other projects and one-off runs of this one: they use the mount and are neither stopped nor paused. */
+function foreignUsers(
+  candidate: TreeCandidate,
+  project: Project,
+): readonly { readonly container: string; readonly project: string | null }[] {
+  const own = project.engineInfo?.ownContainer;
+  const others = (project.engine?.foreignUsers ?? []).filter(
+    (user) => user.running && candidate.mount.type === 'volume' && user.volume === candidate.mount.name && user.container !== own?.name,
+  );
+  const oneOffs = (project.engine?.containers ?? []).filter(
+    (one) =>
+      (one.oneOff || one.service === null) &&
+      one.id !== own?.id &&
+      mayWrite(one) &&
+      one.mounts.some((mount) => mountKey(mount) === candidate.key),
+  );
+  return [...others, ...oneOffs.map(({ name }) => ({ container: name, project: project.name }))];
+}
+
+function consistencyOf(
+  users: number,
+  isPaused: boolean,
+  quiesce: QuiesceMode,
+  accepted: boolean,
+  cluster: ClusterMount | null,
+): Consistency {
   if (cluster?.treatment === 'cold') return 'cold';
   if (cluster?.treatment === 'crash') return 'crash';
-  if (users === 0) return 'cold';
+  if (users === 0) return isPaused ? 'paused' : 'cold';
   if (quiesce === 'stop') return 'stopped';
   if (quiesce === 'pause') return 'paused';
   return accepted ? 'crash' : 'live';
@@ -97,7 +129,7 @@ function engineFinding(
   if (quiesce !== 'none' || accepted || cluster !== null) return [];
   const found = running
     .map((user) => ({ user, engine: ports.recognise(user) }))
-    .find((one) => one.engine !== null && candidate.mount.type === 'volume');
+    .find((one) => one.engine !== null && mayHoldData(one.user, candidate));
   if (found === undefined || found.engine === null) return [];
   const setting = [...candidate.views].some((view) => view.settings.settings.engine === 'none');
   if (setting) return [];
@@ -110,6 +142,17 @@ function engineFinding(
       hint: `label the service mcads.quiesce=stop (or pause), or accept it with mcads.consistency=crash`,
     },
   ];
+}
+
+/** Engines get their configuration through binds too; those are read-only or named for it. */
+function mayHoldData(user: EngineContainer, candidate: TreeCandidate): boolean {
+  if (candidate.mount.type === 'volume') return true;
+  return user.mounts.some(
+    (mount) =>
+      mountKey(mount) === candidate.key &&
+      !mount.readOnly &&
+      !/entrypoint|initdb|\/etc(\/|$)|conf|cert|ssl|secret|script|plugin|\.\w{1,5}$/i.test(mount.target),
+  );
 }
 
 function foreignFinding(

@@ -11,6 +11,11 @@ export function excludeMatcher(globs: readonly string[]): (path: RawPath) => boo
   return (path) => path !== '' && pattern.test(path);
 }
 
+/** A path as a glob that matches only itself. */
+export function escapeGlob(path: string): string {
+  return path.replace(/[\\*?[]/g, '\\$&');
+}
+
 function toPattern(glob: string): string {
   const text = Buffer.from(glob.replace(/^(?:\.?\/)+/, '').replace(/\/+$/, ''), 'utf8').toString('latin1');
   let pattern = '';

@@ -13,6 +13,9 @@ const FILES: Record<string, FileIdentity> = {
   '/srv/shop': { device: '1', inode: '11', type: 'directory', realPath: '/srv/shop' },
   '/srv/shop/backups': { device: '1', inode: '12', type: 'directory', realPath: '/srv/shop/backups' },
   '/mnt/link-to-backups': { device: '1', inode: '12', type: 'directory', realPath: '/srv/shop/backups' },
+  '/srv/shop/link/media': { device: '1', inode: '20', type: 'directory', realPath: '/elsewhere/media' },
+  '/srv/other': { device: '1', inode: '21', type: 'directory', realPath: '/srv/other' },
+  '/srv/other/media': { device: '2', inode: '2', type: 'directory', realPath: '/srv/other/media' },
   '/srv/app.socket': { device: '1', inode: '13', type: 'socket', realPath: '/srv/app.socket' },
 };
 
@@ -113,6 +116,85 @@ describe('trees of a project', () => {
     expect(whole).toEqual({ components: [], uncovered: [], findings: [] });
     const part = await planned(shop, settingsOf(), [{ key: 'shop_db', treatment: 'dumped', relative: '18/docker', facts: {} }]);
     expect(part.components[0]?.method).toMatchObject({ exclude: ['18/docker'] });
+  });
+
+  test('several clusters in one volume are each left out, whatever their names', async () => {
+    const shop = project([container('db', { mounts: [volumeMount('shop_db', '/clusters')] })], [volume('shop_db', 'db')]);
+    const { components } = await planned(shop, settingsOf(), [
+      { key: 'shop_db', treatment: 'dumped', relative: 'a[1]', facts: {} },
+      { key: 'shop_db', treatment: 'dumped', relative: 'b*', facts: {} },
+    ]);
+    expect(components[0]?.method).toMatchObject({ exclude: ['a\\[1]', 'b\\*'] });
+  });
+
+  test('a dumped cluster in a folder of a bound project directory is not read with that', async () => {
+    const shop = project([
+      container('web', { mounts: [bindMount('/srv/shop', '/app')] }),
+      container('db', { mounts: [bindMount('/srv/shop/media', '/var/lib/postgresql/data')] }),
+    ]);
+    const { components } = await planned(shop, settingsOf(), [{ key: '/srv/shop/media', treatment: 'dumped', relative: '', facts: {} }]);
+    expect(components.map((one) => one.id)).toEqual(['bind/web/app']);
+    expect(components[0]?.method).toMatchObject({ exclude: ['media', '**/__pycache__'] });
+  });
+
+  test.each([
+    ['is switched off', { web: { enable: false } }, '/srv/shop'],
+    ['leaves that folder out', { web: { exclude: ['media'] } }, '/srv/shop'],
+    ['is quiesced otherwise', { worker: { quiesce: 'stop' as const } }, '/srv/shop'],
+    ['reaches it through a symlink only', {}, '/srv/shop/link'],
+    ['lies on another filesystem', {}, '/srv/other'],
+  ])('a bind inside another one is captured by itself where that %s', async (_, services, folder) => {
+    const inner = folder === '/srv/shop' ? '/srv/shop/media' : `${folder}/media`;
+    const outer = folder === '/srv/shop/link' ? '/srv/shop' : folder;
+    const shop = project([
+      container('web', { mounts: [bindMount(outer, '/app')] }),
+      container('worker', { mounts: [bindMount(inner, '/media')] }),
+    ]);
+    const { components, findings } = await planned(shop, settingsOf(services));
+    expect(components.map((one) => one.id)).toContain('bind/worker/media');
+    expect(findings).toEqual([]);
+  });
+
+  test('a volume that a one-off run or a restarting service writes is not called cold, one of a paused service is called paused', async () => {
+    const mounts = [volumeMount('shop_data', '/data')];
+    const volumes = [volume('shop_data', 'data')];
+    const consistency = async (state: 'running' | 'restarting' | 'paused', oneOff: boolean) =>
+      (await planned(project([container('job', { mounts, oneOff, state })], volumes))).components[0]?.consistency;
+    expect(await consistency('running', true)).toBe('live');
+    expect(await consistency('restarting', false)).toBe('live');
+    expect(await consistency('paused', false)).toBe('paused');
+  });
+
+  test('binds of one-off runs are named', async () => {
+    const shop = project([container('job', { oneOff: true, mounts: [bindMount('/srv/shop/media', '/media')] })]);
+    const { components, uncovered } = await planned(shop);
+    expect(components).toEqual([]);
+    expect(uncovered).toMatchObject([{ subject: 'bind /srv/shop/media' }]);
+  });
+
+  test('an engine without an adapter is told by its bound data, not by its bound configuration', async () => {
+    const withBind = async (target: string) =>
+      (await planned(project([container('queue', { image: 'redis:7', mounts: [bindMount('/srv/shop/media', target)] })]))).components[0];
+    expect((await withBind('/data'))?.findings).toMatchObject([{ severity: 'error', code: 'engine-read-live' }]);
+    expect((await withBind('/usr/local/etc/redis/redis.conf'))?.findings).toEqual([]);
+  });
+
+  test('our own container is neither captured nor counted, its repository volume least of all', async () => {
+    const mounts = [
+      volumeMount('shop_backups', '/srv/shop/backups'),
+      bindMount('/srv/shop', '/project'),
+      volumeMount('shop_media', '/media'),
+    ];
+    const own = container('backup', { mounts });
+    const shop = project([own], [volume('shop_backups', 'backups'), volume('shop_media', 'media')]);
+    const info = shop.engineInfo === null ? null : { ...shop.engineInfo, ownContainer: { id: own.id, name: own.name, mounts } };
+    const settings = settingsOf({ backup: { quiesce: 'stop' } });
+    const { components, uncovered } = await planned({ ...shop, engineInfo: info }, settings);
+    expect(components).toMatchObject([{ id: 'volume/media', consistency: 'cold', quiesce: 'none', users: [] }]);
+    expect(uncovered).toMatchObject([
+      { subject: 'bind /srv/shop', reason: expect.stringContaining('this container') },
+      { subject: 'volume backups', reason: 'backups or logs are kept there' },
+    ]);
   });
 
   test('an engine without an adapter that runs while its files are read is an error, unless quiesced or accepted', async () => {
