@@ -98,8 +98,11 @@ export interface CatalogueEntry {
   readonly links?: number;
   readonly target?: string;
   readonly target64?: string;
-  /** Index of the segment of the data artifact that holds the entry's member. */
-  readonly segment: number;
+  /**
+   * The entry's member begins the next segment of the data artifact; the first entry of all begins the first one. Entries without it go on in
+   * their predecessor's segment. No line holds an index, so that a segment that comes or goes leaves all other lines as they are.
+   */
+  readonly next?: true;
   /** First name of the inode in walk order: this entry is stored as a link to it. */
   readonly link?: string;
   readonly link64?: string;

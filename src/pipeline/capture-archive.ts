@@ -68,13 +68,14 @@ export async function captureArchive(
         watch.see(entry);
         const large = SegmentCutter.isLarge({ type: entry.type, size: member.storedSize }, entry.link !== null);
         if (large) await endSegment();
+        const begins = first === null;
         first ??= entry.path;
         await assembler.gather(member.header);
         if (large) await assembler.flush();
         mode = large ? 'cut' : 'gather';
         endsHere = large || cutter.endsAfter(entry.path, member.storedSize);
         run.entries += 1;
-        yield Buffer.from(catalogueLine(entry, run.segments, { torn: false, size: undefined }), 'utf8');
+        yield Buffer.from(catalogueLine(entry, { begins, torn: false, size: undefined }), 'utf8');
       }
       run.bytes += event.kind === 'data' ? event.bytes.length : event.member.header.length;
       options.onProgress?.(run.bytes, run.storedBytes);

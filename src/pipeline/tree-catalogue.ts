@@ -3,13 +3,15 @@ import { encodeRaw } from '../stream/catalogue.ts';
 import type { PlannedMember } from '../stream/segmenter.ts';
 
 interface Notes {
+  /** The first member of a segment. */
+  readonly begins: boolean;
   readonly torn: boolean;
   /** Length as read, where it is not the scanned one. */
   readonly size: number | undefined;
 }
 
 /** A member's line in the catalogue artifact. */
-export function catalogueLine(member: PlannedMember, segment: number, notes: Notes): string {
+export function catalogueLine(member: PlannedMember, notes: Notes): string {
   const { path, type, mode, uid, gid, mtime, ctime, inode, links, target, link } = member;
   const entry: CatalogueEntry = {
     ...encodeRaw('path', path),
@@ -21,7 +23,7 @@ export function catalogueLine(member: PlannedMember, segment: number, notes: Not
     mtime,
     ...(ctime === '' ? {} : { ctime, inode, links }),
     ...(target === null ? {} : encodeRaw('target', target)),
-    segment,
+    ...(notes.begins ? { next: true as const } : {}),
     ...(link === null ? {} : encodeRaw('link', link)),
     ...(notes.torn ? { torn: true as const } : {}),
   };

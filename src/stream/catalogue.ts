@@ -28,14 +28,25 @@ export function printableRaw(raw: RawPath): string {
   return raw === '' ? '.' : Buffer.from(raw, 'latin1').toString('utf8');
 }
 
+/** An entry and the index of the segment of the data artifact that holds its member. */
+export interface LocatedEntry extends CatalogueEntry {
+  readonly segment: number;
+}
+
 /** Entries of a catalogue artifact in order. Throws `damaged` for a line that is no entry. */
-export async function* parseCatalogue(body: Bytes): AsyncGenerator<CatalogueEntry> {
+export async function* parseCatalogue(body: Bytes): AsyncGenerator<LocatedEntry> {
   const decoder = new TextDecoder();
   let rest = '';
+  let segment = -1;
   for await (const bytes of body) {
     const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) yield parseLine(line);
+    for (const line of lines) {
+      const entry = parseLine(line);
+      if (entry.next === true) segment += 1;
+      if (segment < 0) throw damaged(line);
+      yield { ...entry, segment };
+    }
   }
   if (rest !== '') throw damaged(rest);
 }
@@ -47,8 +58,7 @@ function parseLine(line: string): CatalogueEntry {
   } catch {
     throw damaged(line);
   }
-  if ((entry.path ?? entry.path64) === undefined || typeof entry.type !== 'string' || typeof entry.segment !== 'number')
-    throw damaged(line);
+  if ((entry.path ?? entry.path64) === undefined || typeof entry.type !== 'string') throw damaged(line);
   return entry as CatalogueEntry; // checked above
 }
 
