@@ -1,5 +1,5 @@
 import type { SnapshotWriter } from '../domain/ports.ts';
-import type { RawPath, Segment, TreeSource } from '../domain/tree.ts';
+import type { Segment, TreeSource } from '../domain/tree.ts';
 import { printableRaw } from '../stream/catalogue.ts';
 import { excludeMatcher } from '../stream/exclude-globs.ts';
 import { pathOfMessage } from '../stream/stat-lines.ts';
@@ -11,8 +11,9 @@ import { DatabaseWatch } from './tree-databases.ts';
 import { TreeFindings } from './tree-findings.ts';
 import { planSegments, withReuse, type PlannedSegment, type TreeRules } from './tree-plan.ts';
 import { messagesByPath, readSegments, type ReadSegment } from './tree-read.ts';
-import { isFirstName, type Attempt } from './tree-recheck.ts';
-import { settle, type Settled } from './tree-settle.ts';
+import type { Attempt } from './tree-recheck.ts';
+import { relink } from './tree-relink.ts';
+import { settle, type SettleContext, type Settled } from './tree-settle.ts';
 import { Spool } from '../stream/spool.ts';
 
 /** Times this young may still be given to another change. */
@@ -101,8 +102,9 @@ class TreeCapture {
     }
   }
 
-  settle(plan: Spool<PlannedSegment>, reads: Spool<ReadSegment>, messages: readonly string[]): Promise<ReadonlyMap<number, Settled>> {
-    return settle(attempts(plan, reads), messages, {
+  /** Looks at what was read again, and gives the other names of files whose first name got lost a new one. */
+  async settle(plan: Spool<PlannedSegment>, reads: Spool<ReadSegment>, messages: readonly string[]): Promise<ReadonlyMap<number, Settled>> {
+    const context: SettleContext = {
       source: this.#source,
       writer: this.#writer,
       rules: this.#rules,
@@ -112,7 +114,8 @@ class TreeCapture {
         this.#storedBytes += storedBytes;
         this.#progress();
       },
-    });
+    };
+    return relink(plan, await settle(attempts(plan, reads), messages, context), context);
   }
 
   /** The last pass: pages of the data and, beside them, the catalogue. */
@@ -127,7 +130,6 @@ class TreeCapture {
     const data = this.#writer.artifact('data', 'tar');
     const counts = { entries: 0, read: 0, reused: 0 };
     const torn: string[] = [];
-    const lostFirst = new Set<RawPath>();
     const findings = this.#findings;
     async function* lines(): AsyncGenerator<Uint8Array> {
       const results = reads.read();
@@ -138,10 +140,6 @@ class TreeCapture {
         const missing = new Set((final?.read ?? result)?.missing);
         if (segment.reuse === null) counts.read += 1;
         else counts.reused += 1;
-        const kept = new Set(final?.planned.members.map(({ path }) => path));
-        for (const member of segment.members)
-          if (isFirstName(member) && (missing.has(member.path) || (final !== undefined && !kept.has(member.path))))
-            lostFirst.add(member.path);
         if (stored === null || stored.bytes === 0) continue;
         const { first, fingerprint, newest, members } = final?.planned ?? segment;
         const complaints = members.filter(({ path }) => said.has(path));
@@ -152,14 +150,6 @@ class TreeCapture {
         let text = '';
         for (const member of members) {
           if (missing.has(member.path)) continue;
-          if (member.link !== null && lostFirst.has(member.link))
-            findings.add(
-              'error',
-              'hard-link-lost',
-              member.path,
-              'is stored as a link to a name that vanished while it was read',
-              'back up again',
-            );
           const isTorn = final?.torn.includes(member.path) ?? false;
           if (isTorn) torn.push(printableRaw(member.path));
           text += catalogueLine(member, { begins: text === '', torn: isTorn, size: final?.read.sizes?.[member.path] });

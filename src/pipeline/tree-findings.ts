@@ -11,11 +11,13 @@ export class TreeFindings {
   readonly #counts = new Map<string, { severity: Severity; count: number }>();
 
   add(severity: Severity, code: string, path: RawPath | null, message: string, hint?: string): void {
+    const subject = path === null ? '.' : printableRaw(path);
+    // What is read again may be told again.
+    if (path !== null && this.#listed.some((finding) => finding.code === code && finding.subject === subject)) return;
     const seen = this.#counts.get(code) ?? { severity, count: 0 };
     seen.count += 1;
     this.#counts.set(code, seen);
     if (seen.count > LISTED) return;
-    const subject = path === null ? '.' : printableRaw(path);
     this.#listed.push({
       severity,
       code,

@@ -57,8 +57,6 @@ class MemberMatcher {
   readonly #rules: TreeRules;
   #next = 0;
   #now: PlannedMember[] = [];
-  /** First names of hard-linked files that are gone → the name that takes their place once one came. */
-  readonly #lostFirst = new Map<RawPath, RawPath | null>();
 
   constructor(waiting: Attempt[], rules: TreeRules) {
     this.#waiting = waiting;
@@ -74,7 +72,8 @@ class MemberMatcher {
       const member = members[this.#next];
       if (member !== undefined) {
         this.#next += 1;
-        if (entry.type !== 's') this.#now.push({ ...entry, link: member.link });
+        // Another file under a later name is no link to the first one any more.
+        if (entry.type !== 's') this.#now.push({ ...entry, link: isSameFile(member, entry, this.#rules) ? member.link : null });
         return;
       }
       yield this.#take(attempt);
@@ -87,7 +86,7 @@ class MemberMatcher {
 
   #take(attempt: Attempt): Rechecked {
     const { planned, read } = attempt;
-    const now: PlannedSegment = { ...toSegment(planned.index, this.#withFirstNames(planned), this.#rules), reuse: null };
+    const now: PlannedSegment = { ...toSegment(planned.index, this.#now, this.#rules), reuse: null };
     const lines = new Map(now.members.map((member) => [member.path, this.#lineOf(member)]));
     const gone = planned.members.filter(({ path }) => !lines.has(path)).map(({ path }) => path);
     const changed =
@@ -100,17 +99,6 @@ class MemberMatcher {
     return { ...attempt, now, gone, changed, unreadable: read.missing.filter((path) => lines.has(path)) };
   }
 
-  /** What exists now; a later name whose first one is gone becomes a file of its own, or there would be nothing to link to. */
-  #withFirstNames(planned: PlannedSegment): readonly PlannedMember[] {
-    const present = new Set(this.#now.map(({ path }) => path));
-    for (const member of planned.members) if (isFirstName(member) && !present.has(member.path)) this.#lostFirst.set(member.path, null);
-    return this.#now.map((member) => {
-      const standIn = member.link === null ? undefined : this.#lostFirst.get(member.link);
-      if (standIn === null && member.link !== null) this.#lostFirst.set(member.link, member.path);
-      return standIn === undefined ? member : { ...member, link: standIn };
-    });
-  }
-
   #differs(member: PlannedMember, lines: ReadonlyMap<RawPath, string>): boolean {
     const line = lines.get(member.path);
     return line !== undefined && line !== this.#lineOf(member);
@@ -121,9 +109,12 @@ class MemberMatcher {
   }
 }
 
-/** True for a file that other names may be stored as links to. */
-export function isFirstName({ link, links, type }: PlannedMember): boolean {
-  return link === null && links > 1 && type !== 'd';
+export function isSameFile(
+  before: Pick<TreeEntry, 'device' | 'inode'>,
+  after: Pick<TreeEntry, 'device' | 'inode'>,
+  { stableInodes }: Pick<TreeRules, 'stableInodes'>,
+): boolean {
+  return !stableInodes || (before.device === after.device && before.inode === after.inode);
 }
 
 /** True where all changed members are the same files as before and not shorter. */

@@ -3,7 +3,7 @@ import type { RawPath, TreeSource } from '../domain/tree.ts';
 import type { TreeFindings } from './tree-findings.ts';
 import type { PlannedSegment, TreeRules } from './tree-plan.ts';
 import { messagesByPath, readSegments, type ReadSegment } from './tree-read.ts';
-import { onlyGrew, recheck, storedContents, type Attempt, type Rechecked, type StoredContent } from './tree-recheck.ts';
+import { isSameFile, onlyGrew, recheck, storedContents, type Attempt, type Rechecked, type StoredContent } from './tree-recheck.ts';
 
 /** How often a segment that changes under the reader is read again. */
 const RETRIES = 2;
@@ -13,6 +13,13 @@ export interface Settled {
   readonly planned: PlannedSegment;
   readonly read: ReadSegment;
   readonly torn: readonly RawPath[];
+}
+
+export interface SettledTree {
+  /** By index of their segment. */
+  readonly segments: ReadonlyMap<number, Settled>;
+  /** Names that others are stored as links to, and that are not stored themselves. */
+  readonly lost: ReadonlySet<RawPath>;
 }
 
 export interface SettleContext {
@@ -25,16 +32,18 @@ export interface SettleContext {
 }
 
 /**
- * Rechecks what was read and reads again what changed meanwhile. Returns the segments (by index) that differ from the first attempt.
+ * Rechecks what was read and reads again what changed meanwhile. Returns the segments that differ from the first attempt.
  * Decision: a file that was only appended to is proven by content, the first attempt's bytes being a prefix of the second's, because
  * a grown size alone says nothing of what happened inside. Held in memory: only segments that changed.
  */
-export async function settle(
-  first: AsyncIterable<Attempt>,
-  messages: readonly string[],
-  context: SettleContext,
-): Promise<ReadonlyMap<number, Settled>> {
+export async function settle(first: AsyncIterable<Attempt>, messages: readonly string[], context: SettleContext): Promise<SettledTree> {
   const settled = new Map<number, Settled>();
+  const lost = new Set<RawPath>();
+  const originals = new Map<number, PlannedSegment>();
+  const keep = (segment: Settled): void => {
+    settled.set(segment.planned.index, segment);
+    for (const path of lostNames(originals.get(segment.planned.index) ?? segment.planned, segment, context.rules)) lost.add(path);
+  };
   let attempts = first;
   let said = messagesByPath(messages);
   let proofs: ReadonlyMap<RawPath, StoredContent> = new Map();
@@ -43,13 +52,14 @@ export async function settle(
     for await (const result of recheck(context.source, context.rules, attempts, context.signal)) {
       const verdict = judge(result, said, proofs, retry);
       if (verdict === 'again') again.push(result);
-      else if (verdict !== 'stable' || retry > 0) settled.set(result.planned.index, finish(result, verdict, said, context));
+      else if (verdict !== 'stable' || retry > 0) keep(finish(result, verdict, said, context));
     }
-    if (again.length === 0) return settled;
+    if (again.length === 0) return { segments: settled, lost };
+    if (retry === 0) for (const { planned } of again) originals.set(planned.index, planned);
     proofs = await contentsOfGrown(again, context);
     const reads: ReadSegment[] = [];
     const planned = again.map(({ now }) => now).filter(({ members }) => members.length > 0);
-    for (const { now, gone } of again) if (now.members.length === 0) settled.set(now.index, dropped(now, gone, context));
+    for (const { now, gone } of again) if (now.members.length === 0) keep(dropped(now, gone, context));
     said = messagesByPath(
       await readSegments(
         context.source,
@@ -67,6 +77,19 @@ export async function settle(
       for (const path of gone) context.findings.add('info', 'vanished', path, 'was deleted while the tree was read');
     attempts = pairs(planned, reads);
   }
+}
+
+/** Names of files with more than one that were planned as first ones and are not stored, or not as that file. */
+function lostNames(before: PlannedSegment, { planned, read }: Settled, rules: TreeRules): readonly RawPath[] {
+  const missing = new Set(read.missing);
+  const after = new Map(planned.members.map((member) => [member.path, member]));
+  return before.members
+    .filter((member) => {
+      if (member.link !== null || member.links < 2 || member.type === 'd') return false;
+      const stored = after.get(member.path);
+      return stored === undefined || missing.has(member.path) || !isSameFile(member, stored, rules);
+    })
+    .map(({ path }) => path);
 }
 
 type Judgement = 'stable' | 'again' | 'appended' | 'unreadable' | 'torn';
@@ -139,11 +162,11 @@ async function contentsOfGrown(again: readonly Rechecked[], { writer }: SettleCo
   return proofs;
 }
 
-async function* iterate<T>(values: readonly T[]): AsyncGenerator<T> {
+export async function* iterate<T>(values: readonly T[]): AsyncGenerator<T> {
   yield* values;
 }
 
-async function* pairs(planned: readonly PlannedSegment[], reads: readonly ReadSegment[]): AsyncGenerator<Attempt> {
+export async function* pairs(planned: readonly PlannedSegment[], reads: readonly ReadSegment[]): AsyncGenerator<Attempt> {
   for (const [at, read] of reads.entries()) {
     const segment = planned[at];
     if (segment !== undefined) yield { planned: segment, read };

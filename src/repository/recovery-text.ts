@@ -17,8 +17,8 @@ Paste the blocks into one bash, in order.
 Every file under segments/ and chunks/ is one zstd frame and is named by the SHA-256 of its uncompressed content. The chunks of an artifact, in
 the order of its pages and their lines, one after the other, are the artifact: a tar, a dump, a JSON file. (The chunk files themselves, put one
 after the other, are the same thing as .zst.) Segments of trees also have "first", the first path in them ("first64", base64, where the
-path is not UTF-8), and a second artifact, "catalogue": JSON lines, one for each entry in the order of the tar; "next" marks the
-first entry of every segment. A copy of every manifest.json lies under segments/ too, named by its SHA-256. Names that end in .bad were found damaged.
+path is not UTF-8). Trees have a second artifact, "catalogue": JSON lines, one for each entry in the order of the tar; "next" marks
+the first entry of every segment. A copy of every manifest.json lies under segments/ too, named by its SHA-256. Names that end in .bad were found damaged.
 
 ## 1. Say where things are
 

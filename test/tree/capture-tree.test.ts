@@ -261,24 +261,69 @@ test('a second name keeps its content when the first one vanishes before it is r
   expect(readFileSync(join(extracted, 'b'), 'utf8')).toBe('precious');
 });
 
-test('a reused second name whose first name is lost is never listed clean', async () => {
+/** `a` and `z` are one file, in segments of their own; the second capture would reuse that of `z`. */
+async function withDistantNames(): Promise<CapturedTree> {
   for (let i = 0; i < 400; i += 1) writeFileSync(join(tree, `m${i}`), 'x'.repeat(2000));
   writeFileSync(join(tree, 'a'), 'precious');
+  linkSync(join(tree, 'a'), join(tree, 'y'));
   linkSync(join(tree, 'a'), join(tree, 'z'));
   const first = await capture(await source());
   writeFileSync(join(tree, 'a0'), 'new neighbour');
+  return first;
+}
+
+test('distant names of a file whose first name vanishes meanwhile are stored as that file, reused or not', async () => {
+  for (const parent of [parentOf(await withDistantNames()), null]) {
+    writeFileSync(join(tree, 'a0'), String(parent === null));
+    if (parent === null) linkSync(join(tree, 'z'), join(tree, 'a'));
+    const racing = await source((real) => ({
+      read: (names, signal) => {
+        rmSync(join(tree, 'a'), { force: true });
+        return real.read(names, signal);
+      },
+    }));
+    const result = await capture(racing, { parent });
+    expect(result.segmentsReused > 0).toBe(parent !== null);
+    expect(result.findings.map(({ severity, code, subject }) => [severity, code, subject])).toEqual([
+      ['info', 'vanished', 'a'],
+      ['info', 'hard-link-moved', 'y'],
+    ]);
+    expect(await paths(result)).not.toContain('a');
+    const extracted = await extract(result);
+    expect(readFileSync(join(extracted, 'z'), 'utf8')).toBe('precious');
+    expect(statSync(join(extracted, 'z')).ino).toBe(statSync(join(extracted, 'y')).ino);
+    rmSync(extracted, { recursive: true });
+  }
+});
+
+test('a name that becomes another file meanwhile gives its content to no other name', async () => {
+  await withDistantNames();
+  const replace = (name: string) => execFileSync('sh', ['-c', `printf other-${name} > ../new && mv ../new ${name}`], { cwd: tree });
+  let read = false;
   const racing = await source((real) => ({
-    read: (paths, signal) => {
-      rmSync(join(tree, 'a'), { force: true });
-      return real.read(paths, signal);
+    read: (names, signal) => {
+      if (!read) for (const name of ['a', 'z']) replace(name);
+      read = true;
+      return real.read(names, signal);
     },
   }));
-  const result = await capture(racing, { parent: parentOf(first) });
-  expect(result.segmentsReused).toBeGreaterThan(0);
-  expect(result.findings).toMatchObject([
-    { severity: 'info', code: 'vanished' },
-    { severity: 'error', code: 'hard-link-lost' },
-  ]);
+  const extracted = await extract(await capture(racing));
+  expect(['a', 'y', 'z'].map((name) => readFileSync(join(extracted, name), 'utf8'))).toEqual(['other-a', 'precious', 'other-z']);
+});
+
+test('names that go one after the other, each when it is to stand in, leave the last one whole', async () => {
+  await withDistantNames();
+  const doomed = ['a', 'y'];
+  const racing = await source((real) => ({
+    restat: (names, signal) => {
+      const next = doomed.shift();
+      if (next !== undefined) rmSync(join(tree, next));
+      return real.restat(names, signal);
+    },
+  }));
+  const result = await capture(racing);
+  expect((await paths(result)).filter((path) => 'ayz'.includes(path) && path !== '')).toEqual(['z']);
+  expect(readFileSync(join(await extract(result), 'z'), 'utf8')).toBe('precious');
 });
 
 test('an SQLite file with a write-ahead log beside it is recognised', async () => {
