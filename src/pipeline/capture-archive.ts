@@ -6,7 +6,7 @@ import { SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
 import { TarFormatError } from '../stream/tar-header.ts';
 import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
 import { storeBytes } from './capture-stream.ts';
-import { TRAILER, type CapturedTree, type CaptureTreeOptions } from './captured-tree.ts';
+import { OWN_FOLDER, TRAILER, type CapturedTree, type CaptureTreeOptions } from './captured-tree.ts';
 import { SegmentAssembler } from './segment-assembler.ts';
 import { catalogueLine } from './tree-catalogue.ts';
 import { DatabaseWatch } from './tree-databases.ts';
@@ -130,14 +130,15 @@ function toMember(member: TarMember): PlannedMember | null {
   };
 }
 
-/** Excluded members, and everything below them. */
-function dropper({ exclude }: CaptureTreeOptions, findings: TreeFindings): (entry: PlannedMember) => boolean {
+/** Excluded members and our own folders, and everything below them. */
+function dropper({ exclude, neverCapturePaths = [] }: CaptureTreeOptions, findings: TreeFindings): (entry: PlannedMember) => boolean {
   const isExcluded = excludeMatcher(exclude);
   let below: RawPath | null = null;
   return ({ path }) => {
     if (below !== null && path.startsWith(below)) return true;
-    if (!isExcluded(path)) return false;
-    findings.add('info', 'excluded', path, 'was left out by an exclude pattern, with everything below');
+    if (neverCapturePaths.includes(path)) findings.add('info', 'own-folder', path, OWN_FOLDER);
+    else if (isExcluded(path)) findings.add('info', 'excluded', path, 'was left out by an exclude pattern, with everything below');
+    else return false;
     below = `${path}/`;
     return true;
   };

@@ -2,9 +2,9 @@ import type { Bytes, JsonValue } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { ComponentDetails, Manifest, ManifestArtifact } from '../domain/manifest.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import type { BackupPlan, PlannedComponent } from '../domain/plan.ts';
+import type { BackupPlan, PlannedComponent, TreeMount } from '../domain/plan.ts';
 import type { DatabaseAdapter, DatabaseIo, DatabaseTarget, Engine, FileIdentity, SnapshotWriter } from '../domain/ports.ts';
-import type { TransportName } from '../domain/tree.ts';
+import type { RawPath, TransportName } from '../domain/tree.ts';
 import { McadsError, messageOf, stopsRun } from '../errors.ts';
 import { gatherConfig } from './capture-config.ts';
 import { captureStream } from './capture-stream.ts';
@@ -173,13 +173,15 @@ async function captureFiles(
     { transport: request.transport, helperImage: request.helperImage, projectImages },
     signal,
   );
+  const neverCapture = await ownFolders(context);
   const result = await captureTree(
     source,
     writer,
     {
       parent: parent === null ? null : parentArtifacts(parent, component.id),
       exclude: method.exclude,
-      neverCapture: await ownFolders(context),
+      neverCapture,
+      neverCapturePaths: await pathsWithin(method.mount, neverCapture, context),
       rescan: request.rescan,
       onProgress: progress(component, context, 'files'),
     },
@@ -206,6 +208,19 @@ function parentArtifacts(parent: Manifest, id: string): { data: ManifestArtifact
 async function ownFolders(context: CaptureContext): Promise<readonly FileIdentity[]> {
   const found = await Promise.all(context.request.neverCapture.map((path) => context.ports.host.identify(path)));
   return found.filter((identity) => identity !== null);
+}
+
+/** The folders that lie in this tree, as paths in it. */
+async function pathsWithin(mount: TreeMount, folders: readonly FileIdentity[], context: CaptureContext): Promise<readonly RawPath[]> {
+  const { engine, engineInfo } = context.plan.project;
+  if (engineInfo?.sharesFilesystem !== true) return [];
+  const volume = mount.type === 'volume' ? engine?.volumes.find(({ name }) => name === mount.name) : undefined;
+  const path = mount.type === 'bind' ? mount.hostPath : (volume?.options['device'] ?? volume?.mountpoint);
+  const root = path?.startsWith('/') === true ? await context.ports.host.identify(path) : null;
+  if (root === null) return [];
+  const prefix = `${root.realPath.replace(/\/$/, '')}/`;
+  const inside = folders.filter(({ realPath }) => realPath.startsWith(prefix));
+  return inside.map(({ realPath }) => Buffer.from(realPath.slice(prefix.length), 'utf8').toString('latin1'));
 }
 
 /** Database files that were read while something may have written them: never called captured in silence. */

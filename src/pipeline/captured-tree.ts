@@ -1,5 +1,6 @@
 import type { Finding } from '../domain/finding.ts';
 import type { ManifestArtifact } from '../domain/manifest.ts';
+import type { RawPath } from '../domain/tree.ts';
 import type { SeenDatabase } from './tree-databases.ts';
 
 export interface CaptureTreeOptions {
@@ -8,6 +9,8 @@ export interface CaptureTreeOptions {
   readonly exclude: readonly string[];
   /** Repository, logs, staging: dropped with everything below, by device and inode. */
   readonly neverCapture: readonly { readonly device: string; readonly inode: string }[];
+  /** The same as paths in the tree, for sources that tell no inodes. */
+  readonly neverCapturePaths?: readonly RawPath[];
   /** Reads everything again. */
   readonly rescan?: boolean;
   /** Bytes read or reused and bytes stored so far. */
@@ -30,3 +33,5 @@ export interface CapturedTree {
 
 /** tar's trailer: the archive's constant last segment. */
 export const TRAILER = Buffer.alloc(1024);
+
+export const OWN_FOLDER = 'belongs to the backup itself (repository, logs or staging) and is left out';

@@ -1,6 +1,7 @@
 import type { RawPath, Segment, TreeEntry } from '../domain/tree.ts';
 import { compareWalkOrder } from '../domain/tree.ts';
 import { fingerprintOf, SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
+import { OWN_FOLDER } from './captured-tree.ts';
 import type { DatabaseWatch } from './tree-databases.ts';
 import type { TreeFindings } from './tree-findings.ts';
 
@@ -77,7 +78,7 @@ async function* kept(entries: AsyncIterable<TreeEntry>, rules: TreeRules, findin
       excluded += 1;
       below = `${entry.path}/`;
     } else if (rules.neverCapture.some(({ device, inode }) => device === entry.device && inode === entry.inode)) {
-      findings.add('info', 'own-folder', entry.path, 'belongs to the backup itself (repository, logs or staging) and is left out');
+      findings.add('info', 'own-folder', entry.path, OWN_FOLDER);
       below = entry.path === '' ? '' : `${entry.path}/`;
     } else if (entry.type === 's') {
       findings.add('info', 'socket', entry.path, 'a socket holds no data and is not stored');
