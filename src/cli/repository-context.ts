@@ -1,6 +1,7 @@
 import { selectSnapshot } from '../domain/selectors.ts';
 import type { SelectedSnapshot } from '../domain/selectors.ts';
 import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
+import { parseSnapshotName } from '../domain/snapshot-name.ts';
 import { parseComponentId } from '../domain/component.ts';
 import { McadsError } from '../errors.ts';
 import { printable } from '../report/escape.ts';
@@ -31,7 +32,7 @@ export async function openRepository(context: CommandContext): Promise<OpenedRep
       select: async (text) => {
         const named = snapshots.some((summary) => summary.name === text);
         const scope = named ? null : await projectName();
-        const found = selectSnapshot(text, snapshots, scope === null ? {} : { project: scope });
+        const found = await selectOrDamaged(service, text, () => selectSnapshot(text, snapshots, scope === null ? {} : { project: scope }));
         mentionPartial(context, found);
         return found.snapshot;
       },
@@ -62,6 +63,21 @@ async function findProjectName(
   throw new McadsError('usage', `which project? The repository ${service.repository.location} holds ${stored.join(', ')}`, {
     hint: 'choose one with -p NAME, or take all with --all-projects',
   });
+}
+
+/** A snapshot that is there and cannot be read is not missing. */
+async function selectOrDamaged(service: RepositoryService, text: string, select: () => SelectedSnapshot): Promise<SelectedSnapshot> {
+  try {
+    return select();
+  } catch (error) {
+    if (!(error instanceof McadsError) || error.code !== 'no-snapshot') throw error;
+    const damaged = await service.damagedSnapshots();
+    const meant = damaged.find(
+      ({ id }) => text === 'latest' || id.startsWith(text) || parseSnapshotName(id)?.time.startsWith(text) === true,
+    );
+    if (meant === undefined) throw error;
+    throw new McadsError('damaged', meant.message, { hint: 'run `verify`; RECOVERY.md says how to put a manifest back', cause: error });
+  }
 }
 
 function mentionPartial(context: CommandContext, found: SelectedSnapshot): void {
