@@ -5,7 +5,7 @@ import type { Consistency } from '../domain/manifest.ts';
 import type { PlannedComponent, Project, QuiesceMode } from '../domain/plan.ts';
 import { mountKey, type ClusterMount } from './plan-databases.ts';
 import { becauseOf } from './because.ts';
-import type { PlanPorts, PlanRequest } from './requests.ts';
+import type { PlanPorts, PlanRequest, SettingsResult } from './requests.ts';
 import { hooksOf } from './service-views.ts';
 import { escapeGlob } from '../stream/exclude-globs.ts';
 import type { TreeCandidate } from './tree-candidates.ts';
@@ -55,7 +55,8 @@ export function treeComponent(
     id: candidate.id,
     method: { kind: 'tree', mount: candidate.mount, exclude: [...new Set(excluded)] },
     how: `files of ${candidate.name}${cluster === null || cluster.treatment === 'dumped' ? '' : `, database files ${cluster.treatment === 'cold' ? 'captured cold' : 'as a crash copy'}`}`,
-    because: becauseOf('enable', candidate.settings, ...[...candidate.views].map((view) => view.settings)),
+    // A service that is switched off is no reason for what another one uses.
+    because: becauseOf('enable', ...[candidate.settings, ...[...candidate.views].map((view) => view.settings)].filter(isSwitchedOn)),
     bytes: null,
     consistency: consistencyOf(running.length + foreign.length, isPaused, quiesce, accepted, cluster),
     users: candidate.users.map((user) => user.id),
@@ -66,6 +67,10 @@ export function treeComponent(
     hooks,
     facts: factsOf(candidate, cluster),
   };
+}
+
+function isSwitchedOn(place: SettingsResult | null): boolean {
+  return place?.settings.enable === true;
 }
 
 function factsOf(candidate: TreeCandidate, cluster: ClusterMount | null): Readonly<Record<string, JsonValue>> {
