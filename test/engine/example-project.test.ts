@@ -1,27 +1,63 @@
-import { cp } from 'node:fs/promises';
+import { cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { createProject } from '../support/engine.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fingerprintTree } from '../support/awkward-tree.ts';
+import { createProject, docker, engineEnv, type TestProjectFolder } from '../support/engine.ts';
+import { runCli } from '../support/run-cli.ts';
 
 const example = join(import.meta.dirname, '../../compose/examples/mcads');
 
-test('the MCADS example comes up healthy, with its seed data in every place', async () => {
-  await using project = await createProject();
+let project: TestProjectFolder;
+const env = (): Readonly<Record<string, string | undefined>> => ({
+  ...engineEnv(),
+  COMPOSE_PROJECT_NAME: project.name,
+  HTTP_PORT: '0',
+});
+beforeAll(async () => {
+  project = await createProject();
   await cp(example, project.directory, { recursive: true });
-  const env = { COMPOSE_PROJECT_NAME: project.name, HTTP_PORT: '0' };
-  await project.compose(['up', '-d', '--wait'], { env });
+  await project.compose(['up', '-d', '--wait'], { env: env() });
+});
+afterAll(async () => project[Symbol.asyncDispose]());
 
+test('the MCADS example comes up healthy, with its seed data in every place', async () => {
   const query = async (database: string, sql: string): Promise<string> => {
     const psql = ['exec', '-T', 'db', 'psql', '-U', 'mcads', '-At', '-d', database, '-c', sql];
-    return (await project.compose(psql, { env })).stdout.trim();
+    return (await project.compose(psql, { env: env() })).stdout.trim();
   };
   expect(await query('mcads', 'SELECT count(*) FROM prediction')).toBe('10000');
   expect(await query('statistics', 'SELECT count(*) FROM daily_count')).toBe('365');
 
-  const { stdout: address } = await project.compose(['port', 'nginx', '80'], { env });
+  const { stdout: address } = await project.compose(['port', 'nginx', '80'], { env: env() });
   const site = `http://${address.trim()}`;
   expect(await (await fetch(`${site}/health`)).json()).toEqual({ database: true, models: ['densenet121.weights', 'resnet50.weights'] });
   const image = new Uint8Array(300_000).map((_, index) => index * 31);
   expect((await fetch(`${site}/upload/new.png`, { method: 'PUT', body: image })).status).toBe(201);
   expect(new Uint8Array(await (await fetch(`${site}/media/uploads/new.png`)).arrayBuffer())).toEqual(image);
+});
+
+test("README's first command backs the example up completely and ends with where it is, what is missing and the way back", async () => {
+  const elsewhere = join(project.directory, '..');
+  const run = await runCli(['--project-directory', project.directory, 'backup'], { cwd: elsewhere, env: env() });
+  expect(run.code, run.stderr).toBe(0);
+  expect(run.stdout).toBe('');
+  const [verdict, ...closing] = run.stderr.trimEnd().split('\n').slice(-4);
+  expect(verdict).toMatch(/^Complete: /);
+  const name = `${project.name}_backup_\\d{8}_\\d{6}`;
+  const repository = `${project.directory}/backups`;
+  expect(closing[0]).toMatch(new RegExp(`^Where it is: {2}${repository}/snapshots/${name}$`));
+  expect(closing[1]).toBe('Not covered:  nothing that is known to hold state');
+  expect(closing[2]).toMatch(new RegExp(`^Bring back:   mcads-orchestrate extract ${name} -r ${repository} --target ./restored$`));
+  const password = (await readFile(join(project.directory, 'db_password.txt'), 'utf8')).trim();
+  expect(run.stderr).not.toContain(password);
+
+  const command = (closing[2] ?? '').replace(/^.*?mcads-orchestrate /, '').split(' ');
+  expect((await runCli(command, { cwd: elsewhere, env: { DOCKER_HOST: 'unix:///nowhere.sock' } })).code).toBe(0);
+  for (const volume of ['media', 'static', 'models']) {
+    const source = (await docker(['volume', 'inspect', '--format', '{{.Mountpoint}}', `${project.name}_${volume}`])).stdout.trim();
+    const expected = fingerprintTree(source).filter((line) => !line.endsWith('.partial'));
+    expect(fingerprintTree(join(elsewhere, 'restored/volume', volume))).toEqual(expected);
+  }
+  for (const database of ['mcads', 'statistics'])
+    expect((await readFile(join(elsewhere, `restored/database/db/${database}.dump`), 'latin1')).slice(0, 5)).toBe('PGDMP');
 });

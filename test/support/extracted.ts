@@ -11,6 +11,11 @@ export async function readManifest(repository: string, snapshot: string): Promis
   return JSON.parse(await readFile(join(repository, 'snapshots', snapshot, 'manifest.json'), 'utf8')) as Manifest; // our own format
 }
 
+/** The error findings of a command's JSON. */
+export function errorsOf(json: Record<string, unknown>): readonly unknown[] {
+  return (json['findings'] as readonly { readonly severity: string }[]).filter(({ severity }) => severity === 'error'); // design §8
+}
+
 export interface MadeSnapshot {
   readonly name: string;
   readonly manifest: Manifest;
