@@ -1,3 +1,4 @@
+import type { Finding } from '../domain/finding.ts';
 import type { EventSink, RunEvent } from '../domain/events.ts';
 import { createLiveView } from '../report/live-view.ts';
 import { createPlainView } from '../report/plain-view.ts';
@@ -5,6 +6,7 @@ import { createStyle, wantsColor } from '../report/style.ts';
 import type { ProgressView } from '../report/progress-view.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodeOf, toMcadsError } from './exit-codes.ts';
+import type { ExitCode } from './exit-codes.ts';
 import type { ProjectContext } from './project-context.ts';
 import type { LogFile } from './services.ts';
 import type { Announcer } from './announcer.ts';
@@ -13,6 +15,12 @@ export interface OpenLog {
   /** `planned`: only once there is something to capture, so that a run which finds no project leaves no folder behind. */
   readonly when: 'now' | 'planned';
   open(): Promise<LogFile | null>;
+}
+
+/** What the log file says last of work that came to an end. */
+export interface Ending {
+  readonly exitCode: ExitCode;
+  readonly findings: readonly Finding[];
 }
 
 /**
@@ -24,6 +32,7 @@ export async function withProgress<T>(
   project: ProjectContext,
   openLog: OpenLog | null,
   work: (events: EventSink) => Promise<T>,
+  endingOf: (result: T) => Ending = () => ({ exitCode: 0, findings: [] }),
 ): Promise<T> {
   const view = openView(context, project);
   const giveBack = view === null ? () => undefined : takeOver(view, context.announcer);
@@ -45,15 +54,19 @@ export async function withProgress<T>(
       opening.log.catch(() => undefined); // awaited below
     }
   };
+  let ending: Ending = { exitCode: 1, findings: [] };
   let failure: unknown = null;
   try {
-    return await work(events);
+    const result = await work(events);
+    ending = endingOf(result);
+    return result;
   } catch (error) {
     failure = error;
+    ending = { exitCode: exitCodeOf(toMcadsError(error, context.signal).code), findings: [] };
     throw error;
   } finally {
     giveBack();
-    await endLog(log ?? (await opening.log), failure, context.signal);
+    await endLog(log ?? (await opening.log), ending, failure);
   }
 }
 
@@ -70,9 +83,10 @@ function takeOver(view: ProgressView, announcer: Announcer): () => void {
   return giveBack;
 }
 
-async function endLog(log: LogFile | null, failure: unknown, signal: AbortSignal): Promise<void> {
+async function endLog(log: LogFile | null, { exitCode, findings }: Ending, failure: unknown): Promise<void> {
   if (log === null) return;
-  log.end(failure === null ? 0 : exitCodeOf(toMcadsError(failure, signal).code), failure);
+  for (const finding of findings) log.write({ type: 'finding', finding }, new Date());
+  log.end(exitCode, failure);
   await log[Symbol.asyncDispose]();
 }
 

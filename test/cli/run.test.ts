@@ -26,6 +26,17 @@ function backing(result: BackupResult): Partial<Services> {
 const WARNING = { severity: 'warning', code: 'torn', subject: 'volume/media', message: 'changed while read' } as const;
 const ERROR = { severity: 'error', code: 'unreadable', subject: 'volume/media', message: 'may not be read' } as const;
 
+const SUMMARY = {
+  name: 'p_backup_20250101_000000',
+  project: 'p',
+  strategy: 'docker',
+  startedAt: '2025-01-01T00:00:00Z',
+  completeness: 'complete',
+  bytes: 1,
+  components: ['config'],
+  proof: null,
+} as const;
+
 describe('exit codes of a backup', () => {
   test.each([
     ['complete', COMPLETE, [], 0],
@@ -146,6 +157,25 @@ describe('errors', () => {
     `);
   });
 
+  test('the log file ends with every finding and the exit code', async () => {
+    const log: unknown[] = [];
+    const run = startRun(['backup'], {
+      backup: async (_request, _setup, events) => {
+        events({ type: 'planned', components: [] });
+        return { ...REPORT, plan: emptyPlan(), findings: [ERROR] };
+      },
+      openLog: async () => ({
+        path: '/l',
+        write: (event) => log.push(event.type === 'finding' ? event.finding.message : event.type),
+        end: (exitCode, error) => log.push([exitCode, error]),
+        [Symbol.asyncDispose]: async () => {},
+      }),
+    });
+    expect(await run.exit).toBe(3);
+    expect(log.slice(0, 2)).toEqual(['planned', ERROR.message]);
+    expect(log.at(-1)).toEqual([3, null]);
+  });
+
   test('with --json an error is one object on stdout and nothing on stderr', async () => {
     const error = new McadsError('engine-unreachable', 'no answer from unix:///x', { hint: 'is it running?' });
     const run = startRun(['--json', 'backup'], { backup: async () => Promise.reject(error) });
@@ -236,21 +266,31 @@ describe('signals', () => {
   });
 });
 
+test('files --json gives times as ISO 8601 to the nanosecond', async () => {
+  const times = ['0', '1754058545.123456789', '1754058545.5', '-1.250000000', '-0.250000000', '1754058545.000000000'];
+  const service = {
+    repository: { snapshots: async () => [SUMMARY], classicArchives: async () => [], location: '/b' },
+    files: async function* () {
+      for (const mtime of times) yield { component: 'config', path: 'x', type: 'f', mode: 0o644, uid: 0, gid: 0, bytes: 1, mtime };
+    },
+    [Symbol.asyncDispose]: async () => {},
+  } as unknown as RepositoryService; // what files calls
+  const run = startRun(['files', 'latest', '--json'], { openRepository: async () => service });
+  expect(await run.exit).toBe(0);
+  expect([...run.stdout().matchAll(/"mtime":"([^"]+)"/g)].map(([, time]) => time)).toEqual([
+    '1970-01-01T00:00:00Z',
+    '2025-08-01T14:29:05.123456789Z',
+    '2025-08-01T14:29:05.500000000Z',
+    '1969-12-31T23:59:58.750000000Z',
+    '1969-12-31T23:59:59.750000000Z',
+    '2025-08-01T14:29:05Z',
+  ]);
+});
+
 test('a reader that goes away ends a listing quietly', async () => {
   const service = {
     repository: {
-      snapshots: async () => [
-        {
-          name: 'p_backup_20250101_000000',
-          project: 'p',
-          strategy: 'docker',
-          startedAt: '2025-01-01T00:00:00Z',
-          completeness: 'complete',
-          bytes: 1,
-          components: ['config'],
-          proof: null,
-        },
-      ],
+      snapshots: async () => [SUMMARY],
       classicArchives: async () => [],
       location: '/b',
     },

@@ -33,14 +33,23 @@ export async function backup(context: CommandContext): Promise<CommandResult> {
     prune: context.options.flag('prune'),
     healthTimeoutMs: HEALTH_TIMEOUT_MS,
   };
-  const result = await withProgress(context, project, openRunLog(context, project, 'planned'), (events) =>
-    context.services.backup(request, setup, events, context.signal),
+  const result = await withProgress(
+    context,
+    project,
+    openRunLog(context, project, 'planned'),
+    (events) => context.services.backup(request, setup, events, context.signal),
+    (made) => ({ exitCode: exitCodeOf(made), findings: findingsOf(made) }),
   );
   return resultOf(context, result);
 }
 
+/** As the user called us, so that the line can be pasted. */
+function programName(environment: CommandContext['io']['environment']): string {
+  return environment['npm_command'] === 'exec' ? 'npx mcads-orchestrate' : 'mcads-orchestrate';
+}
+
 function resultOf(context: CommandContext, result: BackupResult): CommandResult {
-  const closing = backupClosing(result, 'mcads-orchestrate', context.noteStyle);
+  const closing = backupClosing(result, programName(context.io.environment), context.noteStyle);
   return {
     data:
       result.manifest === null
@@ -48,19 +57,20 @@ function resultOf(context: CommandContext, result: BackupResult): CommandResult 
         : backupJson(result),
     text: '',
     notes: `${backupTable(result, context.noteStyle)}\n\n${closing}`,
-    findings: [...result.findings, ...unmentionedFailures(result)],
+    findings: findingsOf(result),
     exitCode: exitCodeOf(result),
   };
 }
 
 /** A failed component is always an error finding. */
-function unmentionedFailures(result: BackupResult): readonly Finding[] {
+function findingsOf(result: BackupResult): readonly Finding[] {
   const mentioned = new Set(result.findings.filter((finding) => finding.severity === 'error').map((finding) => finding.subject));
-  return result.outcomes.flatMap((outcome): readonly Finding[] =>
+  const unmentioned = result.outcomes.flatMap((outcome): readonly Finding[] =>
     outcome.status !== 'failed' || mentioned.has(outcome.id)
       ? []
       : [{ severity: 'error', code: 'component-failed', subject: outcome.id, message: outcome.reason, hint: outcome.hint }],
   );
+  return [...result.findings, ...unmentioned];
 }
 
 function exitCodeOf(result: BackupResult): ExitCode {

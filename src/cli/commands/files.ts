@@ -5,6 +5,8 @@ import { openRepository, parseSelections, wordOf, wordsOf } from '../repository-
 import { chosenComponents } from '../choose-components.ts';
 import type { FileEntry } from '../services.ts';
 
+const SECOND = 1_000_000_000n;
+
 /** Streams the entries of a snapshot: one line, or with --json one object, each. */
 export async function files(context: CommandContext): Promise<CommandResult> {
   const selections = parseSelections(wordsOf(context.args[1]));
@@ -13,7 +15,9 @@ export async function files(context: CommandContext): Promise<CommandResult> {
   const chosen = chosenComponents(summary, selections, context.options.list('component'));
   for await (const entry of opened.service.files(summary.name, chosen, context.signal)) {
     if (context.output.closed) break;
-    await context.output.write(`${context.json ? JSON.stringify(entry) : lineOf(entry)}\n`);
+    await context.output.write(
+      `${context.json ? JSON.stringify({ ...entry, mtime: entry.mtime === null ? null : isoTime(entry.mtime) }) : lineOf(entry)}\n`,
+    );
   }
   return { data: null, text: '', findings: [], exitCode: 0 };
 }
@@ -30,6 +34,16 @@ function lineOf(entry: FileEntry): string {
 
 /** Seconds since 1970 with a fraction → `2025-08-01 14:29:05` in UTC. */
 function timeText(mtime: string): string {
-  const at = new Date(Number(mtime) * 1000);
-  return Number.isNaN(at.getTime()) ? mtime : at.toISOString().slice(0, 19).replace('T', ' ');
+  return isoTime(mtime).slice(0, 19).replace('T', ' ');
+}
+
+/** Likewise with the fraction as it was recorded: `2025-08-01T14:29:05.123456789Z`. Behind a minus sign it counts down. */
+function isoTime(mtime: string): string {
+  const [, seconds, fraction = ''] = /^(-?\d+)(?:\.(\d{1,9}))?$/.exec(mtime) ?? [];
+  if (seconds === undefined) return mtime;
+  const nanoseconds = BigInt(seconds) * SECOND + BigInt(`${seconds.startsWith('-') ? '-' : ''}${fraction.padEnd(9, '0')}`);
+  const below = ((nanoseconds % SECOND) + SECOND) % SECOND;
+  const at = new Date(Number((nanoseconds - below) / 1_000_000n));
+  if (Number.isNaN(at.getTime())) return mtime;
+  return at.toISOString().replace('.000Z', below === 0n ? 'Z' : `.${String(below).padStart(9, '0')}Z`);
 }

@@ -1,3 +1,4 @@
+import { hasErrors } from '../../domain/finding.ts';
 import { McadsError } from '../../errors.ts';
 import { counted, humanBytes } from '../../report/human.ts';
 import { pruneJson, pruneTable } from '../../report/repository-report.ts';
@@ -33,8 +34,12 @@ export async function prune(context: CommandContext): Promise<CommandResult> {
     context.note(pruneTable(planned.decisions, context.noteStyle));
     await confirm(context, `Remove ${counted(going.length, 'snapshot')}?`);
   }
-  const report = await withProgress(context, opened, openRunLog(context, opened, 'now'), (events) =>
-    repository.service.prune({ project, keep, dryRun: false }, events, context.signal),
+  const report = await withProgress(
+    context,
+    opened,
+    openRunLog(context, opened, 'now'),
+    (events) => repository.service.prune({ project, keep, dryRun: false }, events, context.signal),
+    ({ findings }) => ({ exitCode: hasErrors(findings) ? 3 : 0, findings }),
   );
   const removed = report.decisions.filter((one) => !one.kept);
   return {
