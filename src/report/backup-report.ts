@@ -88,7 +88,7 @@ export function backupClosing(report: BackupReport, program: string, style: Styl
     return `${style.red('No snapshot was made')}: ${failed === 0 ? 'nothing' : counted(failed, 'component')} ${failed === 0 ? 'was captured' : 'failed, nothing was captured'}.`;
   const { stats, completeness } = manifest.sealed;
   const rate = report.seconds > 0 ? ` (${humanBytes(stats.bytes / report.seconds)}/s)` : '';
-  const verdict = completeness === 'complete' ? style.green('Complete') : style.yellow(`Partial: ${counted(failed, 'component')} failed`);
+  const verdict = completeness === 'complete' ? style.green('Complete') : style.yellow(`Partial (${whyPartial(report, failed)})`);
   const removed = report.pruned.filter((one) => !one.kept);
   return [
     `${verdict}: ${humanBytes(stats.bytes)} in ${humanDuration(report.seconds)}${rate}, ${humanBytes(stats.newBytes)} new`,
@@ -99,6 +99,13 @@ export function backupClosing(report: BackupReport, program: string, style: Styl
     `Not covered:  ${uncoveredLine(report.uncovered)}`,
     `Bring back:   ${program} extract ${printable(manifest.name)} -r ${quoted(report.repository)} --target ./restored`,
   ].join('\n');
+}
+
+/** What kept the snapshot from being complete: the worst of it. */
+function whyPartial(report: BackupReport, failed: number): string {
+  if (failed > 0) return `${counted(failed, 'component')} failed`;
+  const errors = report.findings.filter((finding) => finding.severity === 'error').length;
+  return errors > 0 ? `${counted(errors, 'error')}, see above` : 'only what was selected';
 }
 
 function uncoveredLine(uncovered: readonly Uncovered[]): string {

@@ -7,6 +7,12 @@ import type { Style } from './style.ts';
 /** Below this many columns the bar and the stored bytes are left out. */
 const NARROW = 72;
 
+/** Below this many columns only percent and bytes stand beside the name. */
+const TINY = 36;
+
+/** Numbers stay near their names on terminals that are wider. */
+const WIDE = 130;
+
 /** The changing lines at the bottom: running components, services that are down, one line of totals. Never wider than the terminal, never more than `rows`. */
 export function liveFrame(state: ProgressState, now: number, style: Style, rows: number): readonly string[] {
   const all = [...state.components.values()];
@@ -24,18 +30,18 @@ export function liveFrame(state: ProgressState, now: number, style: Style, rows:
 }
 
 function componentLine(one: ComponentProgress, now: number, style: Style): string {
-  const width = style.width - 1;
+  const width = Math.min(style.width, WIDE) - 1;
   const share = shareDone(one);
   const left = secondsLeft(one);
   const rate = one.rate > 0 ? `${humanBytes(one.rate)}/s` : humanDuration((now - one.startedAt) / 1000);
-  const numbers = [humanBytes(one.bytes).padStart(9), rate.padStart(11)];
+  const numbers = [humanBytes(one.bytes).padStart(9), ...(width >= TINY ? [rate.padStart(11)] : [])];
   if (width >= NARROW) numbers.push((left === null ? '' : `${humanDuration(left)} left`).padStart(12));
   const percent = share === null ? '    ' : `${String(Math.floor(share * 100)).padStart(3)}%`;
   const tail = `${percent}${numbers.join('')}`;
   const barWidth = width >= NARROW ? Math.min(24, width - displayWidth(tail) - 30) : 0;
   const bar = barWidth > 4 ? ` ${renderBar(share, barWidth, now, style)} ` : ' ';
   const phase = width >= 100 && one.phase !== '' ? ` ${one.phase}` : '';
-  const nameWidth = Math.max(8, width - displayWidth(tail) - (barWidth > 4 ? barWidth + 2 : 1) - 2);
+  const nameWidth = Math.max(6, width - displayWidth(tail) - (barWidth > 4 ? barWidth + 2 : 1) - 2);
   const name = shorten(`${printable(one.id)}${printable(phase)}`, nameWidth);
   return `${style.cyan('›')} ${name}${' '.repeat(Math.max(0, nameWidth - displayWidth(name)))}${bar}${tail}`.trimEnd();
 }

@@ -28,7 +28,8 @@ export function createLiveView(stream: ViewStream, style: Style, verbose: boolea
   const size = (): Style => ({ ...style, width: Math.max(20, stream.columns ?? style.width) });
   const erase = (width: number): string => {
     const lines = drawn.reduce((sum, length) => sum + Math.max(1, Math.ceil(length / width)), 0);
-    return lines === 0 ? '' : `\x1b[${lines}A\r\x1b[J`;
+    // Line by line: tmux keeps a screen that is cleared from its first line on in its history, each frame anew.
+    return lines === 0 ? '' : `${'\x1b[A\x1b[2K'.repeat(lines)}\r`;
   };
   const draw = (): void => {
     const current = size();

@@ -39,6 +39,7 @@ export function advance(state: ProgressState, event: RunEvent, now: number): Pro
     case 'planned':
       return {
         ...state,
+        stage: 'capture',
         components: new Map(event.components.map(({ id, bytes }) => [id, { ...newComponent(id, now), expected: bytes }])),
       };
     case 'component-started':

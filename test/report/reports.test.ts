@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { McadsError } from '../../src/errors.ts';
 import { backupClosing, backupJson, backupTable } from '../../src/report/backup-report.ts';
+import type { BackupReport } from '../../src/report/backup-report.ts';
 import { renderError, renderFindings } from '../../src/report/findings.ts';
 import { pruneTable, statsText, verifyText } from '../../src/report/repository-report.ts';
 import { listText, showText } from '../../src/report/snapshot-report.ts';
@@ -61,7 +62,7 @@ describe.each(WIDTHS)('%i columns', (width) => {
 
 test('a backup ends with where it is, what is not covered, and the command that brings it back', () => {
   expect(backupClosing(REPORT, 'mcads-orchestrate', plain(80)).split('\n')).toEqual([
-    'Partial: 1 component failed: 3.8 GiB in 2m 05s (31.2 MiB/s), 300 MiB new',
+    'Partial (1 component failed): 3.8 GiB in 2m 05s (31.2 MiB/s), 300 MiB new',
     'Pruned 1 snapshot: mcads_backup_20250701_000000',
     "Where it is:  /srv/mcads/it's backups/snapshots/mcads_backup_20250801_142905",
     'Not covered:  tmpfs /run of web (lost at every stop by nature)',
@@ -120,4 +121,12 @@ describe('errors and findings', () => {
     expect(renderFindings(findings, plain(80), false)).toBe('error  x: broken\n  → mend\nwarning  a\\x1b[2Jb\\nc: warned');
     expect(renderFindings(findings, plain(80), true)).toContain('note  s: note');
   });
+});
+
+test('a partial backup says what kept it from being complete', () => {
+  const stored = REPORT.outcomes.filter((outcome) => outcome.status !== 'failed');
+  const error = { severity: 'error', code: 'live', subject: 'volume/redis', message: 'redis runs' } as const;
+  const headOf = (report: BackupReport): string | undefined => backupClosing(report, 'mcads-orchestrate', plain(80)).split('\n')[0];
+  expect(headOf({ ...REPORT, outcomes: stored, findings: [error] })).toContain('Partial (1 error, see above)');
+  expect(headOf({ ...REPORT, outcomes: stored })).toContain('Partial (only what was selected)');
 });

@@ -37,6 +37,12 @@ function stateAt(until: number) {
   return state;
 }
 
+describe.each([24, 30])('%i columns', (width) => {
+  test('no line of a frame is as wide as the terminal', () => {
+    for (const line of liveFrame(stateAt(3400), 3400, plain(width), 24)) expect(displayWidth(line)).toBeLessThan(width);
+  });
+});
+
 describe.each(WIDTHS)('%i columns', (width) => {
   test('a frame in the middle of a backup', () => {
     expect(`\n${liveFrame(stateAt(3400), 3400, plain(width), 24).join('\n')}\n`).toMatchSnapshot();
