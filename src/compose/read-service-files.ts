@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { parseDotenv, parseRawEnv } from './dotenv.ts';
 import { goText } from './go-values.ts';
 import { noteFile, readText, warn, warnUnset } from './loading.ts';
@@ -87,10 +87,22 @@ async function addFile(
     loading.problems.push({ where, message: `service ${JSON.stringify(name)}: unsupported env_file format ${JSON.stringify(format)}` });
     return;
   }
+  if (!(await isReadable(path))) {
+    const message = `service ${JSON.stringify(name)}: ${path} may not be read by this user; what it sets is taken from the containers`;
+    return warn(loading, 'service-file-unreadable', `${name} ${path}`, message);
+  }
   const content = await readText(path, where, 'the file');
   const parse = format === 'raw' ? parseRawEnv : parseDotenv;
   const values = parse(content, { file: path, lookup, onUnset: (variable, at) => warnUnset(loading, variable, at) });
   for (const [key, value] of values) entries.set(key, { where, node: text(value, where) });
+}
+
+/** Files with passwords are often root's alone, and the project runs all the same. */
+async function isReadable(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'EACCES',
+  );
 }
 
 /** The service's own pairs over those of the files; a name without a value stays unset. */
