@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { ComposeRequest, EngineRequest, RepositoryService, RunSetup, Services } from './cli/services.ts';
 import type { KeepSettings } from './config/setting.ts';
@@ -15,6 +15,8 @@ import type { Repository } from './repository/repository.ts';
 
 /** How long an engine may take to answer where it is not what the command is about. */
 const ANSWER_TIMEOUT_MS = 3000;
+
+const NEVER = new AbortController().signal;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -156,7 +158,11 @@ async function runBackup(
     ...(await planPorts(setup)),
     openRepository: async () => {
       assertMounted(setup.repository);
-      return openRepository(setup.repository, setup.lockTimeoutMs, 'write');
+      try {
+        return await openRepository(setup.repository, setup.lockTimeoutMs, 'write');
+      } catch (error) {
+        throw await withReadyPlace(error, setup, request);
+      }
     },
     applyRetention: async (project, strategy): Promise<readonly PruneDecision[]> => {
       await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'write');
@@ -175,6 +181,18 @@ async function runBackup(
 async function openRepository(path: string, lockTimeoutMs: number, mode: 'read' | 'write'): Promise<Repository> {
   const layer = await import('./repository/open-repository.ts');
   return layer.openRepository({ path, mode, create: mode === 'write', lockTimeoutMs });
+}
+
+/** Where the project's folder belongs to somebody else, a place that can be copied into the next command. */
+async function withReadyPlace(error: unknown, setup: RunSetup, request: BackupRequest): Promise<unknown> {
+  if (!(error instanceof McadsError) || error.code !== 'forbidden' || existsSync(setup.repository)) return error;
+  const model = await orNull(setup.loadCompose(), NEVER);
+  const name = request.projectName ?? model?.name ?? basename(request.directory);
+  return new McadsError('forbidden', error.message, {
+    hint: `choose a folder of your own: mcads-orchestrate backup --repository ~/backups/${name}\nor run with sudo`,
+    context: error.context,
+    cause: error,
+  });
 }
 
 async function openForCommands(location: string, lockTimeoutMs: number): Promise<RepositoryService> {
