@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { UndoReport, UndoStep } from '../domain/ports.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { start, unpause, waitHealthy } from './container-actions.ts';
@@ -13,6 +14,10 @@ import { labelFilter } from './view-project.ts';
 /** A label may be long, but a proxy or a listing should not choke on it. */
 const STEPS_PER_RECORD = 100;
 const HEALTHY_TIMEOUT_MS = 120_000;
+/** The engine's, where the container has none of its own. */
+const DEFAULT_GRACE_SECONDS = 10;
+const STOP_SLACK_MS = 1000;
+const POLL_MS = 250;
 
 /** Writes steps into the engine: one or more created containers that hold them as labels. Resolves with their ids once all are there. */
 export async function writeUndoRecords(
@@ -46,6 +51,7 @@ export async function replayUndoRecords(context: TreeContext, project: string, s
   const failed: string[] = [];
   for (const record of await findUndoRecords(context.client, project, signal)) {
     const failuresBefore = failed.length;
+    await awaitStopUnderWay(context.client, record.steps, signal);
     for (const step of record.steps) {
       try {
         const done = await replayStep(context.client, step, signal);
@@ -82,6 +88,25 @@ async function findUndoRecords(client: EngineClient, project: string, signal: Ab
 
 function orderOf(record: ContainerSummaryJson): number {
   return Number(record.Labels?.[UNDO_ORDER] ?? 0);
+}
+
+/**
+ * A run that died while it stopped a container left the engine stopping it: to the undo it still runs, and would go down afterwards.
+ * Containers are stopped one after the other, the last of the start order first, so it can only be the last one that runs.
+ */
+async function awaitStopUnderWay(client: EngineClient, steps: readonly UndoStep[], signal: AbortSignal): Promise<void> {
+  for (const { action, container } of steps.toReversed()) {
+    const json = action === 'start' ? await look(client, container, signal) : null;
+    if (json?.State.Running !== true) continue;
+    const limit = performance.now() + Math.max(json.Config.StopTimeout ?? DEFAULT_GRACE_SECONDS, 0) * 1000 + STOP_SLACK_MS;
+    for (let now: ContainerJson | null = json; now?.State.Running === true && performance.now() < limit;) {
+      await delay(POLL_MS, undefined, { signal }).catch(() => {
+        throw cancelled(signal);
+      });
+      now = await look(client, container, signal);
+    }
+    return;
+  }
 }
 
 /** What was done, null where nothing was to do. */

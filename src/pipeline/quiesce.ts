@@ -4,6 +4,10 @@ import type { CaptureGroup } from '../domain/plan.ts';
 import type { Engine, ProjectClaim, UndoStep } from '../domain/ports.ts';
 import { McadsError, messageOf } from '../errors.ts';
 
+/** The engine's, where the container has none of its own. */
+const DEFAULT_GRACE_SECONDS = 10;
+const STOP_SLACK_MS = 60_000;
+
 export interface QuiesceOptions {
   readonly healthTimeoutMs: number;
   readonly events: EventSink;
@@ -38,15 +42,25 @@ export async function quiesce(
   const bringBack = async (): Promise<void> => undoSteps(undo, engine, claim, options);
   try {
     for (const container of running) {
+      signal.throwIfAborted();
       options.events({ type: 'service', name: container.name, action: mode === 'pause' ? 'pausing' : 'stopping' });
-      await (mode === 'pause' ? engine.pause(container.id, signal) : engine.stop(container.id, signal));
+      await (mode === 'pause' ? engine.pause(container.id, limitOf(container)) : engine.stop(container.id, limitOf(container)));
       options.events({ type: 'service', name: container.name, action: mode === 'pause' ? 'paused' : 'stopped' });
     }
+    signal.throwIfAborted();
   } catch (error) {
     await bringBack();
     throw error;
   }
   return { [Symbol.asyncDispose]: bringBack };
+}
+
+/**
+ * Not the run's signal: an engine goes on stopping when the call is given up, and an undo that came before that end would find the
+ * container still running, take that for done, and leave it to go down.
+ */
+function limitOf({ stopTimeoutSeconds }: EngineContainer): AbortSignal {
+  return AbortSignal.timeout(Math.max(stopTimeoutSeconds ?? DEFAULT_GRACE_SECONDS, 0) * 1000 + STOP_SLACK_MS);
 }
 
 /** Every step is tried; the journal is cleared only when all are done. */

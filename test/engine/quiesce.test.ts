@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createProject, docker, engineEnv, type TestProjectFolder, testEngine } from '../support/engine.ts';
 import { startCli } from '../support/paced-cli.ts';
 import { runCli, runJson } from '../support/run-cli.ts';
@@ -76,6 +76,38 @@ describe('services that a backup freezes', () => {
     const list = await runJson(['list'], { cwd: project.directory, env: engineEnv() });
     expect(list.json['snapshots'] ?? []).toEqual([]);
   });
+
+  test.each(['SIGINT', 'SIGKILL'] as const)(
+    '%s while the engine is still stopping one: it runs again after that stop has ended',
+    async (signal) => {
+      const slow = 'trap "echo asked to stop" TERM; while :; do sleep 0.2; done';
+      const file = JSON.stringify({
+        services: {
+          web: {
+            image: testEngine().images.debian,
+            command: ['sh', '-c', slow],
+            stop_grace_period: '4s',
+            volumes: ['media:/media'],
+            labels: { 'mcads.quiesce': 'stop' },
+          },
+        },
+        volumes: { media: {} },
+      });
+      await using project = await createProject({ 'compose.yaml': file.replaceAll('$', '$$$$') });
+      await project.compose(['up', '-d']);
+      const id = (await project.compose(['ps', '-q', 'web'])).stdout.trim();
+      const startedAt = async (): Promise<string> => (await docker(['inspect', '--format', '{{.State.StartedAt}}', id])).stdout.trim();
+      const before = await startedAt();
+      const run = startCli(['backup'], { cwd: project.directory, env: engineEnv() });
+      await vi.waitFor(async () => expect((await docker(['logs', id])).stdout).toContain('asked to stop'), { timeout: 30_000 });
+      run.signal(signal);
+      const end = await run.end;
+      if (signal === 'SIGINT') expect(end.code, end.stderr).toBe(130);
+      else await runCli(['plan'], { cwd: project.directory, env: engineEnv() });
+      expect(await stateOf(project, 'web')).toBe('running');
+      expect(await startedAt(), 'the stop ended before the start').not.toBe(before);
+    },
+  );
 
   test('recover alone brings them back and says so', async () => {
     await using project = await started('stop');
