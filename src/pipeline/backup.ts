@@ -5,7 +5,7 @@ import type { ProjectClaim, PruneDecision, SnapshotRepository, SnapshotWriter } 
 import { isStored, type Outcome } from '../domain/outcome.ts';
 import type { BackupPlan, CaptureGroup, PlannedComponent, Project } from '../domain/plan.ts';
 import { snapshotName } from '../domain/snapshot-name.ts';
-import { McadsError } from '../errors.ts';
+import { McadsError, stopsRun } from '../errors.ts';
 import { assembleManifest } from './assemble-manifest.ts';
 import { captureComponent } from './capture-component.ts';
 import { discover } from './discover.ts';
@@ -23,8 +23,8 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
   events({ type: 'stage', stage: 'discover' });
   const found = await discover(request, ports, signal);
   await using claim = await claimProject(found.name, ports, signal);
-  // A service that a dead run had stopped runs again now: look once more.
-  const project = claim.undone.length === 0 ? found : await discover(request, ports, signal);
+  // What another run had stopped, alive until a moment ago or dead, runs again now: look once more.
+  const project = ports.engine === null ? found : await discover(request, ports, signal);
   events({ type: 'stage', stage: 'plan', detail: project.name });
   const plan = await makePlan(project, ports.engine, request, ports, signal);
   assertSomethingToDo(plan);
@@ -153,15 +153,35 @@ async function captureGroup(
 ): Promise<readonly Outcome[]> {
   if (group.quiesce === 'none' || ports.engine === null || claim === null)
     return captureAll(group.components, plan, writer, request, ports, signal);
-  await using frozen = await quiesce(
-    group,
-    ports.engine,
-    claim,
-    { healthTimeoutMs: request.healthTimeoutMs, events: ports.events },
-    signal,
-  );
+  const options = { healthTimeoutMs: request.healthTimeoutMs, events: ports.events };
+  const freezing = await orFailure(quiesce(group, ports.engine, claim, options, signal), signal);
+  if (freezing.failure !== null) return notFrozen(group, freezing.failure, ports);
+  await using frozen = freezing.value;
   void frozen; // held until the captures have ended: hence the await below
   return await captureAll(group.components, plan, writer, request, ports, signal);
+}
+
+async function orFailure<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+): Promise<{ readonly value: T; readonly failure: null } | { readonly failure: McadsError }> {
+  try {
+    return { value: await work, failure: null };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof McadsError) || stopsRun(error)) throw error;
+    return { failure: error };
+  }
+}
+
+/** Services that cannot be frozen are not read as if they were; the other groups go on. */
+function notFrozen(group: CaptureGroup, failure: McadsError, ports: BackupPorts): readonly Outcome[] {
+  return group.components.map(({ id, findings }): Outcome => {
+    const reason = `its services could not be ${group.quiesce === 'pause' ? 'paused' : 'stopped'}: ${failure.message}`;
+    const outcome: Outcome = { status: 'failed', id, reason, hint: failure.hint, findings };
+    ports.events({ type: 'component-finished', outcome, seconds: 0 });
+    return outcome;
+  });
 }
 
 /** The first error that stops the run aborts the others and is thrown once all of them have ended. */
