@@ -113,11 +113,11 @@ recover_all
 
 ## 5. PostgreSQL
 
-Each dump is in pg_restore's custom format. This shows that it can be read:
+Each dump is in pg_restore's custom format. This shows that it can be read, with a pg_restore at least as new as the server that it came from:
 
 ~~~bash
 for dump in "$TARGET"/database,*.pgdump; do
-  [ ! -e "$dump" ] || pg_restore --list "$dump" > /dev/null || echo "damaged: $dump" >&2
+  [ ! -e "$dump" ] || pg_restore --list "$dump" > /dev/null || echo "pg_restore cannot read $dump" >&2
 done
 ~~~
 
