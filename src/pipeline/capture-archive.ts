@@ -4,12 +4,14 @@ import { McadsError } from '../errors.ts';
 import { excludeMatcher } from '../stream/exclude-globs.ts';
 import { SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
 import { TarFormatError } from '../stream/tar-header.ts';
+import { isNamedHere, leadsOut, renamedHeader } from '../stream/tar-rename.ts';
 import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
+import { printableRaw } from '../stream/catalogue.ts';
 import { storeBytes } from './capture-stream.ts';
 import { OWN_FOLDER, TRAILER, type CapturedTree, type CaptureTreeOptions } from './captured-tree.ts';
 import { SegmentAssembler } from './segment-assembler.ts';
 import { catalogueLine } from './tree-catalogue.ts';
-import { DatabaseWatch } from './tree-databases.ts';
+import { DatabaseWatch, isSqlite } from './tree-databases.ts';
 import { TreeFindings } from './tree-findings.ts';
 
 /**
@@ -29,7 +31,7 @@ export async function captureArchive(
   const data = writer.artifact('data', 'tar');
   const assembler = new SegmentAssembler(writer);
   const cutter = new SegmentCutter();
-  const drop = dropper(options, findings);
+  const isDropped = dropper(options, findings);
   let first: RawPath | null = null;
 
   async function endSegment(): Promise<void> {
@@ -50,9 +52,12 @@ export async function captureArchive(
     stream.done.catch(() => undefined); // awaited below
     let mode: 'gather' | 'cut' | 'drop' = 'gather';
     let endsHere = false;
+    let began: RawPath | null = null;
     for await (const event of scanTar(stream.body)) {
       if (event.kind === 'data') {
         if (mode === 'drop') continue;
+        if (began !== null && isSqlite(event.bytes)) watch.confirm(began);
+        began = null;
         if (mode === 'cut') await assembler.cut(event.bytes);
         else await assembler.gather(event.bytes);
       } else {
@@ -60,17 +65,19 @@ export async function captureArchive(
         endsHere = false;
         const { member } = event;
         const entry = toMember(member);
-        if (entry === null || drop(entry)) {
+        began = null;
+        if (entry === null || isDropped(entry)) {
           mode = 'drop';
           if (entry === null) findings.add('warning', 'unknown-member', member.path, 'is of a kind that cannot be stored');
           continue;
         }
+        if (entry.type === 'f') began = entry.path;
         watch.see(entry);
         const large = SegmentCutter.isLarge({ type: entry.type, size: member.storedSize }, entry.link !== null);
         if (large) await endSegment();
         const begins = first === null;
         first ??= entry.path;
-        await assembler.gather(member.header);
+        await assembler.gather(isNamedHere(member) ? member.header : renamedHeader(member, entry.path, entry.link));
         if (large) await assembler.flush();
         mode = large ? 'cut' : 'gather';
         endsHere = large || cutter.endsAfter(entry.path, member.storedSize);
@@ -113,6 +120,8 @@ function toMember(member: TarMember): PlannedMember | null {
   const { path, type, mode, uid, gid, size, mtime, target } = member;
   if (type === 'other') return null;
   const link = type === 'link' ? target : null;
+  if (leadsOut(path) || (link !== null && leadsOut(link)))
+    throw new McadsError('component-failed', `the archive names a file outside of the tree: ${JSON.stringify(path)}`);
   return {
     path,
     type: type === 'link' ? 'f' : type,
@@ -133,13 +142,29 @@ function toMember(member: TarMember): PlannedMember | null {
 /** Excluded members and our own folders, and everything below them. */
 function dropper({ exclude, neverCapturePaths = [] }: CaptureTreeOptions, findings: TreeFindings): (entry: PlannedMember) => boolean {
   const isExcluded = excludeMatcher(exclude);
+  const isLeftOut = (path: RawPath): boolean => neverCapturePaths.includes(path) || isExcluded(path);
   let below: RawPath | null = null;
-  return ({ path }) => {
+  return ({ path, link }) => {
     if (below !== null && path.startsWith(below)) return true;
     if (neverCapturePaths.includes(path)) findings.add('info', 'own-folder', path, OWN_FOLDER);
     else if (isExcluded(path)) findings.add('info', 'excluded', path, 'was left out by an exclude pattern, with everything below');
-    else return false;
+    else if (link !== null && upwards(link).some(isLeftOut)) {
+      findings.add(
+        'error',
+        'hard-link-lost',
+        path,
+        `is the same file as ${printableRaw(link)}, which is left out; its content came only under that name`,
+        'do not exclude the one without the other, or use a helper image with GNU tar and find (--helper-image)',
+      );
+      return true;
+    } else return false;
     below = `${path}/`;
     return true;
   };
+}
+
+/** The path and the folders that it lies in. */
+function upwards(path: RawPath): readonly RawPath[] {
+  const names = path.split('/');
+  return names.map((_, at) => names.slice(0, at + 1).join('/'));
 }

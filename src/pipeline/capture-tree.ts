@@ -7,7 +7,7 @@ import { captureArchive } from './capture-archive.ts';
 import { storeBytes } from './capture-stream.ts';
 import { TRAILER, type CapturedTree, type CaptureTreeOptions } from './captured-tree.ts';
 import { catalogueLine } from './tree-catalogue.ts';
-import { DatabaseWatch } from './tree-databases.ts';
+import { confirmStored, DatabaseWatch } from './tree-databases.ts';
 import { TreeFindings } from './tree-findings.ts';
 import { planSegments, withReuse, type PlannedSegment, type TreeRules } from './tree-plan.ts';
 import { messagesByPath, readSegments, type ReadSegment } from './tree-read.ts';
@@ -57,7 +57,8 @@ class TreeCapture {
     this.#options = options;
     this.#signal = signal;
     const { recipe, stableInodes } = source;
-    this.#rules = { recipe, stableInodes, began, isExcluded: excludeMatcher(options.exclude), neverCapture: options.neverCapture };
+    const { neverCapture, neverCapturePaths = [] } = options;
+    this.#rules = { recipe, stableInodes, began, isExcluded: excludeMatcher(options.exclude), neverCapture, neverCapturePaths };
   }
 
   /** One pass: the scan is planned and spooled while tar reads what it found changed. */
@@ -131,6 +132,7 @@ class TreeCapture {
     const counts = { entries: 0, read: 0, reused: 0 };
     const torn: string[] = [];
     const findings = this.#findings;
+    const [watch, writer] = [this.#watch, this.#writer];
     async function* lines(): AsyncGenerator<Uint8Array> {
       const results = reads.read();
       for await (const segment of plan.read()) {
@@ -147,9 +149,10 @@ class TreeCapture {
           findings.add('warning', 'read-problem', path, said.get(path) ?? '', 'the file is stored as far as tar could read it');
         const trusted = final === undefined && missing.size === 0 && complaints.length === 0 && newest < young;
         await data.add({ fingerprint: trusted ? fingerprint : null, bytes: stored.bytes, chunks: stored.chunks, first } satisfies Segment);
+        const present = missing.size === 0 ? members : members.filter(({ path }) => !missing.has(path));
+        await confirmStored(watch, { members: present, chunks: stored.chunks }, writer);
         let text = '';
-        for (const member of members) {
-          if (missing.has(member.path)) continue;
+        for (const member of present) {
           const isTorn = final?.torn.includes(member.path) ?? false;
           if (isTorn) torn.push(printableRaw(member.path));
           text += catalogueLine(member, { begins: text === '', torn: isTorn, size: final?.read.sizes?.[member.path] });

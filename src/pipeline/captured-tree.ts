@@ -9,7 +9,7 @@ export interface CaptureTreeOptions {
   readonly exclude: readonly string[];
   /** Repository, logs, staging: dropped with everything below, by device and inode. */
   readonly neverCapture: readonly { readonly device: string; readonly inode: string }[];
-  /** The same as paths in the tree, for sources that tell no inodes. */
+  /** The same as paths in the tree, for sources that tell no inodes or not the same ones. */
   readonly neverCapturePaths?: readonly RawPath[];
   /** Reads everything again. */
   readonly rescan?: boolean;

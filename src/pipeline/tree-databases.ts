@@ -1,47 +1,118 @@
-import type { RawPath, TreeEntry } from '../domain/tree.ts';
+import type { SnapshotWriter } from '../domain/ports.ts';
+import type { ChunkRef, RawPath, TreeEntry } from '../domain/tree.ts';
 import { printableRaw } from '../stream/catalogue.ts';
+import { scanTar } from '../stream/tar-scanner.ts';
+import { TRAILER } from './captured-tree.ts';
 
 export interface SeenDatabase {
   readonly engine: string;
   readonly path: string;
 }
 
-/** Files that only one engine makes, by their last name or names. */
-const MARKS: readonly (readonly [suffix: string, engine: string])[] = [
-  ['global/pg_control', 'postgres'],
-  ['ibdata1', 'mysql'],
-  ['WiredTiger', 'mongodb'],
-  ['dump.rdb', 'redis'],
-  ['appendonlydir', 'redis'],
+/** What only one engine makes, by its name or names in the database's folder. */
+const MARKS: readonly (readonly [name: string, type: 'f' | 'd', engine: string])[] = [
+  ['ibdata1', 'f', 'mysql'],
+  ['mysql.ibd', 'f', 'mysql'],
+  ['WiredTiger', 'f', 'mongodb'],
+  ['dump.rdb', 'f', 'redis'],
+  ['appendonly.aof', 'f', 'redis'],
+  ['appendonlydir', 'd', 'redis'],
 ];
+const CLUSTER_MARK = 'PG_VERSION';
+const CLUSTER_CONTROL = 'global/pg_control';
+const SQLITE_LOGS = ['-wal', '-journal'];
+const SQLITE_MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
 const MOST = 100;
 
 /**
- * Recognises live databases among entries in walk order, by names alone: unchanged files are not read. SQLite: a `-wal` file with
- * content beside the file that it belongs to (an SQLite database that is closed leaves none).
+ * Recognises databases that may be in use among entries in walk order. By names, because unchanged files are not read; but SQLite: a log with
+ * content (`-wal`, `-journal`) beside a file makes that a suspect (a database that is closed leaves none), and its first bytes decide.
  */
 export class DatabaseWatch {
   readonly #seen = new Map<string, SeenDatabase>();
+  readonly #clusters = new Set<RawPath>();
+  readonly #suspects = new Set<RawPath>();
+  readonly #confirmed = new Set<RawPath>();
   /** Files whose path the current one begins with. */
   #prefixes: RawPath[] = [];
 
   see({ path, type, size }: Pick<TreeEntry, 'path' | 'type' | 'size'>): void {
-    for (const [suffix, engine] of MARKS) {
-      if (!path.endsWith(suffix) || (path.length > suffix.length && path[path.length - suffix.length - 1] !== '/')) continue;
-      this.#add(engine, path.slice(0, -suffix.length).replace(/\/$/, ''));
-    }
+    for (const [name, kind, engine] of MARKS) if (type === kind && isNamed(path, name)) this.#add(engine, folderOf(path, name));
     if (type !== 'f') return;
+    if (isNamed(path, CLUSTER_MARK)) this.#clusters.add(folderOf(path, CLUSTER_MARK));
+    // Walk order: the mark comes before it.
+    if (isNamed(path, CLUSTER_CONTROL) && this.#clusters.has(folderOf(path, CLUSTER_CONTROL)))
+      this.#add('postgres', folderOf(path, CLUSTER_CONTROL));
     this.#prefixes = this.#prefixes.filter((prefix) => path.startsWith(prefix));
-    const base = path.endsWith('-wal') && size > 0 ? path.slice(0, -4) : null;
-    if (base !== null && this.#prefixes.includes(base)) this.#add('sqlite', base);
+    const log = size > 0 ? SQLITE_LOGS.find((suffix) => path.endsWith(suffix)) : undefined;
+    const base = log === undefined ? undefined : path.slice(0, -log.length);
+    if (base !== undefined && this.#prefixes.includes(base)) this.#suspects.add(base);
     this.#prefixes.push(path);
   }
 
+  isSuspect(path: RawPath): boolean {
+    return this.#suspects.has(path);
+  }
+
+  /** Tells that the file begins as SQLite's do, or that it cannot be told. */
+  confirm(path: RawPath): void {
+    this.#confirmed.add(path);
+  }
+
   list(): readonly SeenDatabase[] {
+    for (const path of this.#suspects) if (this.#confirmed.has(path)) this.#add('sqlite', path);
     return [...this.#seen.values()];
   }
 
   #add(engine: string, path: RawPath): void {
     if (this.#seen.size < MOST) this.#seen.set(`${engine} ${path}`, { engine, path: printableRaw(path) });
   }
+}
+
+export function isSqlite(bytes: Uint8Array): boolean {
+  return SQLITE_MAGIC.equals(bytes.subarray(0, SQLITE_MAGIC.length));
+}
+
+interface StoredMembers {
+  readonly members: readonly { readonly path: RawPath; readonly link: RawPath | null }[];
+  readonly chunks: readonly ChunkRef[];
+}
+
+/** Looks into what is stored of a segment's suspects; reads no further than their first bytes. */
+export async function confirmStored(watch: DatabaseWatch, { members, chunks }: StoredMembers, writer: SnapshotWriter): Promise<void> {
+  const suspects = new Set<RawPath>();
+  for (const { path, link } of members) {
+    if (!watch.isSuspect(path)) continue;
+    // Its bytes lie under another name.
+    if (link !== null) watch.confirm(path);
+    else suspects.add(path);
+  }
+  if (suspects.size === 0) return;
+  let path: RawPath | null = null;
+  async function* tar(): AsyncGenerator<Uint8Array> {
+    yield* writer.readChunks(chunks);
+    yield TRAILER;
+  }
+  for await (const event of scanTar(tar())) {
+    if (event.kind === 'member') {
+      if (path !== null && suspects.delete(path) && suspects.size === 0) return;
+      path = suspects.has(event.member.path) ? event.member.path : null;
+      if (path === null || !event.member.sparse) continue;
+      // A map of its holes comes first.
+      watch.confirm(path);
+    } else if (path !== null) {
+      if (isSqlite(event.bytes)) watch.confirm(path);
+      suspects.delete(path);
+      path = null;
+      if (suspects.size === 0) return;
+    }
+  }
+}
+
+function isNamed(path: RawPath, name: string): boolean {
+  return path === name || path.endsWith(`/${name}`);
+}
+
+function folderOf(path: RawPath, name: string): RawPath {
+  return path.slice(0, -name.length).replace(/\/$/, '');
 }

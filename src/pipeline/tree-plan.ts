@@ -24,6 +24,7 @@ export interface TreeRules {
   readonly began: number;
   readonly isExcluded: (path: RawPath) => boolean;
   readonly neverCapture: readonly { readonly device: string; readonly inode: string }[];
+  readonly neverCapturePaths: readonly RawPath[];
 }
 
 const FAR_FUTURE_SECONDS = 86_400;
@@ -77,7 +78,7 @@ async function* kept(entries: AsyncIterable<TreeEntry>, rules: TreeRules, findin
     if (rules.isExcluded(entry.path)) {
       excluded += 1;
       below = `${entry.path}/`;
-    } else if (rules.neverCapture.some(({ device, inode }) => device === entry.device && inode === entry.inode)) {
+    } else if (isOwn(entry, rules)) {
       findings.add('info', 'own-folder', entry.path, OWN_FOLDER);
       below = entry.path === '' ? '' : `${entry.path}/`;
     } else if (entry.type === 's') {
@@ -93,6 +94,11 @@ async function* kept(entries: AsyncIterable<TreeEntry>, rules: TreeRules, findin
       null,
       `${excluded} ${excluded === 1 ? 'entry was' : 'entries were'} left out by the exclude patterns, with everything below`,
     );
+}
+
+/** By path as well: some filesystems give a folder another inode through each mount. */
+function isOwn({ device, inode, path }: TreeEntry, { neverCapture, neverCapturePaths }: TreeRules): boolean {
+  return neverCapturePaths.includes(path) || neverCapture.some((own) => own.device === device && own.inode === inode);
 }
 
 /** Later names of an inode become links to the first. Only inodes with more than one name are remembered. */

@@ -3,7 +3,8 @@ import type { SnapshotRepository } from '../domain/ports.ts';
 import type { RawPath, Segment } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { decodeRaw, parseCatalogue, printableRaw } from '../stream/catalogue.ts';
-import { BLOCK, encodePaxMember } from '../stream/tar-header.ts';
+import { BLOCK } from '../stream/tar-header.ts';
+import { leadsOut, renamedHeader } from '../stream/tar-rename.ts';
 import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
 import { pathFilter, rawPathOf } from './select-components.ts';
 
@@ -66,13 +67,14 @@ export async function* selectedTar(
   selection: TreeSelection,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
+  const hostileMembers = new HostileMembers();
   let keep = false;
   for await (const event of scanTar(segmentBytes(repository, data, selection.segments, signal))) {
     if (event.kind === 'data') {
       if (keep) yield event.bytes;
       continue;
     }
-    assertHarmless(event.member);
+    hostileMembers.assertHarmless(event.member);
     const header = headerFor(event.member, selection);
     keep = header !== null;
     if (header !== null) yield header;
@@ -112,20 +114,34 @@ function headerFor(member: TarMember, { isSelected, renamed }: TreeSelection): B
   return standIn === path ? null : renamedHeader(member, path, standIn);
 }
 
-function renamedHeader(member: TarMember, path: RawPath, linkTarget: RawPath | null): Buffer {
-  const records = new Map(member.pax);
-  records.delete('path');
-  records.delete('linkpath');
-  records.set(member.sparse ? 'GNU.sparse.name' : 'path', `./${path}`);
-  if (linkTarget !== null) records.set('linkpath', `./${linkTarget}`);
-  return Buffer.concat([encodePaxMember(records, './PaxHeaders/renamed'), member.header.subarray(-BLOCK)]);
+/**
+ * The repository may have been written by someone else: nothing may be put outside the target directory, neither by a name, nor below a
+ * symlink that came before, nor in a way that tar reads other than we do. Remembers symlinks only.
+ */
+class HostileMembers {
+  readonly #symlinks = new Set<RawPath>();
+
+  assertHarmless({ path, type, target, extensions }: TarMember): void {
+    if (type === 'other') throw hostile(path, 'is of a kind that no backup stores');
+    // Headers for all later members, or several that tar and we might weigh differently.
+    if (!/^(?:x?|LK?|KL?)$/.test(extensions)) throw hostile(path, 'has headers that no backup writes');
+    if (leadsOut(path) || this.#isBelowSymlink(path)) throw hostile(path, 'leads out of its tree');
+    const linkTarget = type === 'link' ? (target ?? '..') : null;
+    if (linkTarget !== null && (leadsOut(linkTarget) || this.#isBelowSymlink(linkTarget)))
+      throw hostile(path, 'is a link that leads out of its tree');
+    if (type === 'l' || (linkTarget !== null && this.#symlinks.has(linkTarget))) this.#symlinks.add(path);
+  }
+
+  #isBelowSymlink(path: RawPath): boolean {
+    if (this.#symlinks.size === 0) return false;
+    for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1))
+      if (this.#symlinks.has(path.slice(0, slash))) return true;
+    return false;
+  }
 }
 
-/** The repository may have been written by someone else: nothing may be put outside the target directory. */
-function assertHarmless({ path, type, target }: TarMember): void {
-  const leadsOut = (name: RawPath): boolean => name.startsWith('/') || name.includes('\0') || name.split('/').includes('..');
-  if (type === 'other' || leadsOut(path) || (type === 'link' && leadsOut(target ?? '..')))
-    throw new McadsError('damaged', `the archive holds a member that leads out of its tree: ${printableRaw(path)}`, {
-      hint: 'this was not written by a backup; do not extract it with other tools either',
-    });
+function hostile(path: RawPath, why: string): McadsError {
+  return new McadsError('damaged', `the archive holds a member that ${why}: ${printableRaw(path)}`, {
+    hint: 'this was not written by a backup; do not extract it with other tools either',
+  });
 }

@@ -8,6 +8,11 @@ export interface TarMember {
   readonly header: Buffer;
   /** Without leading `./` and trailing `/`; `''` is the root. */
   readonly path: RawPath;
+  /** The name and the link's as they are in the archive. */
+  readonly name: RawPath;
+  readonly linkName: RawPath;
+  /** Types of the headers before the member's own, in order: `x` in what we and GNU tar write. */
+  readonly extensions: string;
   readonly type: EntryType | 'link' | 'other';
   readonly mode: number;
   readonly uid: number;
@@ -91,6 +96,9 @@ function toMember(
   return {
     header: sparse ? withoutProcessId(block, pax, name) : Buffer.concat([...parts, block]),
     path: toRawPath(name),
+    name,
+    linkName,
+    extensions: parts.map((part) => String.fromCharCode(part[156] ?? 0)).join(''),
     type,
     mode: header.mode,
     uid: count(pax.get('uid'), header.uid),

@@ -326,11 +326,6 @@ test('names that go one after the other, each when it is to stand in, leave the 
   expect(readFileSync(join(await extract(result), 'z'), 'utf8')).toBe('precious');
 });
 
-test('an SQLite file with a write-ahead log beside it is recognised', async () => {
-  for (const name of ['app.db', 'app.db-shm', 'app.db-wal', 'notes-wal']) writeFileSync(join(tree, name), 'x');
-  expect((await capture(await source())).databasesSeen).toEqual([{ engine: 'sqlite', path: 'app.db' }]);
-});
-
 test('a single file is a tree of one member', async () => {
   writeFileSync(join(tree, 'only file'), 'content');
   const result = await capture(await source(undefined, join(tree, 'only file')));
