@@ -32,7 +32,13 @@ export class TreeFixture implements AsyncDisposable {
     const real = await openLocalTree(this.tree, {}, NEVER);
     const { transport, scans, recipe, stableInodes, clockIsOurs, singleFile, findings } = real;
     return {
-      ...{ transport, scans, recipe, stableInodes, clockIsOurs, singleFile, findings },
+      transport,
+      scans,
+      recipe,
+      stableInodes,
+      clockIsOurs,
+      singleFile,
+      findings,
       sync: async (signal) => (await real.sync(signal)) + 3600,
       scan: (signal) => real.scan(signal),
       restat: (paths, signal) => real.restat(paths, signal),
