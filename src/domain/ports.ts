@@ -211,7 +211,7 @@ export interface SnapshotWriter extends AsyncDisposable {
   /** Chunks stored so far that the repository did not have. */
   readonly newChunks: number;
   /**
-   * Stores one chunk (at most 4 MiB). The buffer belongs to the writer until the promise settles.
+   * Stores one chunk (at most 4 MiB). The writer takes the buffer, it may be empty afterwards.
    * Await `room()` between calls: it bounds what is in flight.
    */
   putChunk(bytes: Uint8Array): Promise<StoredChunk>;

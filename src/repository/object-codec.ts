@@ -1,6 +1,7 @@
-import { McadsError } from '../errors.ts';
+import { McadsError, messageOf } from '../errors.ts';
 import { sha256Hex } from '../stream/digest.ts';
-import { compressFrame, decompressFrame, frameContentSize, FrameError, releaseBuffer } from '../stream/zstd-frame.ts';
+import type { FramePool } from '../stream/frame-pool.ts';
+import { decompressFrame, frameContentSize, FrameError } from '../stream/zstd-frame.ts';
 
 /* The envelope of every object under `chunks/` and `segments/`; id derivation and (later) encryption live here and nowhere else. */
 
@@ -12,18 +13,16 @@ export function objectId(plain: Uint8Array): string {
   return sha256Hex(plain);
 }
 
-/** One frame, decoded again and compared before it is handed out, because compressors have had bugs. */
-export async function encodeObject(plain: Uint8Array, level: number, id: string): Promise<Buffer> {
-  const frame = await compressFrame(plain, level);
-  const again = await decompressFrame(frame, plain.length);
-  const isSame = again.equals(plain);
-  releaseBuffer(again);
-  if (!isSame) {
-    throw new McadsError('store-failed', `chunk ${id} did not decode to what was encoded`, {
+/** One frame, decoded again and compared before it is handed out, because compressors have had bugs. Takes the bytes. */
+export async function encodeObject(pool: FramePool, plain: Uint8Array, level: number, id: string): Promise<Uint8Array> {
+  try {
+    return await pool.encode(plain, level);
+  } catch (error) {
+    throw new McadsError('store-failed', `chunk ${id} could not be encoded: ${messageOf(error)}`, {
       hint: "Check this machine's memory; nothing was stored.",
+      cause: error,
     });
   }
-  return frame;
 }
 
 /** Length (where known beforehand) and SHA-256 are always checked. Rejects FrameError for anything but exactly these bytes. */

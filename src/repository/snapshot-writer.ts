@@ -1,8 +1,10 @@
+import { availableParallelism } from 'node:os';
 import type { Bytes } from '../domain/byte-stream.ts';
 import type { Manifest, ManifestArtifact } from '../domain/manifest.ts';
 import type { ArtifactWriter, ChunkerSettings, SnapshotWriter, StoredChunk } from '../domain/ports.ts';
 import type { ChunkRef, Segment } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
+import { FramePool } from '../stream/frame-pool.ts';
 import { FrameError, releaseBuffer } from '../stream/zstd-frame.ts';
 import { PagedArtifactWriter } from './artifact-writer.ts';
 import { CHUNKS, chunkKey, idOfKey, MAX_CHUNK_BYTES, pageKey, SEGMENTS, type RepositoryConfig } from './format.ts';
@@ -37,6 +39,7 @@ export class RepositoryWriter implements SnapshotWriter {
   readonly #batch: StoreBatch;
   readonly #reader: ObjectReader;
   readonly #flushBytes: number;
+  readonly #pool = new FramePool(availableParallelism());
   readonly #chunks = new IdSet();
   readonly #pages = new IdSet();
   readonly #inFlight = new Map<string, Promise<number>>();
@@ -184,7 +187,7 @@ export class RepositoryWriter implements SnapshotWriter {
   }
 
   async #encodeAndPut(id: string, key: string, bytes: Uint8Array): Promise<number> {
-    const frame = await encodeObject(bytes, this.#config.compression.level, id);
+    const frame = await encodeObject(this.#pool, bytes, this.#config.compression.level, id);
     const { length } = frame;
     await this.#batch.put(key, frame);
     releaseBuffer(frame);
@@ -300,6 +303,7 @@ export class RepositoryWriter implements SnapshotWriter {
     await Promise.allSettled(this.#inFlight.values());
     await this.#flushing;
     try {
+      await this.#pool[Symbol.asyncDispose]();
       await this.#batch[Symbol.asyncDispose]();
     } finally {
       await this.#lease[Symbol.asyncDispose]();

@@ -1,7 +1,6 @@
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { promisify } from 'node:util';
 
-const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
 const MAGIC = 0xfd2fb528;
@@ -19,12 +18,12 @@ export class FrameError extends Error {
 }
 
 /**
- * One zstd frame with content size and checksum, compressed on libuv's pool. Noise (compressed or encrypted data) is not compressed in vain.
+ * One zstd frame with content size and checksum. Noise (compressed or encrypted data) is not compressed in vain.
  * Decision: the built-in zstd, one frame a call, never `nbWorkers` (it loses the stream's end); output in one step, because the 16 KiB default costs a third of the speed.
  */
-export async function compressFrame(bytes: Uint8Array, level: number): Promise<Buffer> {
+export function compressFrameSync(bytes: Uint8Array, level: number): Buffer {
   const bound = bytes.length + (bytes.length >> 7) + 1024;
-  return compress(bytes, {
+  return zstdCompressSync(bytes, {
     chunkSize: bound,
     pledgedSrcSize: bytes.length,
     params: {
@@ -40,17 +39,43 @@ export async function compressFrame(bytes: Uint8Array, level: number): Promise<B
  * behind it, a wrong checksum, another length than `length`; never allocates more than `length` says.
  */
 export async function decompressFrame(frame: Uint8Array, length: number): Promise<Buffer> {
+  assertDeclares(frame, length);
+  if (length === 0) return Buffer.alloc(0);
+  try {
+    return ofLength(await decompress(frame, decodeOptions(length)), length);
+  } catch (error) {
+    throw toFrameError(error);
+  }
+}
+
+/** Likewise, on the calling thread. */
+export function decompressFrameSync(frame: Uint8Array, length: number): Buffer {
+  assertDeclares(frame, length);
+  if (length === 0) return Buffer.alloc(0);
+  try {
+    return ofLength(zstdDecompressSync(frame, decodeOptions(length)), length);
+  } catch (error) {
+    throw toFrameError(error);
+  }
+}
+
+function assertDeclares(frame: Uint8Array, length: number): void {
   const declared = frameContentSize(frame);
   if (declared !== length) throw new FrameError(`the frame declares ${declared} bytes where ${length} are expected`);
-  if (length === 0) return Buffer.alloc(0);
-  let plain: Buffer;
-  try {
-    plain = await decompress(frame, { chunkSize: Math.max(length, 64), maxOutputLength: length });
-  } catch (error) {
-    throw new FrameError(error instanceof Error ? error.message : String(error));
-  }
+}
+
+function decodeOptions(length: number): { readonly chunkSize: number; readonly maxOutputLength: number } {
+  return { chunkSize: Math.max(length, 64), maxOutputLength: length };
+}
+
+function ofLength(plain: Buffer, length: number): Buffer {
   if (plain.length !== length) throw new FrameError(`the frame holds ${plain.length} bytes where ${length} are expected`);
   return plain;
+}
+
+function toFrameError(error: unknown): FrameError {
+  if (error instanceof FrameError) return error;
+  return new FrameError(error instanceof Error ? error.message : String(error));
 }
 
 /** Buffers up to this size may be pieces of Node's shared pool. */

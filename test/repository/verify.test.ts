@@ -69,7 +69,7 @@ describe('verify', () => {
       {
         await using writer = await repository.begin('shop_backup_20260103_000000', 'shop', NEVER);
         expect(writer.canReuse({ fingerprint: 'f', bytes: 3000, chunks: [[id, 3000]] })).toBe(false);
-        expect(await writer.putChunk(SHARED)).toMatchObject({ isNew: true });
+        expect(await writer.putChunk(new Uint8Array(SHARED))).toMatchObject({ isNew: true });
       }
       await backUp(repository, 'shop_backup_20260104_000000', { 'volume/media': SHARED });
       expect((await repository.verify({ readData: true, signal: NEVER })).damaged).toEqual([]);

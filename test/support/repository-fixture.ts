@@ -30,7 +30,7 @@ export async function putArtifact(
   for (const chunk of [...chunker.push(bytes), chunker.end()]) {
     if (chunk === null) continue;
     await writer.room();
-    chunks.push((await writer.putChunk(chunk)).ref);
+    chunks.push((await writer.putChunk(new Uint8Array(chunk))).ref);
   }
   const artifact = writer.artifact(name, format);
   if (bytes.length > 0) await artifact.add({ fingerprint: null, bytes: bytes.length, chunks });

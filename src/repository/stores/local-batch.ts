@@ -1,4 +1,5 @@
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { StoreBatch } from '../store.ts';
 import { guarded, makeFolder, nullIfMissing, syncFilesystem, syncPath } from './local-files.ts';
@@ -43,7 +44,8 @@ export class LocalBatch implements StoreBatch {
   }
 
   async put(key: string, bytes: Uint8Array): Promise<void> {
-    await guarded(`writing ${key}`, () => writeFile(this.#stagedPath(key), bytes, { mode: 0o600 }));
+    // On the calling thread: a chunk goes into the page cache in a fraction of what three trips through libuv's pool cost.
+    await guarded(`writing ${key}`, async () => writeFileSync(this.#stagedPath(key), bytes, { mode: 0o600 }));
     this.#staged.set(key, bytes.length);
     this.#stagedBytes += bytes.length;
   }
