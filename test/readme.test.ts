@@ -41,6 +41,10 @@ function chapter(title: string): string {
   return text.split(/^##+ /m)[0] ?? '';
 }
 
+function byText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 function longName(option: OptionSpec): string {
   return /--[\w-]+/.exec(option.flags)?.[0] ?? option.flags;
 }
@@ -49,11 +53,11 @@ describe('commands', () => {
   const rows = tableOf('command').map(([cell = '']) => codesOf(cell));
 
   test('the table lists each with its aliases and no other', () => {
-    const listed = rows.map((codes) => codes.map((code) => code.split(' ')[0]).toSorted());
+    const listed = rows.map((codes) => codes.map((code) => code.split(' ')[0] ?? '').toSorted(byText));
     expect(listed).toEqual(
       sorted(
         rows,
-        COMMANDS.map((spec) => [spec.name, ...(spec.aliases ?? [])].toSorted()),
+        COMMANDS.map((spec) => [spec.name, ...(spec.aliases ?? [])].toSorted(byText)),
       ),
     );
     expect(rows).toHaveLength(COMMANDS.length);
