@@ -11,6 +11,7 @@ import { captureStream } from './capture-stream.ts';
 import { captureTree } from './capture-tree.ts';
 import { configTar } from './config-tar.ts';
 import { withHooks } from './hooks.ts';
+import { consistencyAfter } from './still-cold.ts';
 import type { BackupPorts, BackupRequest } from './requests.ts';
 
 export interface CaptureContext {
@@ -30,6 +31,8 @@ interface Captured {
   readonly findings: readonly Finding[];
   readonly reused?: boolean;
   readonly transport?: TransportName;
+  /** Where it is not what was planned. */
+  readonly consistency?: PlannedComponent['consistency'];
 }
 
 /**
@@ -68,7 +71,7 @@ async function attempt(component: PlannedComponent, context: CaptureContext, sta
       outcome: captured.reused === true ? 'reused' : 'captured',
       how: component.how,
       because: component.because,
-      consistency: component.consistency,
+      consistency: captured.consistency ?? component.consistency,
       startedAt: startedAt.toISOString(),
       finishedAt: context.ports.now().toISOString(),
       bytes: captured.bytes,
@@ -194,6 +197,7 @@ async function captureFiles(
     facts: { entries: result.entries, segmentsRead: result.segmentsRead, segmentsReused: result.segmentsReused, torn: result.torn },
     findings: [...source.findings, ...result.findings, ...databaseFindings(component, result.databasesSeen)],
     reused: result.segmentsRead === 0 && result.segmentsReused > 0,
+    consistency: await consistencyAfter(component, plan.project.name, engineOf(context), context.ports, signal),
     transport: source.transport,
   };
 }

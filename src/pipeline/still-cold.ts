@@ -1,0 +1,36 @@
+import type { PlannedComponent } from '../domain/plan.ts';
+import type { Engine } from '../domain/ports.ts';
+import { McadsError } from '../errors.ts';
+import { mountKey } from './plan-databases.ts';
+import type { PlanPorts } from './requests.ts';
+
+/**
+ * What was planned as cold is cold only if nobody came to use it while it was read. Resolves with what the copy is; rejects
+ * `component-failed` for the files of a database, which are worth nothing then.
+ */
+export async function consistencyAfter(
+  component: PlannedComponent,
+  project: string,
+  engine: Engine,
+  ports: Pick<PlanPorts, 'recognise'>,
+  signal: AbortSignal,
+): Promise<PlannedComponent['consistency']> {
+  const { method, consistency, facts } = component;
+  if (consistency !== 'cold' || method.kind !== 'tree') return consistency;
+  const key = method.mount.type === 'volume' ? method.mount.name : method.mount.hostPath;
+  const now = await engine.viewProject(project, signal);
+  const own = engine.info.ownContainer;
+  const users = now.containers.filter(
+    (one) =>
+      one.id !== own?.id && (one.state === 'running' || one.state === 'restarting') && one.mounts.some((mount) => mountKey(mount) === key),
+  );
+  const foreign = now.foreignUsers.filter((user) => user.running && user.volume === key && user.container !== own?.name);
+  const user = users[0]?.name ?? foreign[0]?.container;
+  if (user === undefined) return consistency;
+  if (facts?.['cluster'] !== undefined || users.some((one) => ports.recognise(one) !== null)) {
+    throw new McadsError('component-failed', `${user} was started while its files were copied: the copy is discarded`, {
+      hint: 'back up again, so that it is dumped',
+    });
+  }
+  return 'live';
+}
