@@ -57,7 +57,7 @@ export function protectNewestCaptures(
     for (const component of snapshot.components) {
       const key = `${snapshot.project} ${component}`;
       const known = newest.get(key);
-      if (known === undefined || known.snapshot.startedAt < snapshot.startedAt) newest.set(key, { snapshot, component });
+      if (known === undefined || isBetter(component, snapshot, known.snapshot)) newest.set(key, { snapshot, component });
     }
   }
   const only = Map.groupBy(newest.values(), ({ snapshot }) => snapshot.name);
@@ -66,6 +66,13 @@ export function protectNewestCaptures(
     if (decision.kept || components === undefined) return decision;
     return { name: decision.name, kept: true, reason: `newest snapshot with ${components.map(({ component }) => component).join(', ')}` };
   });
+}
+
+/** Captured well where the other is not, else newer. */
+function isBetter(component: string, snapshot: SnapshotSummary, known: SnapshotSummary): boolean {
+  const good = !(snapshot.doubtful ?? []).includes(component);
+  const knownGood = !(known.doubtful ?? []).includes(component);
+  return good === knownGood ? known.startedAt < snapshot.startedAt : good;
 }
 
 function keepOfGroup(group: readonly SnapshotSummary[], policy: RetentionPolicy, now: Date): ReadonlyMap<string, string> {

@@ -8,8 +8,10 @@ export interface SnapshotSummary {
   readonly startedAt: string;
   readonly completeness: Completeness;
   readonly bytes: number;
-  /** Ids of the components that it captured well. */
+  /** Ids of the components that it holds. */
   readonly components: readonly string[];
+  /** Those of them that were stored with an error or as a crash copy. */
+  readonly doubtful?: readonly string[];
   /** Highest drill level reached and when; null when never drilled. */
   readonly proof: { readonly level: number; readonly at: string } | null;
 }

@@ -1,4 +1,5 @@
-import type { Manifest } from '../domain/manifest.ts';
+import { hasErrors } from '../domain/finding.ts';
+import type { ComponentDetails, Manifest } from '../domain/manifest.ts';
 import { parseSnapshotName } from '../domain/snapshot-name.ts';
 import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { McadsError } from '../errors.ts';
@@ -154,8 +155,13 @@ export async function toSummary(store: Store, manifest: Manifest, drills: readon
     completeness: sealed.completeness,
     bytes: sealed.stats.bytes,
     components: manifest.components.map(({ id }) => id),
+    doubtful: manifest.components.flatMap(({ id }) => (isDoubtful(sealed.components[id]) ? [id] : [])),
     proof: await highestProof(store, drills),
   };
+}
+
+function isDoubtful(details: ComponentDetails | undefined): boolean {
+  return details === undefined || details.consistency === 'crash' || hasErrors(details.findings);
 }
 
 async function highestProof(store: Store, drills: readonly string[]): Promise<SnapshotSummary['proof']> {

@@ -116,6 +116,16 @@ describe('which snapshots are kept', () => {
     ]);
   });
 
+  test('a crash copy does not push out the newest good capture', () => {
+    const all = [
+      summary('2026-06-03T00:00:00Z', { components: ['config'] }),
+      summary('2026-06-02T00:00:00Z', { components: ['config', 'volume/b'], doubtful: ['volume/b'], completeness: 'partial' }),
+      summary('2026-06-01T00:00:00Z', { components: ['config', 'volume/b'] }),
+    ];
+    const decisions = protectNewestCaptures(applyRetention(all, { last: 1 }, NOW), all);
+    expect(decisions.map(({ kept: isKept }) => isKept)).toEqual([true, false, true]);
+  });
+
   test('classic archives follow keep-last and no other rule', () => {
     const archives = [1, 2, 3].map((day) => {
       return {
