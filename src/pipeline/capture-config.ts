@@ -108,7 +108,8 @@ async function readAnywhere(
     const bytes = await engine.readHostFile(path, signal);
     if (bytes !== null) return { path, bytes, mode: 0o600, mtimeMs: 0 };
   }
-  if (denied !== null) throw denied;
+  // One file that we may not read is no reason to leave the databases without a backup.
+  if (denied !== null) throw new McadsError('component-failed', denied.message, { hint: denied.hint, cause: denied });
   return null;
 }
 

@@ -6,6 +6,7 @@ import type { Because } from '../domain/manifest.ts';
 import type { PlannedComponent, Project, TreeMount } from '../domain/plan.ts';
 import type { DatabaseAdapter, DatabaseIo, DatabaseTarget, Detection, Engine } from '../domain/ports.ts';
 import { McadsError, messageOf, stopsRun } from '../errors.ts';
+import { becauseOf } from './because.ts';
 import type { PlanPorts } from './requests.ts';
 import { hooksOf, mainContainer, replicaName, type ServiceView } from './service-views.ts';
 
@@ -107,7 +108,7 @@ async function planRunning(
   try {
     const listing = await adapter.list(target, io);
     const common = {
-      because: because(detection),
+      because: because(view, detection),
       users: [container.id],
       quiesce: 'none',
       settings: view.settings.settings,
@@ -133,10 +134,13 @@ async function planRunning(
       findings: listing.findings,
       facts: listing.facts,
     };
-    const mount = mountHolding(container, listing.dataDirectory);
+    const directories = [listing.dataDirectory, ...(listing.furtherDirectories ?? [])];
     return {
       components: [...dumps, globals],
-      clusterMounts: mount === null ? [] : [{ key: mountKey(mount.mount), treatment: 'dumped', relative: mount.relative, facts: {} }],
+      clusterMounts: directories.flatMap((directory): ClusterMount[] => {
+        const mount = mountHolding(container, directory);
+        return mount === null ? [] : [{ key: mountKey(mount.mount), treatment: 'dumped', relative: mount.relative, facts: {} }];
+      }),
       uncovered: [],
       findings: [],
     };
@@ -254,7 +258,7 @@ function failedDump(
     id: componentId('database', view.name),
     method: { kind: 'dump', adapter: adapter.engine, service: view.name, container: container.id, database: '' },
     how: `${adapter.engine} dump (${detection.why})`,
-    because: because(detection),
+    because: because(view, detection),
     bytes: null,
     consistency: 'dump',
     users: container.id === '' ? [] : [container.id],
@@ -333,8 +337,8 @@ async function containerFromDeclaration(view: ServiceView, project: Project, io:
   };
 }
 
-function because(detection: Detection): Because {
-  return detection.because;
+function because(view: ServiceView, detection: Detection): Because {
+  return view.settings.origins?.['engine'] === undefined ? detection.because : becauseOf('engine', view.settings);
 }
 
 /** The mount that holds a directory of the container: the longest target that is a prefix of it. */

@@ -38,8 +38,14 @@ export async function plan(
       ...switchedOff(views),
       ...left.map((component) => ({ subject: component.id, reason: 'not selected' })),
     ]),
-    findings: [...modelFindings(project), ...databases.findings, ...trees.findings, ...images.findings],
+    findings: [...modelFindings(project), ...unmentioned(databases.findings, trees.components), ...trees.findings, ...images.findings],
   };
+}
+
+/** A wrong label is told by the components that fail for it, and only where there is none by itself. */
+function unmentioned(findings: readonly Finding[], components: readonly PlannedComponent[]): readonly Finding[] {
+  const reasons = new Set(components.map(({ failure }) => failure?.reason));
+  return findings.filter(({ code, message }) => code !== 'service-settings' || !reasons.has(message));
 }
 
 function modelFindings(project: Project): readonly Finding[] {

@@ -3,7 +3,7 @@ import type { Finding } from '../../domain/finding.ts';
 import type { DatabaseIo, DatabaseListing, DatabaseTarget } from '../../domain/ports.ts';
 import { clusterDirectory } from './detect.ts';
 import { failed } from './failures.ts';
-import { CHANGED_SETTINGS, DATABASES } from './queries.ts';
+import { CHANGED_SETTINGS, DATABASES, TABLESPACES } from './queries.ts';
 import { isMissing, runTool } from './run-tool.ts';
 import { explained, openServer, toolOptions, type Server } from './server.ts';
 
@@ -20,12 +20,14 @@ export async function listDatabases(target: DatabaseTarget, io: DatabaseIo): Pro
   try {
     const rows = (await session.json(DATABASES)) as readonly DatabaseRow[]; // the JSON that our own query builds
     const settings = (await session.json(CHANGED_SETTINGS)) as Readonly<Record<string, string>>;
+    const tablespaces = (await session.json(TABLESPACES)) as readonly string[]; // as above
     await session.end();
     const version = await dumpVersion(server);
     const { databases, findings } = select(rows, target);
     return {
       databases,
       dataDirectory: server.facts.dataDirectory ?? clusterDirectory(target.container),
+      furtherDirectories: [...tablespaces, ...walDirectory(target)],
       findings: [...findings, ...serverFindings(server)],
       facts: serverFacts(server, version, settings),
     };
@@ -34,6 +36,12 @@ export async function listDatabases(target: DatabaseTarget, io: DatabaseIo): Pro
   } finally {
     await session[Symbol.asyncDispose]();
   }
+}
+
+/** Where the official image was told to put the write-ahead log at the first start. */
+function walDirectory({ container }: DatabaseTarget): readonly string[] {
+  const directory = container.environment['POSTGRES_INITDB_WALDIR'] ?? '';
+  return directory === '' ? [] : [directory];
 }
 
 /** `pg_dump (PostgreSQL) 15.16 …`. Rejects where the image has none. */

@@ -21,6 +21,9 @@ export const DATABASES = `select coalesce(json_agg(json_build_object(
   'bytes', case when has_database_privilege(oid, 'CONNECT') then pg_database_size(oid) end)
   order by datname), '[]') from pg_database where datname not in ('template0', 'template1')`;
 
+/** Where tablespaces lie outside of the data directory. */
+export const TABLESPACES = `select coalesce(json_agg(pg_tablespace_location(oid)), '[]') from pg_tablespace where pg_tablespace_location(oid) like '/%'`;
+
 /** Settings that somebody changed, without those that hold secrets. */
 export const CHANGED_SETTINGS = `select coalesce(json_object_agg(name, setting), '{}') from pg_settings
   where source not in ('default', 'override', 'client', 'session') and name not in ('primary_conninfo', 'ssl_passphrase_command')`;

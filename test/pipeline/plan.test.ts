@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest';
+import type { HostFiles } from '../../src/domain/ports.ts';
+import { McadsError } from '../../src/errors.ts';
+import { becauseOf } from '../../src/pipeline/because.ts';
+import { gatherConfig } from '../../src/pipeline/capture-config.ts';
+import { plan } from '../../src/pipeline/plan.ts';
+import type { PlanPorts, SettingsLookup } from '../../src/pipeline/requests.ts';
+import { container, NO_SETTINGS, project, settingsOf, volume, volumeMount } from '../support/project-builder.ts';
+
+const NEVER = new AbortController().signal;
+const HOST: HostFiles = { readFile: async () => null, identify: async () => null, glob: async () => [] };
+const SHOP = project([container('web', { mounts: [volumeMount('shop_media', '/media')] })], [volume('shop_media', 'media')]);
+
+async function planned(settings: SettingsLookup, shop = SHOP) {
+  const ports: PlanPorts = { adapters: [], recognise: () => null, settingsFor: () => settings, host: HOST, runId: 'run' };
+  const request = {
+    directory: '/srv/shop',
+    projectName: null,
+    services: [],
+    components: [],
+    images: 'none' as const,
+    configFiles: [],
+    exclude: [],
+    sizes: false,
+    neverCapture: [],
+  };
+  return plan(shop, null, request, ports, NEVER);
+}
+
+describe('a plan', () => {
+  test('a wrong label fails what its service uses and is told once', async () => {
+    const failure = { reason: 'service web: unknown label mcads.exlude' };
+    const wrong: SettingsLookup = { ...settingsOf(), forService: () => ({ settings: NO_SETTINGS, failure }) };
+    const made = await planned(wrong);
+    expect(made.findings).toEqual([]);
+    const failed = made.groups.flatMap((group) => group.components).filter((one) => one.failure !== undefined);
+    expect(failed.map((one) => one.id)).toEqual(['volume/media']);
+  });
+
+  test('says whether a label, a block of settings or nobody asked for a component', () => {
+    const from = (kind: string) => ({ settings: NO_SETTINGS, failure: null, origins: { engine: { kind } } });
+    expect(becauseOf('engine', from('label'))).toBe('label');
+    expect(becauseOf('engine', null, from('x-mcads'))).toBe('configuration');
+    expect(becauseOf('engine', { settings: NO_SETTINGS, failure: null })).toBe('detected');
+  });
+});
+
+test('a configuration file that we may not read fails the configuration, not the run', async () => {
+  const host: HostFiles = {
+    ...HOST,
+    glob: async () => ['/srv/shop/secret.env'],
+    readFile: async () => {
+      throw new McadsError('forbidden', 'no permission to read /srv/shop/secret.env');
+    },
+  };
+  await expect(gatherConfig(SHOP, ['*.env'], host, null, NEVER)).rejects.toMatchObject({ code: 'component-failed' });
+});
