@@ -92,7 +92,12 @@ export interface Segment {
 
 /** Writes tars onto this machine's disk with everything that they keep; the implementation is the host's. */
 export interface TarExtractor {
-  /** Extracts into a directory, made where it is missing. Without `overwrite` an existing file is an error. Resolves with the program's warnings. */
+  /** What lies at a path, symlinks not followed; path bytes one character each. */
+  stateOf(path: RawPath): Promise<'missing' | 'empty-directory' | 'directory' | 'other'>;
+  /**
+   * Extracts into a directory, made where it is missing. Without `overwrite` an existing file is an error; with it files are replaced and
+   * directories merged. Resolves with the program's warnings.
+   */
   extract(
     tar: AsyncIterable<Uint8Array>,
     directory: string,

@@ -1,20 +1,30 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { buffer } from 'node:stream/consumers';
 import type { Bytes } from '../domain/byte-stream.ts';
-import type { TarExtractor } from '../domain/tree.ts';
+import type { RawPath, TarExtractor } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 
-const OPTIONS = ['--extract', '--file=-', '--preserve-permissions', '--numeric-owner', '--xattrs', '--xattrs-include=*', '--acls'];
+const OPTIONS = [
+  '--extract',
+  '--file=-',
+  '--preserve-permissions',
+  '--numeric-owner',
+  '--xattrs',
+  '--xattrs-include=*',
+  '--acls',
+  '--warning=no-timestamp',
+];
 
 /** This machine's GNU tar. Rejects `usage` where there is none and `component-failed` with its messages where it fails. */
 export function gnuTarExtractor(): TarExtractor {
   return {
+    stateOf,
     async extract(tar, directory, { overwrite }, signal) {
       await mkdir(directory, { recursive: true });
       // Only where files are: the option also keeps tar from setting an existing directory's owner, mode and times.
@@ -33,7 +43,10 @@ export function gnuTarExtractor(): TarExtractor {
       const file = createWriteStream(path, { flags: overwrite ? 'w' : 'wx', mode: 0o600 });
       await pipeline(Readable.from(bytes, { objectMode: false }), file, { signal }).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error;
-        throw new McadsError('usage', `${path} exists already`, { hint: 'give another --target, or --yes to overwrite', cause: error });
+        throw new McadsError('usage', `${path} exists already`, {
+          hint: 'give another --target, or --overwrite to replace it',
+          cause: error,
+        });
       });
     },
     async *contentOf(tar, signal) {
@@ -47,6 +60,20 @@ export function gnuTarExtractor(): TarExtractor {
       await assertEnded(child, await messages);
     },
   };
+}
+
+async function stateOf(path: RawPath): ReturnType<TarExtractor['stateOf']> {
+  const bytes = Buffer.from(path, 'latin1');
+  try {
+    if (!(await lstat(bytes)).isDirectory()) return 'other';
+    return (await readdir(bytes)).length === 0 ? 'empty-directory' : 'directory';
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException; // what fs rejects with
+    if (code === 'ENOENT' || code === 'ENOTDIR') return 'missing';
+    throw new McadsError('forbidden', `${Buffer.from(bytes).toString()} cannot be looked at: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 async function start(args: readonly string[], stdio: ('pipe' | 'ignore')[], signal: AbortSignal): Promise<ChildProcess> {
@@ -88,10 +115,10 @@ async function messagesOf(child: ChildProcess): Promise<readonly string[]> {
 async function assertEnded(child: ChildProcess, messages: readonly string[]): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
   if (child.exitCode === 0) return;
-  const exists = messages.some((message) => message.includes('File exists'));
-  throw new McadsError(exists ? 'usage' : 'component-failed', `tar could not extract everything: ${messages.slice(-3).join('; ')}`, {
-    hint: exists
-      ? 'the target holds such files already: give another --target, or --yes to overwrite'
+  const isInTheWay = messages.some((message) => /File exists|Directory not empty|Is a directory/.test(message));
+  throw new McadsError(isInTheWay ? 'usage' : 'component-failed', `tar could not extract everything: ${messages.slice(-3).join('; ')}`, {
+    hint: isInTheWay
+      ? 'something else lies where a file belongs: give another --target'
       : 'owners, devices and some attributes need root; look at the free space of the target as well',
   });
 }

@@ -3,10 +3,19 @@ import type { EventSink } from '../domain/events.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { ManifestArtifact } from '../domain/manifest.ts';
 import type { SnapshotRepository } from '../domain/ports.ts';
-import type { TarExtractor } from '../domain/tree.ts';
+import type { RawPath, TarExtractor } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
+import { parseCatalogue, printableRaw } from '../stream/catalogue.ts';
 import { scanTar } from '../stream/tar-scanner.ts';
-import { artifactsOf, nothingThere, pathFilter, selectComponents, type SelectedComponent, type Selection } from './select-components.ts';
+import {
+  artifactsOf,
+  nothingThere,
+  pathFilter,
+  rawPathOf,
+  selectComponents,
+  type SelectedComponent,
+  type Selection,
+} from './select-components.ts';
 import { selectedTar, selectTree, type TreeSelection } from './tree-selection.ts';
 
 export interface ExtractRequest {
@@ -51,6 +60,8 @@ export async function extract(
       hint: 'name one of them, or give --target DIR',
     });
   }
+  if (request.target !== null && !request.overwrite)
+    for (const one of selected) await assertFree(one, { repository, target: request.target, extractor, signal });
   const components: ExtractReport['components'][number][] = [];
   const findings: Finding[] = [];
   for (const one of selected) {
@@ -68,6 +79,52 @@ interface Run {
   readonly extractor: TarExtractor;
   readonly signal: AbortSignal;
   readonly findings: Finding[];
+}
+
+interface Place {
+  readonly repository: SnapshotRepository;
+  readonly target: string;
+  readonly extractor: TarExtractor;
+  readonly signal: AbortSignal;
+}
+
+/** Before anything is written: nothing that exists may be in the way, but for empty directories where a directory is wanted. */
+async function assertFree({ component, paths }: SelectedComponent, { repository, target, extractor, signal }: Place): Promise<void> {
+  const { data, catalogue } = artifactsOf(component);
+  const place = Buffer.from(`${target}/${component.id}`, 'utf8').toString('latin1');
+  if (data.format !== 'tar') {
+    if ((await extractor.stateOf(`${place}${EXTENSIONS[data.format]}`)) !== 'missing') throw taken(`${place}${EXTENSIONS[data.format]}`);
+    return;
+  }
+  const state = await extractor.stateOf(place);
+  if (state === 'missing' || state === 'empty-directory') return;
+  if (state === 'other') throw taken(place);
+  const isSelected = pathFilter(paths);
+  for await (const { path, type } of entriesOf(repository, data, catalogue, signal)) {
+    if (!isSelected(path)) continue;
+    const name = path === '' ? place : `${place}/${path}`;
+    const found = await extractor.stateOf(name);
+    if (found !== 'missing' && !(found === 'empty-directory' && type === 'd')) throw taken(name);
+  }
+}
+
+async function* entriesOf(
+  repository: SnapshotRepository,
+  data: ManifestArtifact,
+  catalogue: ManifestArtifact | null,
+  signal: AbortSignal,
+): AsyncGenerator<{ readonly path: RawPath; readonly type: string }> {
+  if (catalogue === null) {
+    for await (const event of scanTar(repository.read(data, signal))) if (event.kind === 'member') yield event.member;
+  } else {
+    for await (const entry of parseCatalogue(repository.read(catalogue, signal))) yield { path: rawPathOf(entry), type: entry.type };
+  }
+}
+
+function taken(path: RawPath): McadsError {
+  return new McadsError('usage', `${printableRaw(path)} exists already; nothing was written`, {
+    hint: 'give another --target, or --overwrite to replace files and merge directories',
+  });
 }
 
 async function extractTree({ component, paths }: SelectedComponent, run: Run): Promise<ExtractReport['components'][number]> {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -36,10 +36,16 @@ async function snapshot(repository: SnapshotRepository, time: string) {
   return name;
 }
 
-async function get(repository: SnapshotRepository, name: string, path: string | null, target: string | null = join(base, 'out')) {
+async function get(
+  repository: SnapshotRepository,
+  name: string,
+  path: string | null,
+  target: string | null = join(base, 'out'),
+  overwrite = false,
+) {
   const pieces: Uint8Array[] = [];
   const output = async (bytes: Uint8Array): Promise<void> => void pieces.push(Buffer.from(bytes));
-  const request: ExtractRequest = { snapshot: name, selections: [{ component: MEDIA, path }], target, overwrite: false, output };
+  const request: ExtractRequest = { snapshot: name, selections: [{ component: MEDIA, path }], target, overwrite, output };
   const report = await extract(repository, request, () => undefined, NEVER, gnuTarExtractor());
   return { report, bytes: Buffer.concat(pieces), folder: join(base, 'out', MEDIA) };
 }
@@ -94,6 +100,67 @@ test('a path that is not there and a target that is taken are told apart from su
   await expect(get(repository, name, 'nope')).rejects.toMatchObject({ code: 'usage' });
   await get(repository, name, 'a');
   await expect(get(repository, name, 'a')).rejects.toMatchObject({ code: 'usage' });
+});
+
+test('an existing path is refused before anything is written, anywhere in the target', async () => {
+  mkdirSync(join(tree, 'd/empty'), { recursive: true });
+  for (const name of ['a', 'd/x', 'z']) writeFileSync(join(tree, name), name);
+  await using repository = await open();
+  const name = await snapshot(repository, '000000');
+  const folder = join(base, 'out', MEDIA);
+  mkdirSync(join(folder, 'd/empty'), { recursive: true });
+  await expect(get(repository, name, null)).rejects.toMatchObject({
+    code: 'usage',
+    message: expect.stringContaining('nothing was written'),
+  });
+  await expect(get(repository, name, 'd')).rejects.toMatchObject({ code: 'usage' });
+  writeFileSync(join(folder, 'z'), 'mine');
+  await expect(get(repository, name, 'z')).rejects.toMatchObject({ code: 'usage' });
+  expect(readdirSync(folder).toSorted()).toEqual(['d', 'z']);
+  expect(readdirSync(join(folder, 'd'))).toEqual(['empty']);
+  // What is not in the way stays and hinders nobody; an empty directory is as good as none.
+  await get(repository, name, 'd/empty');
+  await get(repository, name, 'a');
+  expect(readFileSync(join(folder, 'z'), 'utf8')).toBe('mine');
+});
+
+test('overwriting replaces files, merges directories and leaves what it does not know', async () => {
+  createAwkwardTree(tree);
+  rmSync(join(tree, 'huge-sparse'));
+  const before = fingerprintTree(tree);
+  await using repository = await open();
+  const name = await snapshot(repository, '000000');
+  const { folder } = await get(repository, name, null);
+  // Content, types, modes and attributes of what is there are others by now.
+  const spoil = `printf other > plain.txt; chmod 700 deep empty-dir; setfattr -n user.on-dir -v no deep; rm large.bin; ln -s plain.txt large.bin
+    rm -r a.b; printf file > a.b; rm fifo; mkdir fifo; rm dangling-link; printf x > dangling-link; touch . deep/er`;
+  execFileSync('sh', ['-euc', spoil], { cwd: folder });
+  mkdirSync(join(folder, 'deep/mine'));
+  writeFileSync(join(folder, 'deep/mine/own'), 'mine');
+  await get(repository, name, null, undefined, true);
+  expect(readFileSync(join(folder, 'deep/mine/own'), 'utf8')).toBe('mine');
+  rmSync(join(folder, 'deep/mine'), { recursive: true });
+  // Taking it away moved the directory's time.
+  execFileSync('touch', ['-r', join(tree, 'deep'), join(folder, 'deep')]);
+  expect(fingerprintTree(folder)).toEqual(before);
+});
+
+test('a directory with content where a file belongs is named, not removed', async () => {
+  writeFileSync(join(tree, 'a'), 'a');
+  await using repository = await open();
+  const name = await snapshot(repository, '000000');
+  mkdirSync(join(base, 'out', MEDIA, 'a/mine'), { recursive: true });
+  await expect(get(repository, name, null, undefined, true)).rejects.toMatchObject({
+    code: 'usage',
+    hint: expect.stringContaining('something else lies where a file belongs'),
+  });
+  expect(readdirSync(join(base, 'out', MEDIA, 'a'))).toEqual(['mine']);
+});
+
+test('an extraction says nothing about times that are only unusual', async () => {
+  createAwkwardTree(tree);
+  await using repository = await open();
+  expect((await get(repository, await snapshot(repository, '000000'), null)).report.findings).toEqual([]);
 });
 
 test('two snapshots differ by what was added, removed and changed, in walk order', async () => {
