@@ -28,7 +28,9 @@ export function treeCandidates(
 ): ReadonlyMap<string, TreeCandidate> {
   const candidates = new Map<string, TreeCandidate>();
   for (const view of views) {
-    for (const mount of mountsOf(view, project, uncovered)) addCandidate(candidates, view, mount, project, settings);
+    // By target: the engine keeps no order, and the first target gives a bind its id.
+    const mounts = mountsOf(view, project, uncovered).toSorted(byTarget);
+    for (const mount of mounts) addCandidate(candidates, view, mount, project, settings);
   }
   for (const volume of project.engine?.volumes ?? []) {
     if (!candidates.has(volume.name)) addUnmounted(candidates, volume, project, settings);
@@ -52,6 +54,10 @@ function nameOthersBinds(project: Project, candidates: ReadonlyMap<string, TreeC
       });
     }
   }
+}
+
+function byTarget(a: { readonly mount: EngineMount }, b: { readonly mount: EngineMount }): number {
+  return a.mount.target === b.mount.target ? 0 : a.mount.target < b.mount.target ? -1 : 1;
 }
 
 /** Mounts of a service's containers and, where it has none, of its declaration. Memory-only ones are named, not returned. */
