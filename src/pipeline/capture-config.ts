@@ -52,17 +52,17 @@ export async function gatherConfig(
     }
     files.push({ ...file, name: archiveName(wanted.path, project.directory), role: wanted.role });
   }
-  if (files.length === 0) {
-    const hint = 'run in the project directory, or mount it at the same path';
-    findings.push({
-      severity: 'warning',
-      code: 'config-not-readable',
-      subject: 'config',
-      message: 'no Compose file can be read here: the snapshot holds none',
-      hint,
-    });
-  }
-  return { files, findings, resolved: resolvedModel(project, files) };
+  if (files.length > 0) return { files, findings, resolved: resolvedModel(project, files) };
+  const told = project.modelError !== null; // that they cannot be read here: once is enough
+  const others = told ? findings.filter(({ code }) => code !== 'config-file-missing') : findings;
+  const none: Finding = {
+    severity: told ? 'info' : 'warning',
+    code: 'config-not-readable',
+    subject: 'config',
+    message: 'no Compose file can be read here: the snapshot holds none',
+    hint: 'run in the project directory, or mount it at the same path',
+  };
+  return { files, findings: [...others, none], resolved: resolvedModel(project, files) };
 }
 
 async function wantedFiles(project: Project, patterns: readonly string[], host: HostFiles): Promise<readonly Wanted[]> {
