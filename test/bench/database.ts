@@ -75,6 +75,7 @@ export async function benchDatabase(setup: BenchSetup): Promise<void> {
         ['our read-back in full', seconds(check), rate(check), `of the dump's time ${ratio(check / dump)}`],
         ['whole backup', seconds(median(ours.map((run) => run.seconds))), '', ''],
         ['peak memory of our processes', mib(Math.max(...ours.map((run) => run.peakBytes))), '', ''],
+        ['peak memory of the helper', mib(Math.max(...ours.map((run) => run.helperBytes))), '', ''],
       ]),
     );
   } finally {

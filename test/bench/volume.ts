@@ -70,13 +70,14 @@ export async function benchVolume(setup: BenchSetup): Promise<void> {
     const peak = (kind: string): number => Math.max(...(runs[kind] ?? []).map((run) => run.peakBytes));
     setup.say(
       table([
-        ['', 'first', 'unchanged', 'stored', 'peak memory'],
+        ['', 'first', 'unchanged', 'stored', 'peak memory', 'helper'],
         [
           'mcads-orchestrate',
           seconds(time('first')),
           seconds(time('again')),
           mib(stored['ours'] ?? 0),
           mib(Math.max(peak('first'), peak('again'))),
+          mib(Math.max(...(runs['first'] ?? []).map((run) => run.helperBytes))),
         ],
         [
           'restic',
@@ -84,6 +85,7 @@ export async function benchVolume(setup: BenchSetup): Promise<void> {
           seconds(time('resticAgain')),
           mib(stored['restic'] ?? 0),
           mib(Math.max(peak('resticFirst'), peak('resticAgain'))),
+          '',
         ],
         [
           'restic / ours',
