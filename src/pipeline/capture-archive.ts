@@ -2,6 +2,7 @@ import type { SnapshotWriter } from '../domain/ports.ts';
 import type { RawPath, TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { excludeMatcher } from '../stream/exclude-globs.ts';
+import { upwards } from '../stream/raw-path.ts';
 import { SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
 import { TarFormatError } from '../stream/tar-header.ts';
 import { isNamedHere, leadsOut, renamedHeader } from '../stream/tar-rename.ts';
@@ -161,10 +162,4 @@ function dropper({ exclude, neverCapturePaths = [] }: CaptureTreeOptions, findin
     below = `${path}/`;
     return true;
   };
-}
-
-/** The path and the folders that it lies in. */
-function upwards(path: RawPath): readonly RawPath[] {
-  const names = path.split('/');
-  return names.map((_, at) => names.slice(0, at + 1).join('/'));
 }

@@ -1,7 +1,8 @@
 import type { SnapshotWriter } from '../domain/ports.ts';
-import type { Segment, TreeSource } from '../domain/tree.ts';
+import type { RawPath, Segment, TreeSource } from '../domain/tree.ts';
 import { printableRaw } from '../stream/catalogue.ts';
 import { excludeMatcher } from '../stream/exclude-globs.ts';
+import { upwards } from '../stream/raw-path.ts';
 import { pathOfMessage } from '../stream/stat-lines.ts';
 import { captureArchive } from './capture-archive.ts';
 import { storeBytes } from './capture-stream.ts';
@@ -83,11 +84,16 @@ class TreeCapture {
     );
     for (const problem of (await scan.done).problems) {
       const path = pathOfMessage(problem);
+      if (path !== null && upwards(path).some((one) => this.#isLeftOut(one))) continue;
       this.#findings.add('error', 'unreadable', path, `could not be looked at (${problem})`, 'give the reading user access, or exclude it');
     }
     await plan.end();
     await reads.end();
     return messages;
+  }
+
+  #isLeftOut(path: RawPath): boolean {
+    return this.#rules.isExcluded(path) || this.#rules.neverCapturePaths.includes(path);
   }
 
   async *#toRead(entries: ReturnType<TreeSource['scan']>['entries'], plan: Spool<PlannedSegment>): AsyncGenerator<PlannedSegment> {
