@@ -197,7 +197,7 @@ async function captureFiles(
     facts: { entries: result.entries, segmentsRead: result.segmentsRead, segmentsReused: result.segmentsReused, torn: result.torn },
     findings: [...source.findings, ...result.findings, ...databaseFindings(component, result.databasesSeen)],
     reused: result.segmentsRead === 0 && result.segmentsReused > 0,
-    consistency: await consistencyAfter(component, plan.project.name, engineOf(context), context.ports, signal),
+    consistency: await consistencyAfter(component, plan.project, engineOf(context), context.ports, signal),
     transport: source.transport,
   };
 }

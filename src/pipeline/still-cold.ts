@@ -1,4 +1,4 @@
-import type { PlannedComponent } from '../domain/plan.ts';
+import type { PlannedComponent, Project } from '../domain/plan.ts';
 import type { Engine } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import { mountKey } from './plan-databases.ts';
@@ -10,7 +10,7 @@ import type { PlanPorts } from './requests.ts';
  */
 export async function consistencyAfter(
   component: PlannedComponent,
-  project: string,
+  project: Project,
   engine: Engine,
   ports: Pick<PlanPorts, 'recognise'>,
   signal: AbortSignal,
@@ -18,11 +18,15 @@ export async function consistencyAfter(
   const { method, consistency, facts } = component;
   if (consistency !== 'cold' || method.kind !== 'tree') return consistency;
   const key = method.mount.type === 'volume' ? method.mount.name : method.mount.hostPath;
-  const now = await engine.viewProject(project, signal);
+  const now = await engine.viewProject(project.name, signal);
   const own = engine.info.ownContainer;
+  const before = new Map(project.engine?.containers.map(({ id, startedAt }) => [id, startedAt]));
+  // Also one that was started and has ended again.
   const users = now.containers.filter(
     (one) =>
-      one.id !== own?.id && (one.state === 'running' || one.state === 'restarting') && one.mounts.some((mount) => mountKey(mount) === key),
+      one.id !== own?.id &&
+      (one.state === 'running' || one.state === 'restarting' || (before.get(one.id) ?? one.startedAt) !== one.startedAt) &&
+      one.mounts.some((mount) => mountKey(mount) === key),
   );
   const foreign = now.foreignUsers.filter((user) => user.running && user.volume === key && user.container !== own?.name);
   const user = users[0]?.name ?? foreign[0]?.container;
