@@ -17,7 +17,7 @@ export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { flags: '-q, --quiet', description: 'no progress and no notes, only data and errors' },
   { flags: '-v, --verbose', description: 'more detail on stderr' },
   { flags: '-y, --yes', description: 'answer every question with yes' },
-  { flags: '-n, --dry-run', description: 'say what would be done and stop' },
+  { flags: '-n, --dry-run', description: 'say what would be done and stop (backup, prune, config init)' },
   { flags: '--no-color', description: 'no colours (also: NO_COLOR)' },
   { flags: '--progress <mode>', description: 'how progress is shown (default: auto)', choices: PROGRESS_MODES },
   { flags: '--log-dir <dir>', description: 'folder for log files (default: <project directory>/logs)' },

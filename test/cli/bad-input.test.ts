@@ -76,6 +76,12 @@ const CASES: Readonly<Record<string, Case>> = {
     code: 2,
     says: [/compose\.yaml:3:\d+/, 'set it'],
   },
+  'recovery without recovering': { args: ['recover', '--dry-run'], code: 2, says: ['recover has no --dry-run'] },
+  'extraction without extracting': {
+    args: ['extract', 'latest', '--target', 'out', '-n'],
+    code: 2,
+    says: ['extract has no --dry-run', '`files` lists'],
+  },
   'all projects in one backup': {
     args: ['backup', '--all-projects'],
     files: { 'compose.yaml': COMPOSE },

@@ -6,10 +6,12 @@ import { chosenComponents } from '../choose-components.ts';
 import type { CommandResult } from '../command-spec.ts';
 import type { CommandContext } from '../context.ts';
 import { withProgress } from '../progress.ts';
+import { refuseDryRun } from '../refuse-dry-run.ts';
 import { openRepository, parseSelections, wordOf, wordsOf } from '../repository-context.ts';
 
 /** Copies components or paths out of a snapshot, to a directory or stdout. */
 export async function extract(context: CommandContext): Promise<CommandResult> {
+  refuseDryRun(context, '`files` lists what it would write');
   const given = context.options.text('target');
   if (given === null)
     throw new McadsError('usage', 'extract needs --target DIR', {
