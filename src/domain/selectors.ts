@@ -63,7 +63,7 @@ function selectLatest(newestFirst: readonly SnapshotSummary[], { project }: Sele
     if (newest === undefined)
       throw new McadsError('no-snapshot', `there is no snapshot${whose}`, { hint: 'backup makes one; --repository names another place.' });
     throw new McadsError('no-snapshot', `there is no complete snapshot${whose}`, {
-      hint: latest is never a partial one; name it: ${listNames(newestFirst)}`,
+      hint: `latest is never a partial one; name it: ${listNames(newestFirst)}`,
     });
   }
   return { snapshot, newerPartial: newest !== undefined && newest !== snapshot ? newest : null };
