@@ -1,4 +1,4 @@
-import type { ByteStream, JsonObject, JsonValue } from '../domain/byte-stream.ts';
+import { isJsonObject, type ByteStream, type JsonObject, type JsonValue } from '../domain/byte-stream.ts';
 import type { EngineProject, EngineState } from '../domain/engine-model.ts';
 import { McadsError } from '../errors.ts';
 import type { ContainerJson, VolumeJson } from './engine-api.ts';
@@ -50,18 +50,16 @@ function settled(container: JsonObject): JsonObject {
   const mounts = kept['Mounts'];
   const ordered = Array.isArray(mounts) ? { ...kept, Mounts: mounts.toSorted(byDestination) } : kept;
   const state = kept['State'];
-  if (!isObject(state) || !isObject(state['Health'])) return ordered;
+  if (!isJsonObject(state) || !isJsonObject(state['Health'])) return ordered;
   const { Log: _log, ...health } = state['Health'];
   return { ...ordered, State: { ...state, Health: health } };
 }
 
 function byDestination(a: JsonValue, b: JsonValue): number {
-  const [left, right] = [a, b].map((mount) => (isObject(mount) && typeof mount['Destination'] === 'string' ? mount['Destination'] : ''));
+  const [left, right] = [a, b].map((mount) =>
+    isJsonObject(mount) && typeof mount['Destination'] === 'string' ? mount['Destination'] : '',
+  );
   return (left ?? '') < (right ?? '') ? -1 : 1;
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Sizes of local volumes; empty where the engine does not tell within ten seconds or may not be asked. */

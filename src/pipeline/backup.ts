@@ -11,6 +11,7 @@ import { captureComponent } from './capture-component.ts';
 import { discover } from './discover.ts';
 import { plan as makePlan } from './plan.ts';
 import { quiesce } from './quiesce.ts';
+import { placeFindings } from './repository-place.ts';
 import type { BackupPorts, BackupRequest, BackupResult } from './requests.ts';
 
 /**
@@ -26,8 +27,9 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
   // What another run had stopped, alive until a moment ago or dead, runs again now: look once more.
   const project = ports.engine === null ? found : await discover(request, ports, signal);
   events({ type: 'stage', stage: 'plan', detail: project.name });
-  const plan = await makePlan(project, ports.engine, request, ports, signal);
-  assertSomethingToDo(plan);
+  const made = await makePlan(project, ports.engine, request, ports, signal);
+  assertSomethingToDo(made);
+  const plan = { ...made, findings: [...made.findings, ...(await placeFindings(request.repository, made, ports.host))] };
 
   const { manifest, outcomes, location } = await captureSnapshot(plan, claim, request, ports, startedAt, signal);
   // The run's own lease on the repository is gone by now: retention wants it for itself.

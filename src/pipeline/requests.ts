@@ -40,6 +40,8 @@ export interface BackupRequest extends PlanRequest {
   /** Apply the retention policy after a complete backup. */
   readonly prune: boolean;
   readonly healthTimeoutMs: number;
+  /** Absolute path of the repository. */
+  readonly repository: string;
 }
 
 /** A service's or volume's settings; `failure` when one of its labels is wrong. */

@@ -32,6 +32,7 @@ export async function backup(context: CommandContext): Promise<CommandResult> {
     jobs: settings.jobs ?? Math.min(4, availableParallelism()),
     prune: context.options.flag('prune'),
     healthTimeoutMs: HEALTH_TIMEOUT_MS,
+    repository: project.repository,
   };
   const result = await withProgress(
     context,
