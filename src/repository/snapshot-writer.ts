@@ -266,7 +266,7 @@ export class RepositoryWriter implements SnapshotWriter {
       if (unknown !== undefined) throw new McadsError('unexpected', `${id} refers to page ${unknown}, which is not stored`);
     }
     const bytes = toManifestBytes(manifest);
-    await this.#putPage(Uint8Array.from(bytes)); // the copy under segments/; storing takes the bytes
+    await this.#putPage(Buffer.from(bytes)); // the copy under segments/; storing takes the bytes
     await this.#batch.flush();
     await this.#recheckIfSnapshotsVanished(manifest);
     this.#lease.assertHeld();
