@@ -42,7 +42,8 @@ interface Captured {
 export async function captureComponent(component: PlannedComponent, context: CaptureContext): Promise<Outcome> {
   const { ports, signal } = context;
   const startedAt = ports.now();
-  const bytes = component.bytes ?? bytesBefore(component, context);
+  // Of a database the plan knows the size on disk, which says little of its dump.
+  const bytes = bytesBefore(component, context) ?? component.bytes;
   ports.events({ type: 'component-started', id: component.id, bytesExpected: bytes });
   const outcome = await attempt({ ...component, bytes }, context, startedAt);
   signal.throwIfAborted();
