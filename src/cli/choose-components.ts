@@ -1,7 +1,7 @@
 import { matchesComponent, parseComponentId } from '../domain/component.ts';
 import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { McadsError } from '../errors.ts';
-import type { Selection } from './services.ts';
+import type { Selection } from '../pipeline/select-components.ts';
 
 /** Words and --component globs → what of this snapshot is meant. Empty: everything. Rejects `usage` where one matches nothing. */
 export function chosenComponents(

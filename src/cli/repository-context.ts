@@ -6,7 +6,8 @@ import { parseComponentId } from '../domain/component.ts';
 import { McadsError } from '../errors.ts';
 import { printable } from '../report/escape.ts';
 import type { CommandContext } from './context.ts';
-import type { RepositoryService, Selection } from './services.ts';
+import type { Selection } from '../pipeline/select-components.ts';
+import type { RepositoryService } from './services.ts';
 
 export interface OpenedRepository extends AsyncDisposable {
   readonly service: RepositoryService;

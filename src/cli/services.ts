@@ -5,7 +5,10 @@ import type { EventSink, RunEvent } from '../domain/events.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { BackupPlan } from '../domain/plan.ts';
 import type { Damage, PruneDecision, SnapshotRepository, UndoReport } from '../domain/ports.ts';
+import type { ExtractReport, ExtractRequest } from '../pipeline/extract.ts';
+import type { Difference, ListedFile } from '../pipeline/read-tree.ts';
 import type { BackupRequest, BackupResult, PlanRequest, SettingsLookup } from '../pipeline/requests.ts';
+import type { Selection } from '../pipeline/select-components.ts';
 
 /** How to find the Compose files, as given on the command line. Paths are absolute; `-` in `files` is stdin. */
 export interface ComposeRequest {
@@ -71,51 +74,6 @@ export interface StatsReport {
   readonly garbageBytes: number;
 }
 
-/** One entry of a tree or one whole artifact, for `files`. */
-export interface FileEntry {
-  readonly component: string;
-  /** Null for an artifact that is no tree (a dump). */
-  readonly path: string | null;
-  readonly path64?: string | undefined;
-  readonly type: string;
-  readonly mode: number | null;
-  readonly uid: number | null;
-  readonly gid: number | null;
-  readonly bytes: number;
-  readonly mtime: string | null;
-  readonly target?: string | undefined;
-  readonly link?: string | undefined;
-  readonly torn?: boolean | undefined;
-}
-
-export interface DiffEntry {
-  readonly component: string;
-  readonly path: string | null;
-  readonly change: 'added' | 'removed' | 'changed';
-  readonly details: string;
-}
-
-/** `COMPONENT[:PATH]` */
-export interface Selection {
-  readonly component: string;
-  readonly path: string | null;
-}
-
-export interface ExtractRequest {
-  readonly snapshot: string;
-  /** Empty: everything. */
-  readonly selections: readonly Selection[];
-  /** Absolute directory; null: the one selected stream goes to `output`. */
-  readonly target: string | null;
-  readonly overwrite: boolean;
-  readonly output: (bytes: Uint8Array) => Promise<void>;
-}
-
-export interface ExtractReport {
-  readonly components: readonly { readonly id: string; readonly files: number; readonly bytes: number; readonly path: string | null }[];
-  readonly findings: readonly Finding[];
-}
-
 /** An open repository with what commands do to it. */
 export interface RepositoryService extends AsyncDisposable {
   readonly repository: SnapshotRepository;
@@ -124,8 +82,8 @@ export interface RepositoryService extends AsyncDisposable {
   verify(request: VerifyRequest, events: EventSink, signal: AbortSignal): Promise<VerifyReport>;
   prune(request: PruneRequest, events: EventSink, signal: AbortSignal): Promise<PruneReport>;
   stats(signal: AbortSignal): Promise<StatsReport>;
-  files(snapshot: string, selections: readonly Selection[], signal: AbortSignal): AsyncIterable<FileEntry>;
-  diff(before: string, after: string, components: readonly string[], signal: AbortSignal): AsyncIterable<DiffEntry>;
+  files(snapshot: string, selections: readonly Selection[], signal: AbortSignal): AsyncIterable<ListedFile>;
+  diff(before: string, after: string, components: readonly string[], signal: AbortSignal): AsyncIterable<Difference>;
   extract(request: ExtractRequest, events: EventSink, signal: AbortSignal): Promise<ExtractReport>;
 }
 

@@ -3,7 +3,7 @@ import { printable } from '../../report/escape.ts';
 import type { CommandResult } from '../command-spec.ts';
 import type { CommandContext } from '../context.ts';
 import { openRepository, wordOf } from '../repository-context.ts';
-import type { DiffEntry } from '../services.ts';
+import type { Difference } from '../../pipeline/read-tree.ts';
 
 const MARKS = { added: '+', removed: '-', changed: '~' } as const;
 
@@ -29,7 +29,7 @@ export async function diff(context: CommandContext): Promise<CommandResult> {
   };
 }
 
-function lineOf(entry: DiffEntry): string {
+function lineOf(entry: Difference): string {
   const name = entry.path === null ? entry.component : `${entry.component}:${entry.path}`;
   return `${MARKS[entry.change]} ${printable(name)}${entry.details === '' ? '' : `  (${printable(entry.details)})`}`;
 }

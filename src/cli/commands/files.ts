@@ -3,7 +3,7 @@ import type { CommandResult } from '../command-spec.ts';
 import type { CommandContext } from '../context.ts';
 import { openRepository, parseSelections, wordOf, wordsOf } from '../repository-context.ts';
 import { chosenComponents } from '../choose-components.ts';
-import type { FileEntry } from '../services.ts';
+import type { ListedFile } from '../../pipeline/read-tree.ts';
 
 const SECOND = 1_000_000_000n;
 
@@ -22,7 +22,7 @@ export async function files(context: CommandContext): Promise<CommandResult> {
   return { data: null, text: '', findings: [], exitCode: 0 };
 }
 
-function lineOf(entry: FileEntry): string {
+function lineOf(entry: ListedFile): string {
   const mode = entry.mode === null ? '' : entry.mode.toString(8).padStart(4, '0');
   const owner = entry.uid === null ? '' : `${entry.uid}:${entry.gid ?? ''}`;
   const time = entry.mtime === null ? '' : timeText(entry.mtime);
