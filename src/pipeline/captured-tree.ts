@@ -31,7 +31,4 @@ export interface CapturedTree {
   readonly torn: readonly string[];
 }
 
-/** tar's trailer: the archive's constant last segment. */
-export const TRAILER = Buffer.alloc(1024);
-
 export const OWN_FOLDER = 'belongs to the backup itself (repository, logs or staging) and is left out';

@@ -1,8 +1,8 @@
 import type { SnapshotWriter } from '../domain/ports.ts';
 import type { ChunkRef, RawPath, TreeEntry } from '../domain/tree.ts';
 import { printableRaw } from '../stream/catalogue.ts';
+import { TRAILER } from '../stream/tar-header.ts';
 import { scanTar } from '../stream/tar-scanner.ts';
-import { TRAILER } from './captured-tree.ts';
 
 export interface SeenDatabase {
   readonly engine: string;

@@ -2,6 +2,9 @@ import type { RawPath } from '../domain/tree.ts';
 
 export const BLOCK = 512;
 
+/** What ends every tar: an artifact's constant last segment. */
+export const TRAILER = Buffer.alloc(2 * BLOCK);
+
 /** The fields of one header block, before pax records change them. Names one character per byte. */
 export interface TarHeader {
   readonly name: RawPath;
