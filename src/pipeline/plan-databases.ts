@@ -8,7 +8,7 @@ import type { DatabaseAdapter, DatabaseIo, DatabaseTarget, Detection, Engine } f
 import { McadsError, messageOf, stopsRun } from '../errors.ts';
 import { becauseOf } from './because.ts';
 import type { PlanPorts } from './requests.ts';
-import { hooksOf, mainContainer, replicaName, type ServiceView } from './service-views.ts';
+import { declaredMounts, hooksOf, mainContainer, replicaName, type ServiceView } from './service-views.ts';
 
 /** What the databases' plan means for the mount that holds a cluster's files. */
 export interface ClusterMount {
@@ -283,28 +283,7 @@ async function containerFromDeclaration(view: ServiceView, project: Project, io:
   const declared = view.declared;
   if (declared === null || declared.image === null) return null;
   const image = await io.engine.inspectImage(declared.image, io.signal);
-  const volumes = project.engine?.volumes ?? [];
-  const mounts = declared.mounts.flatMap((mount): EngineMount[] => {
-    if (mount.type === 'bind')
-      return [
-        { type: 'bind', name: null, source: mount.source, target: mount.target, readOnly: mount.readOnly, driver: null, subpath: null },
-      ];
-    if (mount.type !== 'volume' || mount.source === null) return [];
-    const name = project.model?.volumes[mount.source]?.name;
-    const volume = volumes.find((candidate) => candidate.name === name);
-    if (volume === undefined) return [];
-    return [
-      {
-        type: 'volume',
-        name: volume.name,
-        source: volume.mountpoint,
-        target: mount.target,
-        readOnly: mount.readOnly,
-        driver: volume.driver,
-        subpath: mount.subpath,
-      },
-    ];
-  });
+  const mounts = declaredMounts(declared, project);
   if (mounts.length === 0) return null;
   const environment: Record<string, string> = { ...image?.environment };
   for (const [key, value] of Object.entries(declared.environment)) if (value !== null) environment[key] = value;

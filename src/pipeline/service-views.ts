@@ -1,5 +1,5 @@
 import type { ComposeService } from '../domain/compose-model.ts';
-import type { EngineContainer } from '../domain/engine-model.ts';
+import type { EngineContainer, EngineMount } from '../domain/engine-model.ts';
 import type { CaptureHook, Project } from '../domain/plan.ts';
 import type { SettingsLookup, SettingsResult } from './requests.ts';
 
@@ -36,6 +36,22 @@ export function serviceViews(project: Project, settings: SettingsLookup): readon
 /** The container to speak to: a running one first. */
 export function mainContainer(view: ServiceView): EngineContainer | null {
   return view.containers.find((container) => container.state === 'running') ?? view.containers[0] ?? null;
+}
+
+/** Binds, and volumes that exist, as the engine would list them for a container of the service. */
+export function declaredMounts(declared: ComposeService, project: Project): readonly EngineMount[] {
+  return declared.mounts.flatMap((mount): EngineMount[] => {
+    if (mount.type === 'bind')
+      return [
+        { type: 'bind', name: null, source: mount.source, target: mount.target, readOnly: mount.readOnly, driver: null, subpath: null },
+      ];
+    if (mount.type !== 'volume' || mount.source === null) return [];
+    const name = project.model?.volumes[mount.source]?.name;
+    const volume = project.engine?.volumes.find((one) => one.name === name);
+    if (volume === undefined) return [];
+    const { target, readOnly, subpath } = mount;
+    return [{ type: 'volume', name: volume.name, source: volume.mountpoint, target, readOnly, driver: volume.driver, subpath }];
+  });
 }
 
 /** `db`, or `db#2` for further replicas. */

@@ -4,7 +4,7 @@ import type { Uncovered } from '../domain/finding.ts';
 import type { Project, TreeMount } from '../domain/plan.ts';
 import { mountKey } from './plan-databases.ts';
 import type { SettingsLookup, SettingsResult } from './requests.ts';
-import type { ServiceView } from './service-views.ts';
+import { declaredMounts, type ServiceView } from './service-views.ts';
 
 /** One volume or bind with everybody who uses it. */
 export interface TreeCandidate {
@@ -80,38 +80,9 @@ function mountsOf(
     }
   }
   if (view.containers.length > 0 || view.declared === null) return found;
-  for (const mount of view.declared.mounts) {
-    if (mount.type === 'bind')
-      found.push({
-        mount: {
-          type: 'bind',
-          name: null,
-          source: mount.source,
-          target: mount.target,
-          readOnly: mount.readOnly,
-          driver: null,
-          subpath: null,
-        },
-        container: null,
-      });
+  for (const mount of view.declared.mounts)
     if (mount.type === 'tmpfs') uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only' });
-    if (mount.type !== 'volume' || mount.source === null) continue;
-    const name = project.model?.volumes[mount.source]?.name ?? null;
-    const volume = project.engine?.volumes.find((one) => one.name === name);
-    if (volume !== undefined)
-      found.push({
-        mount: {
-          type: 'volume',
-          name: volume.name,
-          source: volume.mountpoint,
-          target: mount.target,
-          readOnly: mount.readOnly,
-          driver: volume.driver,
-          subpath: mount.subpath,
-        },
-        container: null,
-      });
-  }
+  for (const mount of declaredMounts(view.declared, project)) found.push({ mount, container: null });
   return found;
 }
 
