@@ -166,7 +166,10 @@ test('the commands of RECOVERY.md bring every component back without the tool', 
     const format = artifacts.find(({ name }) => name === 'data')?.format ?? '';
     const name = join(recovered, id.replaceAll('/', ','));
     if (format === 'tar') {
-      expect(fingerprintTree(name), id).toEqual(fingerprintTree(join(target, id)));
+      // These two hold files without the folders around them.
+      const isWhole = id !== 'config' && id !== 'bind/app/etc/single.conf';
+      const entries = (root: string): readonly string[] => fingerprintTree(root).filter((line) => isWhole || !line.startsWith('4'));
+      expect(entries(name), id).toEqual(entries(join(target, id)));
     } else {
       const extension = format === 'pgdump' ? 'dump' : format;
       expect((await readFile(`${name}.${format}`)).equals(await readFile(join(target, `${id}.${extension}`))), id).toBe(true);
