@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     // The engine tests share one engine, its disk and often two cores: more at a time only makes each slower.
     maxWorkers: 2,
+    globalSetup: ['test/support/host-tools.ts'],
     teardownTimeout: 120_000,
     reporters: [
       'default',

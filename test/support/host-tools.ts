@@ -1,0 +1,35 @@
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { installPackages } from './debian-packages.ts';
+
+/** Programs of this machine that the tests use beside the tool, and Debian's packages that hold them. */
+const TOOLS: Readonly<Record<string, string>> = {
+  zstd: 'zstd',
+  jq: 'jq',
+  setfacl: 'acl',
+  setfattr: 'attr',
+  setcap: 'libcap2-bin',
+  'mkfs.ext4': 'e2fsprogs',
+  setpriv: 'util-linux',
+  perl: 'perl',
+  git: 'git',
+};
+
+/** Before any test: what is missing is installed (as root on Debian, saying so), or named. */
+export default async function setup(): Promise<void> {
+  const missing: string[] = [];
+  for (const [tool, name] of Object.entries(TOOLS)) if (!(await isOnPath(tool))) missing.push(name);
+  if (missing.length > 0) await installPackages(missing);
+}
+
+async function isOnPath(tool: string): Promise<boolean> {
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  for (const folder of folders) {
+    const found = await access(join(folder, tool), constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return true;
+  }
+  return false;
+}
