@@ -111,6 +111,8 @@ async function start(server: Server, database: string, options: PostgresOptions)
     return dump;
   } catch (error) {
     await holder[Symbol.asyncDispose]();
+    // A small archive's first byte comes at its end: pg_dump may be at work by now.
+    await endOnServer(server, application);
     throw error;
   }
 }
@@ -242,8 +244,11 @@ function dumpFailed(server: Server, database: string, code: number, stderr: stri
 
 /** Ends pg_dump and the holder through the server, because the engine cannot kill an exec. Not under the run's own, perhaps aborted, signal. */
 async function abandon(dump: RunningDump): Promise<void> {
-  const { server, application } = dump;
   await Promise.allSettled([dump.output.return?.(), dump.holder[Symbol.asyncDispose]()]); // their failures are told by `exit`
+  await endOnServer(dump.server, dump.application);
+}
+
+async function endOnServer(server: Server, application: string): Promise<void> {
   const undo: Server = { ...server, io: { ...server.io, signal: AbortSignal.timeout(20_000) } };
   try {
     await using session = await openSession(undo, server.maintenance, 'mcads');
