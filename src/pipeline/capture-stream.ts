@@ -31,8 +31,14 @@ export async function captureStream<V>(
   options: CaptureStreamOptions,
   signal: AbortSignal,
 ): Promise<CapturedStream<V>> {
-  const stored = await storeBytes(stream.body, 'data', writer, options, signal);
-  return { ...stored, verdict: await stream.done };
+  try {
+    const stored = await storeBytes(stream.body, 'data', writer, options, signal);
+    return { ...stored, verdict: await stream.done };
+  } catch (error) {
+    // A producer that is given up still has to end what it started elsewhere; the first error is the one to tell.
+    await Promise.allSettled([stream.done]);
+    throw error;
+  }
 }
 
 /** Cuts bytes by content and collects them into an artifact. */
