@@ -1,7 +1,9 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createProject, docker, engineEnv, type TestProjectFolder, testEngine } from '../support/engine.ts';
 import { startCli } from '../support/paced-cli.ts';
-import { backUp, containerOf, holdDump, PASSWORD, psql, type Report, report, serverReady, snapshotsOf } from './e2e-support.ts';
+import { backUp, containerOf, holdDump, PASSWORD, psql, type Report, report, serverReady, snapshotsOf, until } from './e2e-support.ts';
 
 const COMPOSE = (): string => `
 services:
@@ -17,6 +19,8 @@ services:
 volumes: { data: , media: }
 `;
 
+/** How many server processes work for us. They end a moment after they were told to. */
+const ours = `select count(*) from pg_stat_activity where application_name like 'mcads-%'`;
 const KILL_PG_DUMP = 'for p in /proc/[0-9]*; do if [ "$(cat $p/comm 2>/dev/null)" = pg_dump ]; then kill -9 "${p#/proc/}"; fi; done';
 
 describe('a project whose database is in trouble', () => {
@@ -97,7 +101,7 @@ describe('a project whose database is in trouble', () => {
     await expectPartial(run);
     expect(run.components['database/db/postgres']).toBe('failed');
     expect(run.says).toMatch(/pg_dump of postgres failed: .*killed/);
-    expect(await psql(db, `select count(*) from pg_stat_activity where application_name like 'mcads-%'`)).toBe('0');
+    await until(async () => (await psql(db, ours)) === '0');
   });
 
   test('restarted in the middle of the dump', async () => {
@@ -110,6 +114,42 @@ describe('a project whose database is in trouble', () => {
     await expectPartial(run);
     expect(run.components['database/db/postgres']).toBe('failed');
     expect(run.says).toMatch(/restart|shut|terminat|connection/i);
+  });
+
+  test('cancelled in the middle of the dump: nothing of it stays, neither on the server nor in the repository', async () => {
+    const before = await snapshotsOf(project.directory);
+    const held = await holdDump(project);
+    const running = startCli(['backup', '--json'], { cwd: project.directory, env: engineEnv() });
+    await held.waits();
+    running.signal('SIGINT');
+    const run = await running.end;
+    expect(run.code, run.stderr).toBe(130);
+    expect(JSON.parse(run.stdout)).toMatchObject({ ok: false, exitCode: 130, error: { code: 'cancelled' } });
+    await until(async () => (await psql(db, ours)) === '0');
+    await held.release();
+    expect(await snapshotsOf(project.directory)).toEqual(before);
+    expect(await readdir(join(project.directory, 'backups/incoming'))).toEqual([]);
+  });
+
+  test('killed in the middle of the dump: the next run ends what it left on the server, says so, and is whole', async () => {
+    const before = await snapshotsOf(project.directory);
+    const held = await holdDump(project);
+    const running = startCli(['backup'], { cwd: project.directory, env: engineEnv() });
+    await held.waits();
+    running.signal('SIGKILL');
+    expect((await running.end).code).toBe(null);
+    expect(await snapshotsOf(project.directory)).toEqual(before);
+    const orphan = await psql(db, `select string_agg(pid::text, ',') from pg_stat_activity where application_name like 'mcads-%'`);
+    const next = backUp(project, ['--no-prune']);
+    await held.waits(orphan);
+    await held.release();
+    const run = await next;
+    expect(run.code, run.stdout).toBe(0);
+    expect(run.says).toContain('orphaned-dump');
+    expect(run.components['database/db/postgres']).toBe('captured dump');
+    await until(async () => (await psql(db, ours)) === '0');
+    expect(await readdir(join(project.directory, 'backups/incoming'))).toEqual([]);
+    complete = run.snapshot?.name ?? '';
   });
 
   test('a table that somebody has locked for a while is waited for', async () => {
@@ -159,5 +199,20 @@ describe('a project whose database is in trouble', () => {
     expect(run.code, run.stderr).toBe(0);
     expect(run.components).toMatchObject({ 'volume/data': 'captured cold', 'volume/media': expect.stringMatching(/cold$/) });
     expect(run.says).toMatch(/db has no container.*shut down cleanly/);
+    complete = run.snapshot?.name ?? '';
+  });
+
+  test('restarting again and again: no dump, the raw volume is a crash copy', async () => {
+    const broken = COMPOSE().replace(
+      'volumes: [data',
+      'command: [postgres, -c, no_such_setting=1]\n    restart: always\n    volumes: [data',
+    );
+    await project.write('compose.yaml', broken);
+    await project.compose(['up', '-d']);
+    const id = await containerOf(project, 'db');
+    while ((await docker(['inspect', '--format', '{{.RestartCount}}', id])).stdout.trim() === '0');
+    const run = await backUp(project, ['--keep-last', '1']);
+    await expectPartial(run);
+    expect(run.components).toMatchObject({ 'database/db': 'failed', 'volume/data': expect.stringMatching(/crash$/) });
   });
 });

@@ -135,8 +135,8 @@ function connectToEngine(): Socket {
 }
 
 export interface HeldDump {
-  /** Resolves when a dump of the database waits in its middle: after the data of its tables, before its end. */
-  waits(): Promise<void>;
+  /** Resolves when a dump of the database waits in its middle: after the data of its tables, before its end. `otherThan` names server processes (`1,2`) of an earlier one. */
+  waits(otherThan?: string): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -153,7 +153,10 @@ export async function holdDump(project: TestProjectFolder, service = 'db'): Prom
     (await psql(id, `select exists (select from pg_stat_activity where ${condition})`)) === 't';
   await until(() => asks(`application_name = 'holder' and query like '%pg_sleep%' and wait_event = 'PgSleep'`));
   return {
-    waits: () => until(() => asks(`wait_event_type = 'Lock' and query like '%stopper%' and application_name <> 'holder'`)),
+    waits: (otherThan = '0') =>
+      until(() =>
+        asks(`wait_event_type = 'Lock' and query like '%stopper%' and application_name <> 'holder' and pid not in (${otherThan})`),
+      ),
     async release() {
       await psql(id, `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'holder'`);
     },
