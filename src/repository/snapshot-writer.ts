@@ -15,8 +15,9 @@ import { decodeObject, encodeObject, objectId } from './object-codec.ts';
 import { ObjectReader } from './object-reader.ts';
 import type { Store, StoreBatch } from './store.ts';
 
-/** Chunks compressed or written at a time: enough for two cores, at most 12 MiB each. */
-const IN_FLIGHT = 3;
+/** Small chunks by the dozen keep the compressing threads busy; of large ones a few are enough, and bound the memory. */
+const MOST_IN_FLIGHT = 32;
+const BYTES_IN_FLIGHT = 6 * 1024 * 1024;
 
 export interface WriterRun {
   readonly store: Store;
@@ -43,6 +44,7 @@ export class RepositoryWriter implements SnapshotWriter {
   readonly #chunks = new IdSet();
   readonly #pages = new IdSet();
   readonly #inFlight = new Map<string, Promise<number>>();
+  #bytesInFlight = 0;
   readonly #parents = new Map<string, Manifest>();
   #snapshotsAtBegin: readonly string[] = [];
   #newChunks = 0;
@@ -162,16 +164,23 @@ export class RepositoryWriter implements SnapshotWriter {
   }
 
   async room(): Promise<void> {
-    while (this.#inFlight.size >= IN_FLIGHT || (this.#flushing !== null && this.#batch.stagedBytes >= this.#flushBytes)) {
+    while (this.#isFull()) {
       this.#assertUsable();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#assertUsable();
   }
 
+  #isFull(): boolean {
+    if (this.#flushing !== null && this.#batch.stagedBytes >= this.#flushBytes) return true;
+    return this.#inFlight.size >= MOST_IN_FLIGHT || this.#bytesInFlight >= BYTES_IN_FLIGHT;
+  }
+
   async #storeObject(id: string, key: string, bytes: Uint8Array, known: IdSet): Promise<number> {
+    const { length } = bytes; // encoding takes the buffer away
     const storing = this.#encodeAndPut(id, key, bytes);
     this.#inFlight.set(id, storing);
+    this.#bytesInFlight += length;
     try {
       const storedBytes = await storing;
       known.add(id);
@@ -181,6 +190,7 @@ export class RepositoryWriter implements SnapshotWriter {
       throw error;
     } finally {
       this.#inFlight.delete(id);
+      this.#bytesInFlight -= length;
       this.#flushWhenDue();
       this.#wake();
     }

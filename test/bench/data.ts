@@ -84,10 +84,10 @@ export function databaseSql(bytes: number): string {
 create table studies (id bigint primary key, patient text not null, taken timestamptz not null, report text not null, score numeric(8,5));
 insert into studies select i, 'patient-' || (i * 7919 % 1000003), timestamptz '2025-01-01' + i * interval '17 seconds',
   'study ' || i || ' ' || repeat(md5(i::text) || ' ' || md5((i * 31)::text) || ' ', 5), (i % 100000) / 100000.0
-from generate_series(1, ${rows}) i;
+from generate_series(1::bigint, ${rows}) i;
 create index on studies (patient);
 create table audit (id bigserial, at timestamptz default now(), what text);
-insert into audit (what) select 'login ' || md5(i::text) from generate_series(1, ${Math.max(1, Math.floor(rows / 10))}) i;
+insert into audit (what) select 'login ' || md5(i::text) from generate_series(1::bigint, ${Math.max(1, Math.floor(rows / 10))}) i;
 analyze;
 `;
 }

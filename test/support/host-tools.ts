@@ -16,7 +16,7 @@ const TOOLS: Readonly<Record<string, string>> = {
 };
 
 /** Before any test: what is missing is installed (as root on Debian, saying so), or named. */
-export default async function setup(): Promise<void> {
+export async function setup(): Promise<void> {
   const missing: string[] = [];
   for (const [tool, name] of Object.entries(TOOLS)) if (!(await isOnPath(tool))) missing.push(name);
   if (missing.length > 0) await installPackages(missing);
