@@ -1,6 +1,7 @@
 import { chmod, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asUser } from '../support/as-user.ts';
 import { createProject, docker, engineEnv, type TestProjectFolder, testEngine } from '../support/engine.ts';
 import { startCli } from '../support/paced-cli.ts';
 import { MAIN } from '../support/run-cli.ts';
@@ -94,8 +95,9 @@ describe('an engine that cannot be asked', () => {
     await using home = await temporaryFolder();
     await chmod(home.path, 0o755);
     await writeFile(join(home.path, 'compose.yaml'), 'name: shop\nservices: { web: { image: busybox } }\n');
-    const args = ['--reuid', '65534', '--regid', '65534', '--clear-groups', process.execPath, MAIN, 'backup', '--json'];
-    const run = await runCommand('setpriv', args, {
+    const nobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
+    const [program, ...args] = asUser(nobody, [process.execPath, MAIN, 'backup', '--json']);
+    const run = await runCommand(program, args, {
       cwd: home.path,
       env: { ...engineEnv(), ...proxy.env, HOME: home.path },
       accept: 'any',

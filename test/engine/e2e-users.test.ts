@@ -1,6 +1,7 @@
 import { chmod, chown, mkdir, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asUser } from '../support/as-user.ts';
 import { createProject, docker, engineEnv, type TestProjectFolder, testEngine, uniqueName } from '../support/engine.ts';
 import { MAIN } from '../support/run-cli.ts';
 import { type CommandResult, runCommand } from '../support/run-command.ts';
@@ -89,7 +90,8 @@ describe.runIf(isRoot)('a member of the group docker who is not root (needs root
       MCADS_REPOSITORY: undefined,
     };
     const options = { cwd: project.directory, env, accept: 'any' as const };
-    return toAnswer(await runCommand('setpriv', [...member, process.execPath, MAIN, ...args, '--json'], options));
+    const [program, ...words] = asUser(member, [process.execPath, MAIN, ...args, '--json']);
+    return toAnswer(await runCommand(program, words, options));
   }
 
   test('is given a ready --repository where the project folder cannot be written', async () => {

@@ -15,18 +15,18 @@ test('an image that no registry has is named, and with --images local it comes b
   const id = (await docker(['image', 'inspect', '--format', '{{.Id}}', image])).stdout.trim();
   const options = { cwd: project.directory, env: engineEnv() };
 
-  const named = await runJson(['backup'], options);
+  const named = await runJson(['backup', '-r', `${project.directory}-backups`], options);
   expect(named.code, named.stderr).toBe(0);
   expect(named.json['findings']).toMatchObject([{ severity: 'info', code: 'image-without-digest', subject: 'image/app' }]);
 
-  const kept = await runJson(['backup', '--images', 'local'], options);
+  const kept = await runJson(['backup', '-r', `${project.directory}-backups`, '--images', 'local'], options);
   expect(kept.code, kept.stderr).toBe(0);
   expect(kept.json['components']).toMatchObject([{ id: 'image/app', outcome: 'captured' }, { id: 'config' }, { id: 'state' }]);
   await project.compose(['down']);
   await docker(['rmi', '--force', image]);
   const archive = execFileSync(
     process.execPath,
-    [MAIN, 'extract', 'latest', 'image/app', '-r', join(project.directory, 'backups'), '--target', '-'],
+    [MAIN, 'extract', 'latest', 'image/app', '-r', `${project.directory}-backups`, '--target', '-'],
     {
       cwd: project.directory,
       env: { ...process.env, ...engineEnv() },

@@ -175,7 +175,9 @@ test('without its Compose files a running project is planned from the engine alo
     expect(errorsOf(json)).toEqual([]);
     expect(code).toBe(0);
     const findings = json['findings'] as readonly { readonly severity: string; readonly code: string }[]; // design §8
-    expect(findings.filter(({ severity }) => severity !== 'info')).toHaveLength(1);
+    // The other one is about the new repository's place.
+    const told = findings.filter(({ severity }) => severity !== 'info').map((finding) => finding.code);
+    expect(told).toEqual(['compose-files-not-here', 'repository-on-same-disk']);
   } finally {
     await rename(away, join(project.directory, 'compose.yaml'));
   }

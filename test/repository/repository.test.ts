@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Segment } from '../../src/domain/tree.ts';
 import { createOn, openOn, openRepository } from '../../src/repository/open-repository.ts';
 import { sha256Hex } from '../../src/stream/digest.ts';
+import { asUser } from '../support/as-user.ts';
 import { MemoryStore } from '../support/memory-store.ts';
 import { backUp, makeManifest, NEVER, noise, putArtifact, readBack, toComponentId } from '../support/repository-fixture.ts';
 import { runCommand } from '../support/run-command.ts';
@@ -309,9 +310,9 @@ describe('a repository that may not be written', () => {
       const path = ${JSON.stringify(path)};
       ${code}`;
     const argv = [process.execPath, '--input-type=module', '-e', script];
-    return process.getuid?.() === 0
-      ? runCommand('setpriv', ['--reuid', '65534', '--regid', '65534', '--clear-groups', ...argv])
-      : runCommand(argv[0] ?? '', argv.slice(1));
+    const nobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
+    const [program = '', ...args] = process.getuid?.() === 0 ? asUser(nobody, argv) : argv;
+    return runCommand(program, args);
   };
   const tell = `const tell = (work) => work.then(() => 'ok', (error) => error.code + ': ' + error.message);`;
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Finding } from '../../src/domain/finding.ts';
 import type { TreeSource } from '../../src/domain/tree.ts';
+import { asUser } from '../support/as-user.ts';
 import { TreeFixture } from '../support/tree-capture.ts';
 
 let fixture: TreeFixture;
@@ -28,8 +29,9 @@ describe('files that the reading user may not read', () => {
     readonly torn: readonly string[];
   } {
     chmodSync(fixture.base, 0o755);
-    const [command, ...args] = process.getuid?.() === 0 ? ['setpriv', ...NOBODY, process.execPath] : [process.execPath];
-    const run = spawnSync(command, [...args, program, fixture.tree], { encoding: 'utf8' });
+    const argv = [process.execPath, program, fixture.tree];
+    const [command = '', ...args] = process.getuid?.() === 0 ? asUser(NOBODY, argv) : argv;
+    const run = spawnSync(command, args, { encoding: 'utf8' });
     expect(run.status, run.stderr).toBe(0);
     return JSON.parse(run.stdout) as ReturnType<typeof captureAsNobody>; // what the program prints
   }
