@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
+
 import { expect, test } from 'vitest';
 import { createProject, docker, engineEnv, testEngine } from '../support/engine.ts';
 import { MAIN, runJson } from '../support/run-cli.ts';
