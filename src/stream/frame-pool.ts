@@ -49,7 +49,7 @@ export class FramePool implements AsyncDisposable {
     // The URL is no import, so the compiler does not turn its ending.
     const file = import.meta.url.endsWith('.ts') ? './frame-worker.ts' : './frame-worker.js';
     const worker = new Worker(new URL(file, import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128 },
+      resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 32 },
     });
     worker.unref(); // whoever waits for a frame keeps the process alive by other means
     worker.on('message', (result: FrameResult) => {
