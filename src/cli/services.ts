@@ -1,3 +1,4 @@
+import type { RepositoryStats } from '../domain/repository-stats.ts';
 import type { KeepSettings } from '../config/setting.ts';
 import type { ComposeModel } from '../domain/compose-model.ts';
 import type { EngineProjectSummary } from '../domain/engine-model.ts';
@@ -61,19 +62,6 @@ export interface PruneReport {
   readonly findings: readonly Finding[];
 }
 
-export interface StatsReport {
-  readonly snapshots: number;
-  readonly chunks: number;
-  /** Plain bytes of all snapshots together, as if each stood alone. */
-  readonly logicalBytes: number;
-  /** Plain bytes of the distinct chunks. */
-  readonly plainBytes: number;
-  /** On disk, compressed. */
-  readonly storedBytes: number;
-  readonly ratio: number | null;
-  readonly garbageBytes: number;
-}
-
 /** An open repository with what commands do to it. */
 export interface RepositoryService extends AsyncDisposable {
   readonly repository: SnapshotRepository;
@@ -81,7 +69,7 @@ export interface RepositoryService extends AsyncDisposable {
   damagedSnapshots(): Promise<readonly Damage[]>;
   verify(request: VerifyRequest, events: EventSink, signal: AbortSignal): Promise<VerifyReport>;
   prune(request: PruneRequest, events: EventSink, signal: AbortSignal): Promise<PruneReport>;
-  stats(signal: AbortSignal): Promise<StatsReport>;
+  stats(signal: AbortSignal): Promise<RepositoryStats>;
   files(snapshot: string, selections: readonly Selection[], signal: AbortSignal): AsyncIterable<ListedFile>;
   diff(before: string, after: string, components: readonly string[], signal: AbortSignal): AsyncIterable<Difference>;
   extract(request: ExtractRequest, events: EventSink, signal: AbortSignal): Promise<ExtractReport>;

@@ -1,3 +1,4 @@
+import type { RepositoryStats } from '../domain/repository-stats.ts';
 import type { JsonObject } from '../domain/byte-stream.ts';
 import type { Damage, PruneDecision } from '../domain/ports.ts';
 import { printable } from './escape.ts';
@@ -44,17 +45,7 @@ export function pruneTable(decisions: readonly PruneDecision[], style: Style): s
   );
 }
 
-export interface StatsSummary {
-  readonly snapshots: number;
-  readonly chunks: number;
-  readonly logicalBytes: number;
-  readonly plainBytes: number;
-  readonly storedBytes: number;
-  readonly ratio: number | null;
-  readonly garbageBytes: number;
-}
-
-export function statsText(stats: StatsSummary, location: string, style: Style): string {
+export function statsText(stats: RepositoryStats, location: string, style: Style): string {
   const ratio = stats.ratio === null ? '' : `, ${stats.ratio.toFixed(1)} times less than the snapshots in full`;
   return [
     style.bold(printable(location)),

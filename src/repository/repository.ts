@@ -13,7 +13,8 @@ import { prune, type PruneOptions, type PruneReport } from './prune.ts';
 import { loadSnapshots } from './references.ts';
 import { removeSnapshot } from './remove-snapshot.ts';
 import { RepositoryWriter } from './snapshot-writer.ts';
-import { measureRepository, type RepositoryStats } from './stats.ts';
+import type { RepositoryStats } from '../domain/repository-stats.ts';
+import { measureRepository } from './stats.ts';
 import type { Store } from './store.ts';
 import { verify, type VerifyOptions, type VerifyReport } from './verify.ts';
 

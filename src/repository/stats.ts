@@ -1,23 +1,9 @@
+import type { RepositoryStats } from '../domain/repository-stats.ts';
 import { BAD_SUFFIX, CHUNKS, idOfKey, SEGMENTS } from './format.ts';
 import { IdSet } from './id-set.ts';
 import { ObjectReader } from './object-reader.ts';
 import { loadSnapshots, walkSegments } from './references.ts';
 import type { Store } from './store.ts';
-
-export interface RepositoryStats {
-  readonly snapshots: number;
-  readonly chunks: number;
-  /** Plain bytes of all snapshots together, as if each stood alone. */
-  readonly logicalBytes: number;
-  /** Plain bytes of the distinct chunks that snapshots need. */
-  readonly plainBytes: number;
-  /** Compressed bytes of chunks and pages on disk. */
-  readonly storedBytes: number;
-  /** logicalBytes / storedBytes; null while nothing is stored. */
-  readonly ratio: number | null;
-  /** Compressed bytes that no snapshot needs. */
-  readonly garbageBytes: number;
-}
 
 /** Reads all pages and lists all chunks. Rejects `damaged` where a page cannot be read. */
 export async function measureRepository(store: Store, signal: AbortSignal): Promise<RepositoryStats> {
