@@ -6,9 +6,11 @@ import type { EventSink, RunEvent } from '../domain/events.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { BackupPlan } from '../domain/plan.ts';
 import type { Damage, PruneDecision, SnapshotRepository, UndoReport } from '../domain/ports.ts';
+import type { KeptRestore, RestorePlan, RestoreResult } from '../domain/restore.ts';
 import type { ExtractReport, ExtractRequest } from '../pipeline/extract.ts';
 import type { Difference, ListedFile } from '../pipeline/read-tree.ts';
 import type { BackupRequest, BackupResult, PlanRequest, SettingsLookup } from '../pipeline/requests.ts';
+import type { RestoreRequest, RollbackRequest, RollbackResult } from '../pipeline/restore-requests.ts';
 import type { Selection } from '../pipeline/select-components.ts';
 
 /** How to find the Compose files, as given on the command line. Paths are absolute; `-` in `files` is stdin. */
@@ -90,6 +92,24 @@ export interface Services {
   listProjects(request: EngineRequest, signal: AbortSignal): Promise<readonly EngineProjectSummary[] | null>;
   plan(request: PlanRequest, setup: RunSetup, events: EventSink, signal: AbortSignal): Promise<BackupPlan>;
   backup(request: BackupRequest, setup: RunSetup, events: EventSink, signal: AbortSignal): Promise<BackupResult>;
+  /** Restore's plan and nothing else. */
+  planRestore(request: RestoreRequest, setup: RunSetup, events: EventSink, signal: AbortSignal): Promise<RestorePlan>;
+  /** Shows its plan through `confirm` before the first change. */
+  restore(
+    request: RestoreRequest,
+    setup: RunSetup,
+    confirm: (plan: RestorePlan) => Promise<void>,
+    events: EventSink,
+    signal: AbortSignal,
+  ): Promise<RestoreResult>;
+  /** Back to before the newest restore that is kept. Rejects `nothing-found` where none is. */
+  rollback(
+    request: RollbackRequest,
+    setup: RunSetup,
+    confirm: (kept: KeptRestore) => Promise<void>,
+    events: EventSink,
+    signal: AbortSignal,
+  ): Promise<RollbackResult>;
   /** What `recover` does, where the engine answers at once; null where it does not. Never rejects for the engine's sake. */
   undoLeftovers(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport | null>;
   recover(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport>;

@@ -1,4 +1,4 @@
-import type { DatabaseAdapter } from '../domain/ports.ts';
+import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import { checkDump } from './postgres/check.ts';
 import { coldState } from './postgres/cold-state.ts';
 import { clusterDirectory, detectPostgres } from './postgres/detect.ts';

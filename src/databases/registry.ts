@@ -1,4 +1,4 @@
-import type { DatabaseAdapter } from '../domain/ports.ts';
+import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import { createPostgresAdapter } from './postgres.ts';
 
 /** Every database technology that can be dumped. Adding one is a file and a line here. */

@@ -1,6 +1,5 @@
 import type { TreeMount } from '../domain/plan.ts';
-import type { OpenTreeOptions } from '../domain/ports.ts';
-import type { TreeSource } from '../domain/tree.ts';
+import type { TreeSource, OpenTreeOptions } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { openArchiveTree } from './archive-tree.ts';
 import { HelperContainer, UnfitImageError, type HelperMount } from './helper-container.ts';

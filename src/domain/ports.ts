@@ -1,11 +1,12 @@
-import type { Bytes, ByteStream, JsonObject, JsonValue } from './byte-stream.ts';
+import type { Bytes, ByteStream, JsonObject } from './byte-stream.ts';
 import type { EngineContainer, EngineInfo, EngineProject, EngineProjectSummary, EngineState } from './engine-model.ts';
-import type { Finding } from './finding.ts';
 import type { Manifest, ManifestArtifact } from './manifest.ts';
-import type { QuiesceMode, TreeMount, ComponentSettings } from './plan.ts';
+import type { QuiesceMode, TreeMount } from './plan.ts';
+import type { RestoreEngine } from './restore-ports.ts';
+import type { RestoreJournal } from './restore.ts';
 import type { Secret } from './secret.ts';
 import type { ClassicArchive, SnapshotSummary } from './snapshot-summary.ts';
-import type { ChunkRef, Segment, TransportName, TreeSource } from './tree.ts';
+import type { ChunkRef, OpenTreeOptions, Segment, TreeSource } from './tree.ts';
 
 /* ---------------------------------------------------------------- engine */
 
@@ -42,20 +43,16 @@ export interface ThrowawaySpec {
   readonly purpose: string;
 }
 
-export interface OpenTreeOptions {
-  /** `auto` tries pipe, attach, archive in that order. */
-  readonly transport: 'auto' | Exclude<TransportName, 'local'>;
-  readonly helperImage: string | null;
-  /** Images that the project itself has, tried as helper image last. */
-  readonly projectImages: readonly string[];
-}
-
 /** A mark in the engine: the project's mutex and the journal of what to undo. */
 export interface ProjectClaim extends AsyncDisposable {
   /** Written durably in the engine before any stop or pause: what to bring back, in start order. */
   recordUndo(steps: readonly UndoStep[]): Promise<void>;
   /** Everything is back; the journal is cleared. */
   clearUndo(): Promise<void>;
+  /** Written durably in the engine before the first change of a restore: a run that dies is gone back on by the next one. One per claim. */
+  recordRestore(journal: RestoreJournal): Promise<void>;
+  /** The restore is done, or undone. */
+  clearRestore(): Promise<void>;
 }
 
 export type UndoStep =
@@ -75,8 +72,11 @@ export interface EngineImage {
   readonly sizeBytes: number;
 }
 
+/** Goes back to before a restore; given to the engine, which calls it for what a dead run left. */
+export type UndoRestore = (engine: Engine, journal: RestoreJournal, signal: AbortSignal) => Promise<UndoReport>;
+
 /** One container engine. The only implementation with a network is `src/docker`. */
-export interface Engine extends AsyncDisposable {
+export interface Engine extends RestoreEngine, AsyncDisposable {
   readonly info: EngineInfo;
   listProjects(signal: AbortSignal): Promise<readonly EngineProjectSummary[]>;
   /** Also for a project that has no containers left but volumes; empty lists when the engine knows nothing of it. */
@@ -110,77 +110,6 @@ export interface Engine extends AsyncDisposable {
   ): Promise<{ readonly claim: ProjectClaim; readonly undone: UndoReport }>;
   /** Brings back what dead runs left (all projects, or one) and removes their helpers. */
   recover(project: string | null, signal: AbortSignal): Promise<UndoReport>;
-}
-
-/* ---------------------------------------------------------------- databases */
-
-/** A running (or stopped) database service as an adapter sees it. */
-export interface DatabaseTarget {
-  readonly service: string;
-  readonly container: EngineContainer;
-  readonly settings: ComponentSettings;
-}
-
-export interface DatabaseListing {
-  readonly databases: readonly { readonly name: string; readonly bytes: number }[];
-  readonly facts: Readonly<Record<string, JsonValue>>;
-  readonly findings: readonly Finding[];
-  /** Directory inside the container whose mount holds the cluster: not captured raw when dumped. */
-  readonly dataDirectory: string;
-  /** Further directories of the cluster, outside of that one (tablespaces): a dump covers them too. */
-  readonly furtherDirectories?: readonly string[];
-}
-
-export interface Detection {
-  readonly because: 'label' | 'detected';
-  /** What was recognised: `image postgres`, `PG_MAJOR in the image's environment`. */
-  readonly why: string;
-}
-
-export interface CapturedDump {
-  readonly stream: ByteStream;
-  readonly format: ManifestArtifact['format'];
-}
-
-/** One database technology in one file. */
-export interface DatabaseAdapter {
-  readonly engine: string;
-  /** Pure. Null: not mine. */
-  detect(
-    container: Pick<EngineContainer, 'image' | 'imageTags' | 'imageDigests' | 'imageEnvironment' | 'labels'>,
-    settings: ComponentSettings,
-  ): Detection | null;
-  /** Where the cluster's files lie according to image and environment, for stopped containers. */
-  dataDirectory(container: EngineContainer): string;
-  /** What can be dumped. Rejects with `component-failed` and the reason when the server does not answer. */
-  list(target: DatabaseTarget, io: DatabaseIo): Promise<DatabaseListing>;
-  dump(target: DatabaseTarget, database: string, io: DatabaseIo): Promise<CapturedDump>;
-  globals(target: DatabaseTarget, io: DatabaseIo): Promise<CapturedDump>;
-  /**
-   * Reads a stored dump in full through the technology's own tool and compares it with what `dump` recorded.
-   * Resolves with more facts (rows and hash per table); rejects `component-failed` where the dump is not whole.
-   */
-  check(
-    target: DatabaseTarget,
-    facts: Readonly<Record<string, JsonValue>>,
-    artifact: Bytes,
-    io: DatabaseIo,
-  ): Promise<{ readonly facts: Readonly<Record<string, JsonValue>>; readonly findings: readonly Finding[] }>;
-  /** Looks at a stopped cluster's files: `clean` may be captured cold. */
-  coldState(
-    target: Pick<DatabaseTarget, 'container' | 'settings'>,
-    dataMount: TreeMount,
-    dataPath: string,
-    io: DatabaseIo,
-  ): Promise<{ readonly clean: boolean; readonly detail: string; readonly facts: Readonly<Record<string, JsonValue>> }>;
-}
-
-export interface DatabaseIo {
-  readonly engine: Engine;
-  readonly runId: string;
-  readonly signal: AbortSignal;
-  /** A secret's bytes from a file inside the container or on the host. */
-  readonly warn: (finding: Finding) => void;
 }
 
 /* ---------------------------------------------------------------- repository */

@@ -40,6 +40,14 @@ export function compareWalkOrder(a: RawPath, b: RawPath): number {
 
 export type TransportName = 'pipe' | 'attach' | 'archive' | 'local';
 
+export interface OpenTreeOptions {
+  /** `auto` tries pipe, attach, archive in that order. */
+  readonly transport: 'auto' | Exclude<TransportName, 'local'>;
+  readonly helperImage: string | null;
+  /** Images that the project itself has, tried as helper image last. */
+  readonly projectImages: readonly string[];
+}
+
 /** A directory tree somewhere (volume, bind, host folder) that can be scanned and read as tar. */
 export interface TreeSource extends AsyncDisposable {
   readonly transport: TransportName;

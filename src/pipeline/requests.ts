@@ -5,7 +5,8 @@ import type { Finding, Uncovered } from '../domain/finding.ts';
 import type { Manifest, StrategyName } from '../domain/manifest.ts';
 import type { Outcome } from '../domain/outcome.ts';
 import type { BackupPlan, ComponentSettings } from '../domain/plan.ts';
-import type { DatabaseAdapter, Engine, HostFiles, PruneDecision, SnapshotRepository } from '../domain/ports.ts';
+import type { DatabaseAdapter } from '../domain/database-ports.ts';
+import type { Engine, HostFiles, PruneDecision, SnapshotRepository } from '../domain/ports.ts';
 import type { TransportName } from '../domain/tree.ts';
 
 /** What the user asked a project to be found by. */

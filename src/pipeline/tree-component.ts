@@ -65,7 +65,7 @@ export function treeComponent(
     settings: candidate.settings?.settings ?? [...candidate.views][0]?.settings.settings ?? null,
     failure: failure ?? (hooks.length > 0 && quiesce !== 'none' ? HOOKS_AND_QUIESCE : undefined),
     hooks,
-    facts: factsOf(candidate, cluster),
+    facts: { ...factsOf(candidate, cluster), exclude: [...new Set(excluded)] },
   };
 }
 

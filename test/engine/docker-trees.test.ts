@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TreeMount } from '../../src/domain/plan.ts';
-import type { Engine, OpenTreeOptions } from '../../src/domain/ports.ts';
-import type { TreeEntry, TreeSource } from '../../src/domain/tree.ts';
+import type { Engine } from '../../src/domain/ports.ts';
+import type { TreeEntry, TreeSource, OpenTreeOptions } from '../../src/domain/tree.ts';
 import { docker, testEngine, uniqueName } from '../support/engine.ts';
 import { inVolume, openTestEngine, ownHelpers, signal } from './docker-fixture.ts';
 

@@ -3,7 +3,8 @@ import { createPostgresAdapter } from '../../src/databases/postgres.ts';
 import { countLive, type SnapshotTable } from '../../src/databases/postgres/live-counts.ts';
 import { TABLES } from '../../src/databases/postgres/queries.ts';
 import { openServer, openSession } from '../../src/databases/postgres/server.ts';
-import type { CapturedDump, Engine } from '../../src/domain/ports.ts';
+import type { CapturedDump } from '../../src/domain/database-ports.ts';
+import type { Engine } from '../../src/domain/ports.ts';
 import { docker, testEngine } from '../support/engine.ts';
 import { drain, failureOf, openTestEngine, startServer, testIo, waitReady, type TestServer } from './postgres-fixture.ts';
 

@@ -1,5 +1,5 @@
 import type { Bytes, JsonValue } from '../../domain/byte-stream.ts';
-import type { DatabaseAdapter, DatabaseIo, DatabaseTarget } from '../../domain/ports.ts';
+import type { DatabaseAdapter, DatabaseIo, DatabaseTarget } from '../../domain/database-ports.ts';
 import { McadsError, messageOf } from '../../errors.ts';
 import { CopyScanner, type ScannedScript } from '../../stream/copy-scanner.ts';
 import { failed, lastWords, unknownComplaints } from './failures.ts';

@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../domain/byte-stream.ts';
 import type { TreeMount } from '../../domain/plan.ts';
-import type { DatabaseAdapter, DatabaseIo, DatabaseTarget } from '../../domain/ports.ts';
+import type { DatabaseAdapter, DatabaseIo, DatabaseTarget } from '../../domain/database-ports.ts';
 import { failed, lastWords } from './failures.ts';
 import { isMissing, readText } from './run-tool.ts';
 

@@ -1,5 +1,5 @@
 import { Secret } from '../../domain/secret.ts';
-import type { DatabaseTarget } from '../../domain/ports.ts';
+import type { DatabaseTarget } from '../../domain/database-ports.ts';
 import { McadsError } from '../../errors.ts';
 
 /** Where a user name or password comes from; files lie in the container. */

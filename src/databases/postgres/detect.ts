@@ -1,6 +1,6 @@
 import type { EngineContainer } from '../../domain/engine-model.ts';
 import type { ComponentSettings } from '../../domain/plan.ts';
-import type { Detection } from '../../domain/ports.ts';
+import type { Detection } from '../../domain/database-ports.ts';
 import { imageNames } from '../image-name.ts';
 
 /** Last parts of image names that are PostgreSQL servers. Images built from the official one are found by its variables. */

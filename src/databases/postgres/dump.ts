@@ -1,6 +1,7 @@
 import type { JsonValue, Verdict } from '../../domain/byte-stream.ts';
 import type { Finding } from '../../domain/finding.ts';
-import type { CapturedDump, DatabaseIo, DatabaseTarget, ExecHandle } from '../../domain/ports.ts';
+import type { CapturedDump, DatabaseIo, DatabaseTarget } from '../../domain/database-ports.ts';
+import type { ExecHandle } from '../../domain/ports.ts';
 import { McadsError } from '../../errors.ts';
 import { failed, harmlessComplaints, isLockTimeout, lastWords, unknownComplaints } from './failures.ts';
 import { dumpVersion, serverFacts } from './list.ts';

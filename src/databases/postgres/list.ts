@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../domain/byte-stream.ts';
 import type { Finding } from '../../domain/finding.ts';
-import type { DatabaseIo, DatabaseListing, DatabaseTarget } from '../../domain/ports.ts';
+import type { DatabaseIo, DatabaseListing, DatabaseTarget } from '../../domain/database-ports.ts';
 import { clusterDirectory } from './detect.ts';
 import { failed } from './failures.ts';
 import { CHANGED_SETTINGS, DATABASES, TABLESPACES } from './queries.ts';

@@ -1,5 +1,6 @@
 import type { Bytes } from '../../domain/byte-stream.ts';
-import type { DatabaseIo, ExecOptions } from '../../domain/ports.ts';
+import type { DatabaseIo } from '../../domain/database-ports.ts';
+import type { ExecOptions } from '../../domain/ports.ts';
 import { McadsError } from '../../errors.ts';
 
 export interface ToolResult {

@@ -1,4 +1,5 @@
-import type { DatabaseIo, DatabaseTarget, ExecOptions } from '../../domain/ports.ts';
+import type { DatabaseIo, DatabaseTarget } from '../../domain/database-ports.ts';
+import type { ExecOptions } from '../../domain/ports.ts';
 import type { Secret } from '../../domain/secret.ts';
 import { McadsError, stopsRun } from '../../errors.ts';
 import { credentialSources, resolveCredentials, type Credentials } from './credentials.ts';

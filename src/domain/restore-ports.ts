@@ -1,0 +1,75 @@
+import type { Bytes } from './byte-stream.ts';
+import type { EngineState } from './engine-model.ts';
+import type {
+  KeptRestore,
+  PlaceReport,
+  RecreatedContainer,
+  RecreatedNetwork,
+  RecreatedVolume,
+  Recreation,
+  RecreationOptions,
+  RestoreJournal,
+  RestoreRun,
+  TreePlace,
+} from './restore.ts';
+import type { OpenTreeOptions, RawPath, TreeScan } from './tree.ts';
+
+/**
+ * A place being restored. What is new is built in a staging directory inside it, `.mcads-restore-<run>` in the root, and moved in by renames;
+ * what it replaces lies in the same directory afterwards. All of it belongs to nobody else: captures leave it out.
+ */
+export interface TreeTarget extends AsyncDisposable {
+  readonly place: TreePlace;
+  readonly transport: 'pipe' | 'attach' | 'archive';
+  readonly swaps: boolean;
+  /** Extracts a tar (members named `./path`) into the staging directory of the run, made anew. Resolves with tar's warnings; rejects `component-failed` for its errors (a full disk by name). Without `swaps`: right over what is there. */
+  stage(run: RestoreRun, tar: Bytes, signal: AbortSignal): Promise<readonly string[]>;
+  /** What was staged, in walk order, as `TreeSource.scan` would see it. Only with `swaps`. */
+  scanStaged(run: RestoreRun, signal: AbortSignal): TreeScan;
+  /** What is live, in walk order, without staging directories. Only with `swaps`. */
+  scanLive(signal: AbortSignal): TreeScan;
+  /** Flushes what was staged; then writes down and fsyncs the list of renames, then renames, then owner, mode, attributes and times of the root. `kept` and everything below stays where it is. */
+  swap(run: RestoreRun, kept: readonly RawPath[], signal: AbortSignal): Promise<void>;
+  /** SHA-256 of live regular files, in the order given; null for one that is missing or no file. */
+  hash(paths: readonly RawPath[], signal: AbortSignal): Promise<readonly (string | null)[]>;
+  /** Undoes whatever of stage and swap had happened and removes the staging directory. False where nothing of this run was there. */
+  revert(run: RestoreRun, signal: AbortSignal): Promise<boolean>;
+  /** Removes the staging directory, what was replaced with it; the root keeps its times. */
+  discard(run: RestoreRun, signal: AbortSignal): Promise<void>;
+  /** True when the swap left something to go back to. */
+  holdsReplaced(run: RestoreRun, signal: AbortSignal): Promise<boolean>;
+}
+
+export interface CreatedContainer {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** What a restore asks of an engine beyond what a backup does. */
+export interface RestoreEngine {
+  /** Looks without changing anything. Rejects `component-failed` for a volume in memory, a place that leads out of its mount or cannot be mounted. */
+  probePlace(place: TreePlace, options: OpenTreeOptions, signal: AbortSignal): Promise<PlaceReport>;
+  /** For writing. Makes missing folders (owned as their parent is); a missing volume is an error. */
+  openTarget(place: TreePlace, options: OpenTreeOptions, signal: AbortSignal): Promise<TreeTarget>;
+  /** What it would take to make a recorded project again. Pure. */
+  recreation(state: EngineState, options: RecreationOptions): Recreation;
+  createNetwork(network: RecreatedNetwork, signal: AbortSignal): Promise<void>;
+  createVolume(volume: RecreatedVolume, signal: AbortSignal): Promise<void>;
+  /** Created, not started. */
+  createContainer(container: RecreatedContainer, signal: AbortSignal): Promise<CreatedContainer>;
+  /** By name, with force; missing ones are no error. */
+  removeContainer(name: string, signal: AbortSignal): Promise<void>;
+  removeVolume(name: string, signal: AbortSignal): Promise<void>;
+  removeNetwork(name: string, signal: AbortSignal): Promise<void>;
+  /** Networks among these names that exist. */
+  existingNetworks(names: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /** `docker load`. Rejects `component-failed` with the engine's words. */
+  loadImage(tar: Bytes, signal: AbortSignal): Promise<void>;
+  /** Pulls `name@sha256:…` and gives it the tags. Rejects `component-failed` where no registry answers. */
+  pullImage(digest: string, tags: readonly string[], signal: AbortSignal): Promise<void>;
+  /** States before a restore that can still be gone back to, newest first. */
+  keptRestores(project: string | null, signal: AbortSignal): Promise<readonly KeptRestore[]>;
+  /** Durable once resolved. */
+  keepRestore(journal: RestoreJournal, until: Date, signal: AbortSignal): Promise<void>;
+  forgetRestore(id: string, signal: AbortSignal): Promise<void>;
+}
