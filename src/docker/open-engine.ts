@@ -18,7 +18,7 @@ import { runThrowaway } from './throwaway.ts';
 import { toMounts } from './to-engine-container.ts';
 import type { TreeContext } from './tree-context.ts';
 import { findOwnContainer } from './own-container.ts';
-import { inspectContainer, inspectImage, listProjects, viewProject, viewVolumes } from './view-project.ts';
+import { findContainer, inspectContainer, inspectImage, listProjects, viewProject, viewVolumes } from './view-project.ts';
 
 export interface OpenEngineOptions extends EndpointOptions {
   readonly ownVersion: string;
@@ -51,6 +51,7 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
     listProjects: async (signal) => listProjects(client, signal),
     viewProject: async (project, signal) => viewProject(client, project, signal),
     inspectContainer: async (id, signal) => inspectContainer(client, id, signal),
+    findContainer: async (reference, signal) => findContainer(client, reference, signal),
     inspectImage: async (reference, signal) => inspectImage(client, reference, signal),
     viewVolumes: async (names, signal) => viewVolumes(client, names, signal),
     volumeSizes: async (signal) => volumeSizes(client, signal),

@@ -104,6 +104,13 @@ export async function inspectContainer(client: EngineClient, id: string, signal:
   return toEngineContainer(json, await findImage(client, json.Image, signal));
 }
 
+/** By id or name; null where the engine has no such container. */
+export async function findContainer(client: EngineClient, reference: string, signal: AbortSignal): Promise<EngineContainer | null> {
+  const doing = `looking at container ${reference}`;
+  const json = await client.find<ContainerJson>(`/containers/${encodeURIComponent(reference)}/json`, {}, doing, signal);
+  return json === null ? null : toEngineContainer(json, await findImage(client, json.Image, signal));
+}
+
 /** The named volumes that exist, each once. */
 export async function viewVolumes(client: EngineClient, names: readonly string[], signal: AbortSignal): Promise<readonly EngineVolume[]> {
   const found = await mapConcurrently([...new Set(names)], INSPECTS_AT_ONCE, async (name) =>

@@ -25,6 +25,22 @@ export interface ComponentSettings {
   readonly execUser: string | null;
 }
 
+/** Settings of a service that nobody set anything for, but how its database is reached. */
+export function settingsForAccess(postgres: ComponentSettings['postgres']): ComponentSettings {
+  return {
+    enable: null,
+    engine: null,
+    postgres,
+    exclude: [],
+    quiesce: null,
+    consistency: null,
+    execBefore: null,
+    execAfter: null,
+    execTimeoutMs: 0,
+    execUser: null,
+  };
+}
+
 /** Everything known of a project, from files and engine; either may be absent. */
 export interface Project {
   readonly name: string;

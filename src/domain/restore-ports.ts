@@ -1,5 +1,5 @@
 import type { Bytes } from './byte-stream.ts';
-import type { EngineState } from './engine-model.ts';
+import type { EngineContainer, EngineState } from './engine-model.ts';
 import type {
   KeptRestore,
   PlaceReport,
@@ -51,6 +51,8 @@ export interface RestoreEngine {
   probePlace(place: TreePlace, options: OpenTreeOptions, signal: AbortSignal): Promise<PlaceReport>;
   /** For writing. Makes missing folders (owned as their parent is); a missing volume is an error. */
   openTarget(place: TreePlace, options: OpenTreeOptions, signal: AbortSignal): Promise<TreeTarget>;
+  /** By id or name; null where there is none. */
+  findContainer(reference: string, signal: AbortSignal): Promise<EngineContainer | null>;
   /** What it would take to make a recorded project again. Pure. */
   recreation(state: EngineState, options: RecreationOptions): Recreation;
   createNetwork(network: RecreatedNetwork, signal: AbortSignal): Promise<void>;

@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from './byte-stream.ts';
 import type { ComponentId } from './component.ts';
 import type { Finding } from './finding.ts';
-import type { TreeMount } from './plan.ts';
+import type { ComponentSettings, TreeMount } from './plan.ts';
 import type { RawPath } from './tree.ts';
 
 /** A running restore's own mark: 12 hexadecimal digits. Part of every name that it makes. */
@@ -11,6 +11,9 @@ export interface NamedContainer {
   readonly id: string;
   readonly name: string;
 }
+
+/** How the server is reached: names and a path, no secret. */
+export type DatabaseAccess = ComponentSettings['postgres'];
 
 /** A tree that a restore builds beside the live one and then swaps in, and how to find both again. */
 export interface JournalTree {
@@ -26,6 +29,7 @@ export interface JournalDatabase {
   readonly adapter: string;
   readonly service: string;
   readonly container: NamedContainer;
+  readonly access: DatabaseAccess;
   /** The name that users know. */
   readonly database: string;
   /** What the restored one is called until the swap. */
@@ -38,6 +42,7 @@ export interface JournalRoles {
   readonly adapter: string;
   readonly service: string;
   readonly container: NamedContainer;
+  readonly access: DatabaseAccess;
   /** Did not exist before. */
   readonly created: readonly string[];
 }
