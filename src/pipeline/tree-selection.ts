@@ -5,7 +5,7 @@ import { McadsError } from '../errors.ts';
 import { decodeRaw, parseCatalogue, printableRaw } from '../stream/catalogue.ts';
 import { BLOCK } from '../stream/tar-header.ts';
 import { leadsOut, renamedHeader } from '../stream/tar-rename.ts';
-import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
+import { scanTar, type TarEvent, type TarMember } from '../stream/tar-scanner.ts';
 import { pathFilter, rawPathOf } from './select-components.ts';
 
 /** Which members of a tree are wanted and where they are. */
@@ -78,6 +78,22 @@ export async function* selectedTar(
     const header = headerFor(event.member, selection);
     keep = header !== null;
     if (header !== null) yield header;
+  }
+  yield Buffer.alloc(2 * BLOCK);
+}
+
+/** The whole tar, each event shown to `observe` on its way. Throws `damaged` for members that lead out of the tree. */
+export async function* wholeTar(
+  repository: SnapshotRepository,
+  data: ManifestArtifact,
+  observe: (event: TarEvent) => void,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const hostileMembers = new HostileMembers();
+  for await (const event of scanTar(repository.read(data, signal))) {
+    if (event.kind === 'member') hostileMembers.assertHarmless(event.member);
+    observe(event);
+    yield event.kind === 'member' ? event.member.header : event.bytes;
   }
   yield Buffer.alloc(2 * BLOCK);
 }

@@ -1,0 +1,195 @@
+import type { DatabaseAdapter, DatabaseIo, DatabaseTarget } from '../domain/database-ports.ts';
+import type { EngineContainer } from '../domain/engine-model.ts';
+import type { HostWriter } from '../domain/host-writer.ts';
+import type { EventSink } from '../domain/events.ts';
+import { settingsForAccess } from '../domain/plan.ts';
+import type { Engine, UndoReport } from '../domain/ports.ts';
+import type { DatabaseAccess, JournalTree, NamedContainer, RestoreJournal } from '../domain/restore.ts';
+import type { TreeTarget } from '../domain/restore-ports.ts';
+import type { OpenTreeOptions } from '../domain/tree.ts';
+import { McadsError, messageOf } from '../errors.ts';
+import { isNewCluster } from './database-container.ts';
+import { revertFiles } from './restore-config.ts';
+
+export interface UndoTools {
+  readonly adapters: readonly DatabaseAdapter[];
+  readonly hostWriter: HostWriter;
+  readonly tree: OpenTreeOptions;
+  readonly healthTimeoutMs: number;
+  readonly events: EventSink;
+}
+
+/**
+ * Brings a project back to what it was before a restore, from wherever that restore had come: after a failure, after it was killed, and for
+ * `rollback`. Looks at what is really there, so it may be run again after it was interrupted itself. One thing that fails does not keep the
+ * others from being brought back, but nothing is started on data that could not be: it stays down and the journal stays.
+ */
+export async function undoRestore(engine: Engine, journal: RestoreJournal, tools: UndoTools, signal: AbortSignal): Promise<UndoReport> {
+  const undo = new Undo(engine, journal, tools, signal);
+  await undo.stopUsers();
+  await undo.revertTrees();
+  await undo.revertDatabases();
+  await undo.revertFiles();
+  await undo.removeCreated();
+  await undo.startAgain();
+  return { undone: undo.done, failed: undo.failed };
+}
+
+class Undo {
+  readonly done: string[] = [];
+  readonly failed: string[] = [];
+  readonly #engine: Engine;
+  readonly #journal: RestoreJournal;
+  readonly #tools: UndoTools;
+  readonly #signal: AbortSignal;
+  /** Volume names and host paths that could not be put back. */
+  readonly #broken = new Set<string>();
+
+  constructor(engine: Engine, journal: RestoreJournal, tools: UndoTools, signal: AbortSignal) {
+    this.#engine = engine;
+    this.#journal = journal;
+    this.#tools = tools;
+    this.#signal = signal;
+  }
+
+  /** What a dead run had started already, or never stopped, must not see its files move. */
+  async stopUsers(): Promise<void> {
+    for (const user of this.#journal.users) {
+      await this.#attempt(user.name, async () => {
+        const container = await findContainer(this.#engine, user, this.#signal);
+        if (container !== null && isUp(container)) await this.#engine.stop(container.id, this.#signal);
+      });
+    }
+  }
+
+  async revertTrees(): Promise<void> {
+    for (const tree of this.#journal.trees.toReversed()) {
+      const worked = await this.#attempt(tree.component, async () => {
+        const target = await this.#open(tree);
+        if (target === null) return;
+        await using opened = target;
+        const reverted = opened.swaps && (await opened.revert(this.#journal.run, this.#signal));
+        if (tree.createdFrom !== null) await opened.removeCreated(tree.createdFrom, this.#signal);
+        if (reverted) this.done.push(`put back ${tree.component}`);
+      });
+      if (!worked) this.#broken.add(sourceOf(tree));
+    }
+  }
+
+  async revertDatabases(): Promise<void> {
+    const { databases, roles } = this.#journal;
+    const servers = new Map<
+      string,
+      { readonly container: NamedContainer; readonly adapter: string; readonly service: string; readonly access: DatabaseAccess }
+    >();
+    for (const one of [...databases, ...roles]) servers.set(one.container.name, one);
+    for (const [name, server] of servers) {
+      await this.#attempt(server.service, async () => {
+        const container = await findContainer(this.#engine, server.container, this.#signal);
+        const adapter = this.#tools.adapters.find(({ engine }) => engine === server.adapter);
+        if (container === null || adapter === undefined) return;
+        // A cluster that came with the restore goes with its volume.
+        if (isNewCluster(container, adapter, this.#journal.created.volumes)) return;
+        if (container.mounts.some((mount) => this.#broken.has(mount.name ?? mount.source)))
+          throw new McadsError('component-failed', `its files could not be put back, so ${container.name} is not started`);
+        const startedHere = !isUp(container);
+        if (startedHere) await this.#engine.start(container.id, this.#signal);
+        const target: DatabaseTarget = {
+          service: server.service,
+          container: await this.#engine.inspectContainer(container.id, this.#signal),
+          settings: settingsForAccess(server.access),
+        };
+        const io = this.#io();
+        await adapter.restorer.waitReady(target, this.#tools.healthTimeoutMs, io);
+        const swaps = databases.filter((one) => one.container.name === name);
+        const ready = { ...target, container: await this.#engine.inspectContainer(container.id, this.#signal) };
+        this.done.push(...(await adapter.restorer.revert(ready, swaps, io)));
+        const created = roles.filter((one) => one.container.name === name).flatMap((one) => one.created);
+        if (created.length > 0) await adapter.restorer.dropRoles(ready, created, io);
+        if (startedHere && !this.#journal.running.some((one) => one.name === name)) await this.#engine.stop(container.id, this.#signal);
+      });
+    }
+  }
+
+  async revertFiles(): Promise<void> {
+    await this.#attempt('configuration', async () => {
+      this.done.push(...(await revertFiles(this.#journal.files, this.#tools.hostWriter)));
+    });
+  }
+
+  async removeCreated(): Promise<void> {
+    const { containers, networks, volumes } = this.#journal.created;
+    for (const name of containers) await this.#attempt(name, () => this.#engine.removeContainer(name, this.#signal));
+    for (const name of networks) await this.#attempt(name, () => this.#engine.removeNetwork(name, this.#signal));
+    for (const name of volumes) await this.#attempt(name, () => this.#engine.removeVolume(name, this.#signal));
+  }
+
+  async startAgain(): Promise<void> {
+    for (const ran of this.#journal.running) {
+      await this.#attempt(ran.name, async () => {
+        const container = await findContainer(this.#engine, ran, this.#signal);
+        if (container === null) return;
+        const broken = container.mounts.find((mount) => this.#broken.has(mount.name ?? mount.source));
+        if (broken !== undefined)
+          throw new McadsError('component-failed', `stays down: ${broken.name ?? broken.source} could not be put back`);
+        if (container.state === 'paused') await this.#engine.unpause(container.id, this.#signal);
+        else if (!isUp(container)) {
+          this.#tools.events({ type: 'service', name: container.name, action: 'starting' });
+          await this.#engine.start(container.id, this.#signal);
+          this.done.push(`started ${container.name}`);
+        }
+      });
+    }
+    // Health last and together: one that was sick before must not keep the others down, nor the journal alive.
+    for (const ran of this.#journal.running) {
+      try {
+        const container = await findContainer(this.#engine, ran, this.#signal);
+        if (container !== null && isUp(container)) await this.#engine.waitHealthy(container.id, this.#tools.healthTimeoutMs, this.#signal);
+        if (container !== null) this.#tools.events({ type: 'service', name: container.name, action: 'running' });
+      } catch (error) {
+        this.#tools.events({ type: 'log', level: 'warn', message: `${ran.name} runs again and is not healthy: ${messageOf(error)}` });
+      }
+    }
+  }
+
+  /** Null where the place is gone, or was never made. */
+  async #open(tree: JournalTree): Promise<TreeTarget | null> {
+    const report = await this.#engine.probePlace(tree.place, this.#tools.tree, this.#signal);
+    const isThere = report.exists || (tree.place.singleFile !== null && report.createdFrom === null);
+    return isThere ? this.#engine.openTarget(tree.place, this.#tools.tree, this.#signal) : null;
+  }
+
+  #io(): DatabaseIo {
+    const warn: DatabaseIo['warn'] = (finding) => this.#tools.events({ type: 'finding', finding });
+    return { engine: this.#engine, runId: this.#journal.run, signal: this.#signal, warn };
+  }
+
+  async #attempt(what: string, work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (this.#signal.aborted || (error instanceof McadsError && (error.code === 'engine-lost' || error.code === 'engine-unreachable')))
+        throw error;
+      this.failed.push(`${what}: ${messageOf(error)}`);
+      return false;
+    }
+  }
+}
+
+/** By id, else by name: Compose may have made it anew since. Null where neither is there. */
+export async function findContainer(engine: Engine, named: NamedContainer, signal: AbortSignal): Promise<EngineContainer | null> {
+  for (const reference of [named.id, named.name].filter((one) => one !== '')) {
+    const found = await engine.findContainer(reference, signal);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+function isUp({ state }: EngineContainer): boolean {
+  return state === 'running' || state === 'paused' || state === 'restarting';
+}
+
+function sourceOf({ place }: JournalTree): string {
+  return place.mount.type === 'volume' ? place.mount.name : place.mount.hostPath;
+}
