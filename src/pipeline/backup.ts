@@ -1,4 +1,3 @@
-import PQueue from 'p-queue';
 import type { Manifest } from '../domain/manifest.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { ProjectClaim, PruneDecision, SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
@@ -13,6 +12,7 @@ import { plan as makePlan } from './plan.ts';
 import { quiesce } from './quiesce.ts';
 import { placeFindings } from './repository-place.ts';
 import type { BackupPorts, BackupRequest, BackupResult } from './requests.ts';
+import { runAll } from './run-all.ts';
 
 /**
  * discover → plan → capture → store → commit → verify → report, as design §3 has it.
@@ -186,7 +186,6 @@ function notFrozen(group: CaptureGroup, failure: McadsError, ports: BackupPorts)
   });
 }
 
-/** The first error that stops the run aborts the others and is thrown once all of them have ended. */
 async function captureAll(
   components: readonly PlannedComponent[],
   plan: BackupPlan,
@@ -195,24 +194,10 @@ async function captureAll(
   ports: BackupPorts,
   signal: AbortSignal,
 ): Promise<readonly Outcome[]> {
-  const queue = new PQueue({ concurrency: request.jobs });
-  const stop = new AbortController();
-  const inner = AbortSignal.any([signal, stop.signal]);
-  const errors: unknown[] = [];
-  const results = await Promise.all(
-    components.map((component) =>
-      queue.add(async (): Promise<Outcome | null> => {
-        if (errors.length > 0) return { status: 'cancelled', id: component.id };
-        try {
-          return await captureComponent(component, { plan, writer, request, ports, signal: inner });
-        } catch (error) {
-          errors.push(error);
-          stop.abort(error);
-          return null;
-        }
-      }),
-    ),
+  const work = components.map(
+    (component) =>
+      async (inner: AbortSignal): Promise<Outcome> =>
+        captureComponent(component, { plan, writer, request, ports, signal: inner }),
   );
-  if (errors.length > 0) throw signal.aborted ? signal.reason : errors[0];
-  return results.filter((outcome) => outcome !== null && outcome !== undefined);
+  return runAll(work, request.jobs, signal);
 }

@@ -1,4 +1,4 @@
-import type { DatabaseAdapter, DatabaseIo, DatabaseSource, DatabaseTarget } from '../domain/database-ports.ts';
+import type { BuiltDatabase, DatabaseAdapter, DatabaseIo, DatabaseSource, DatabaseTarget } from '../domain/database-ports.ts';
 import type { ComponentId } from '../domain/component.ts';
 import type { EventSink } from '../domain/events.ts';
 import type { Finding } from '../domain/finding.ts';
@@ -7,6 +7,7 @@ import { settingsForAccess } from '../domain/plan.ts';
 import type { Engine, SnapshotRepository } from '../domain/ports.ts';
 import type { DatabaseAccess, JournalDatabase, NamedContainer, RestoredDatabase } from '../domain/restore.ts';
 import { McadsError } from '../errors.ts';
+import { remembering } from '../stream/remembering.ts';
 import { findContainer } from './undo-restore.ts';
 
 export interface ServerRestoreContext {
@@ -41,6 +42,8 @@ export class ServerRestore {
   readonly planned: PlannedServer;
   readonly restored: RestoredDatabase[] = [];
   readonly findings: Finding[] = [];
+  /** Databases that were there before. */
+  readonly replaced = new Set<string>();
   /** Takes explicitly restored globals back; in memory only. */
   undoGlobals: string | null = null;
   readonly #context: ServerRestoreContext;
@@ -65,8 +68,11 @@ export class ServerRestore {
   /** Before anything is touched. */
   async check(signal: AbortSignal): Promise<void> {
     const target = await this.#target(signal);
-    for (const { source } of this.planned.databases)
-      this.findings.push(...(await this.planned.adapter.restorer.check(target, source, this.#io(signal))).findings);
+    for (const { source, database } of this.planned.databases) {
+      const { exists, findings } = await this.planned.adapter.restorer.check(target, source, this.#io(signal));
+      this.findings.push(...findings);
+      if (exists) this.replaced.add(database);
+    }
   }
 
   /** Roles, then every database under its temporary name, compared with what was recorded. */
@@ -85,14 +91,14 @@ export class ServerRestore {
       const onProgress = (bytes: number): void =>
         events({ type: 'component-progress', id: component, bytes, stored: 0, bytesExpected: dump.bytes, phase: 'database' });
       const started = performance.now();
-      const built = await adapter.restorer.build(
-        target,
-        source,
-        temporary,
-        repository.read(dump, signal),
-        { jobs, onProgress },
-        this.#io(signal),
-      );
+      // What the repository says about its own bytes comes before what the tool made of their end.
+      const bytes = remembering(repository.read(dump, signal));
+      let built: BuiltDatabase;
+      try {
+        built = await adapter.restorer.build(target, source, temporary, bytes, { jobs, onProgress }, this.#io(signal));
+      } catch (error) {
+        throw bytes.failure ?? error;
+      }
       this.findings.push(...built.findings);
       this.restored.push({ component, name: database, tables: built.tables, rows: built.rows, rowsEqual: true });
       const message = `${component} built and compared in ${((performance.now() - started) / 1000).toFixed(1)} s`;

@@ -8,6 +8,7 @@ import type { OpenTreeOptions, RawPath, TransportName } from '../domain/tree.ts'
 import { McadsError } from '../errors.ts';
 import { parseCatalogue, printableRaw } from '../stream/catalogue.ts';
 import { excludeMatcher } from '../stream/exclude-globs.ts';
+import { remembering } from '../stream/remembering.ts';
 import { compareTree } from './compare-tree.ts';
 import { SampleHashes } from './sample-hashes.ts';
 import { wholeTar } from './tree-selection.ts';
@@ -173,26 +174,4 @@ const PROGRESS_STEP = 1024 * 1024;
 function ancestorsAndSelf(path: RawPath): readonly RawPath[] {
   const parts = path.split('/');
   return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
-}
-
-interface Remembering extends AsyncIterable<Uint8Array> {
-  readonly failure: unknown;
-}
-
-function remembering(source: AsyncIterable<Uint8Array>): Remembering {
-  const state: { failure: unknown } = { failure: undefined };
-  async function* read(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* source;
-    } catch (error) {
-      state.failure = error;
-      throw error;
-    }
-  }
-  return {
-    [Symbol.asyncIterator]: read,
-    get failure() {
-      return state.failure;
-    },
-  };
 }

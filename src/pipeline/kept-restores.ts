@@ -1,0 +1,84 @@
+import type { DatabaseAdapter } from '../domain/database-ports.ts';
+import type { Finding } from '../domain/finding.ts';
+import { settingsForAccess } from '../domain/plan.ts';
+import type { Engine } from '../domain/ports.ts';
+import type { KeptRestore, RestoreJournal } from '../domain/restore.ts';
+import { McadsError, messageOf, stopsRun } from '../errors.ts';
+import { findContainer, type UndoTools } from './undo-restore.ts';
+
+/** What a rollback would have nothing to put back for is left out; null where nothing is left. */
+export function keptPart(
+  journal: RestoreJournal,
+  replaced: { readonly trees: ReadonlySet<string>; readonly databases: ReadonlySet<string> },
+): RestoreJournal | null {
+  const trees = journal.trees.filter(({ component }) => replaced.trees.has(component)).map((tree) => ({ ...tree, createdFrom: null }));
+  const databases = journal.databases.filter(({ component }) => replaced.databases.has(component));
+  const files = journal.files.filter(({ kept }) => kept !== null);
+  if (trees.length + databases.length + files.length === 0) return null;
+  return { ...journal, trees, databases, files, roles: [], created: { containers: [], networks: [], volumes: [] } };
+}
+
+/**
+ * Removes states that nobody can or may go back to: those that are over, and all but the newest of a project. The project is claimed. What
+ * cannot be removed now (its server is down) stays for the next run and is told.
+ */
+export async function discardExpired(
+  engine: Engine,
+  project: string,
+  tools: UndoTools,
+  now: Date,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  const [newest, ...older] = await engine.keptRestores(project, signal);
+  if (newest === undefined) return findings;
+  const over = Date.parse(newest.until) <= now.getTime() ? [newest] : [];
+  for (const kept of [...older, ...over]) {
+    try {
+      await discardKept(engine, kept, tools, signal);
+    } catch (error) {
+      if (signal.aborted || stopsRun(error)) throw error;
+      findings.push({
+        severity: 'warning',
+        code: 'old-state-left',
+        subject: project,
+        message: `what the restore of ${kept.journal.snapshot} replaced is still there: ${messageOf(error)}`,
+        hint: 'the next run tries again',
+      });
+    }
+  }
+  return findings;
+}
+
+/** Drops what a restore replaced, for good, and then its record. */
+export async function discardKept(engine: Engine, kept: KeptRestore, tools: UndoTools, signal: AbortSignal): Promise<void> {
+  const { trees, databases, files, run } = kept.journal;
+  for (const { place } of trees) {
+    const { exists } = await engine.probePlace(place, tools.tree, signal);
+    if (!exists && place.singleFile === null) continue; // gone with all that was in it
+    await using target = await engine.openTarget(place, tools.tree, signal);
+    if (target.swaps) await target.discard(run, signal);
+  }
+  const servers = new Map(databases.map((one) => [one.container.name, one]));
+  for (const [name, server] of servers) {
+    const container = await findContainer(engine, server.container, signal);
+    if (container === null) continue;
+    const mine = databases.filter((one) => one.container.name === name);
+    if (container.state !== 'running') throw new McadsError('component-failed', `${container.name} does not run`);
+    const target = { service: server.service, container, settings: settingsForAccess(server.access) };
+    const io = { engine, runId: run, signal, warn: (): void => undefined };
+    await adapterOf(tools.adapters, server.adapter).restorer.drop(
+      target,
+      mine.map((one) => one.kept),
+      io,
+    );
+  }
+  for (const file of files) if (file.kept !== null) await tools.hostWriter.remove(file.kept);
+  await engine.forgetRestore(kept.id, signal);
+}
+
+export function adapterOf(adapters: readonly DatabaseAdapter[], engine: string): DatabaseAdapter {
+  const found = adapters.find((adapter) => adapter.engine === engine);
+  if (found === undefined) throw new McadsError('component-failed', `this version cannot restore ${engine} databases`);
+  return found;
+}
