@@ -52,11 +52,13 @@ export async function discardExpired(
 
 /** Drops what a restore replaced, for good, and then its record. */
 export async function discardKept(engine: Engine, kept: KeptRestore, tools: UndoTools, signal: AbortSignal): Promise<void> {
-  const { trees, databases, files, run } = kept.journal;
+  const { trees, databases, files, run, project } = kept.journal;
+  const images = (await engine.viewProject(project, signal)).containers.map(({ imageId }) => imageId);
+  const tree = { ...tools.tree, projectImages: [...new Set(images)] };
   for (const { place } of trees) {
-    const { exists } = await engine.probePlace(place, tools.tree, signal);
+    const { exists } = await engine.probePlace(place, tree, signal);
     if (!exists && place.singleFile === null) continue; // gone with all that was in it
-    await using target = await engine.openTarget(place, tools.tree, signal);
+    await using target = await engine.openTarget(place, tree, signal);
     if (target.swaps) await target.discard(run, signal);
   }
   const servers = new Map(databases.map((one) => [one.container.name, one]));

@@ -112,6 +112,13 @@ export class ServerRestore {
     if (databases.length > 0) await adapter.restorer.swap(await this.#target(signal), databases, this.#io(signal));
   }
 
+  /** For good. */
+  async dropReplaced(signal: AbortSignal): Promise<void> {
+    const { adapter, databases } = this.planned;
+    const kept = databases.map((one) => one.kept);
+    await adapter.restorer.drop(await this.#target(signal), kept, this.#io(signal));
+  }
+
   /** Roles that existed and were altered, back to what they were. */
   async takeBackGlobals(signal: AbortSignal): Promise<void> {
     if (this.undoGlobals === null) return;

@@ -14,7 +14,7 @@ import { revertFiles } from './restore-config.ts';
 export interface UndoTools {
   readonly adapters: readonly DatabaseAdapter[];
   readonly hostWriter: HostWriter;
-  readonly tree: OpenTreeOptions;
+  readonly tree: Omit<OpenTreeOptions, 'projectImages'>;
   readonly healthTimeoutMs: number;
   readonly events: EventSink;
 }
@@ -25,7 +25,9 @@ export interface UndoTools {
  * others from being brought back, but nothing is started on data that could not be: it stays down and the journal stays.
  */
 export async function undoRestore(engine: Engine, journal: RestoreJournal, tools: UndoTools, signal: AbortSignal): Promise<UndoReport> {
-  const undo = new Undo(engine, journal, tools, signal);
+  const { containers } = await engine.viewProject(journal.project, signal);
+  const projectImages = [...new Set(containers.map(({ imageId }) => imageId))];
+  const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages }, signal);
   await undo.stopUsers();
   await undo.revertTrees();
   await undo.revertDatabases();
@@ -41,14 +43,16 @@ class Undo {
   readonly #engine: Engine;
   readonly #journal: RestoreJournal;
   readonly #tools: UndoTools;
+  readonly #tree: OpenTreeOptions;
   readonly #signal: AbortSignal;
   /** Volume names and host paths that could not be put back. */
   readonly #broken = new Set<string>();
 
-  constructor(engine: Engine, journal: RestoreJournal, tools: UndoTools, signal: AbortSignal) {
+  constructor(engine: Engine, journal: RestoreJournal, tools: UndoTools, tree: OpenTreeOptions, signal: AbortSignal) {
     this.#engine = engine;
     this.#journal = journal;
     this.#tools = tools;
+    this.#tree = tree;
     this.#signal = signal;
   }
 
@@ -154,9 +158,9 @@ class Undo {
 
   /** Null where the place is gone, or was never made. */
   async #open(tree: JournalTree): Promise<TreeTarget | null> {
-    const report = await this.#engine.probePlace(tree.place, this.#tools.tree, this.#signal);
+    const report = await this.#engine.probePlace(tree.place, this.#tree, this.#signal);
     const isThere = report.exists || (tree.place.singleFile !== null && report.createdFrom === null);
-    return isThere ? this.#engine.openTarget(tree.place, this.#tools.tree, this.#signal) : null;
+    return isThere ? this.#engine.openTarget(tree.place, this.#tree, this.#signal) : null;
   }
 
   #io(): DatabaseIo {

@@ -1,0 +1,358 @@
+import type { EngineContainer, EngineProject } from '../domain/engine-model.ts';
+import type { Finding } from '../domain/finding.ts';
+import type { Manifest } from '../domain/manifest.ts';
+import type { ProjectClaim, SnapshotRepository } from '../domain/ports.ts';
+import type { FilesProof, NamedContainer, RestoredComponent, RestoreJournal, RestorePlan, RestoreResult } from '../domain/restore.ts';
+import { McadsError, messageOf } from '../errors.ts';
+import { isNewCluster } from './database-container.ts';
+import { discardKept, keptPart } from './kept-restores.ts';
+import { applyConfig } from './restore-config.ts';
+import { journalOf, plannedServers, plannedTrees } from './restore-journal.ts';
+import { prepare } from './restore-prepare.ts';
+import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
+import { ServerRestore } from './restore-server.ts';
+import { Downtime } from './restore-services.ts';
+import { TreeRestore } from './restore-tree.ts';
+import { undoToolsOf } from './restore-undo-tools.ts';
+import { runAll } from './run-all.ts';
+import { findContainer, undoRestore } from './undo-restore.ts';
+
+export interface ApplyContext {
+  readonly plan: RestorePlan;
+  readonly request: RestoreRequest;
+  readonly manifest: Manifest;
+  readonly repository: SnapshotRepository;
+  readonly claim: ProjectClaim;
+  readonly ports: RestorePorts;
+  readonly startedAt: Date;
+}
+
+export type Applied = Pick<RestoreResult, 'components' | 'services' | 'databases' | 'files' | 'findings' | 'keptUntil'>;
+
+/** A step goes on for as long again as the services may take to become healthy; an undo must end some time too. */
+const UNDO_STEP_MS = 120_000;
+
+/** Writes down how to go back, then does the plan; on any failure goes back and throws, `rolledBack` in the error's context. */
+export async function applyRestore(context: ApplyContext, signal: AbortSignal): Promise<Applied> {
+  const { claim } = context;
+  const run = await RestoreRun.begin(context, signal);
+  await claim.recordRestore(run.journal);
+  try {
+    await run.apply(signal);
+  } catch (error) {
+    throw await run.goBack(error, signal);
+  }
+  return run.settle();
+}
+
+/** One restore from its first change on. */
+class RestoreRun {
+  readonly journal: RestoreJournal;
+  readonly #context: ApplyContext;
+  readonly #servers: readonly ServerRestore[];
+  readonly #downtime: Downtime;
+  readonly #findings: Finding[] = [];
+  readonly #components: RestoredComponent[] = [];
+  readonly #files: FilesProof[] = [];
+  /** Components whose old state is still there. */
+  readonly #replaced = new Set<string>();
+  /** Containers of database servers whose clusters came with this restore. */
+  readonly #newClusters = new Set<string>();
+  #skipped: ReadonlySet<string> = new Set();
+
+  private constructor(context: ApplyContext, journal: RestoreJournal, servers: readonly ServerRestore[]) {
+    const { engine, events } = context.ports;
+    this.#context = context;
+    this.journal = journal;
+    this.#servers = servers;
+    this.#downtime = new Downtime({ engine, events, healthTimeoutMs: context.request.healthTimeoutMs });
+  }
+
+  /** Nothing is changed here. */
+  static async begin(context: ApplyContext, signal: AbortSignal): Promise<RestoreRun> {
+    const { plan, manifest, repository, ports, request, startedAt } = context;
+    const view = await ports.engine.viewProject(plan.project, signal);
+    const model = await ports.loadCompose().catch((error: unknown) => {
+      if (error instanceof McadsError) return null;
+      throw error;
+    });
+    const { run, engine, events } = ports;
+    const { jobs, healthTimeoutMs } = request;
+    const servers = plannedServers(plan, manifest, view, ports.adapters, ports.settingsFor(model)).map(
+      (planned) => new ServerRestore(planned, { engine, repository, run, jobs, healthTimeoutMs, events }),
+    );
+    const missingRoles = new Map<string, readonly string[]>();
+    for (const server of servers) {
+      const { container } = server.planned;
+      if (isRunning(view, container)) missingRoles.set(container.name, await server.missingRoles(signal));
+    }
+    const trees = plannedTrees(plan, manifest);
+    const users = usersOf(plan, view);
+    const running = users.filter((user) => plan.services.some(({ container, ran }) => ran && container === user.name)).toReversed();
+    const journal = journalOf(plan, {
+      run,
+      startedAt,
+      servers: servers.map(({ planned }) => planned),
+      trees,
+      missingRoles,
+      users,
+      running,
+    });
+    return new RestoreRun(context, journal, servers);
+  }
+
+  async apply(signal: AbortSignal): Promise<void> {
+    const { plan, manifest, repository, ports, request } = this.#context;
+    if (plan.fresh) await this.#writeConfig();
+    const prepared = await prepare(plan, manifest, repository, ports, signal);
+    this.#skipped = prepared.skipped;
+    this.#findings.push(...prepared.findings);
+    await using open = new AsyncDisposableStack();
+    const trees: TreeRestore[] = [];
+    const projectImages = await this.#projectImages(signal);
+    const tree = { transport: request.transport, helperImage: request.helperImage, projectImages };
+    for (const planned of plannedTrees(plan, manifest)) {
+      const context = { engine: ports.engine, repository, run: ports.run, tree, events: ports.events };
+      trees.push(open.use(await TreeRestore.open(planned, context, signal)));
+    }
+    const [running, later] = await this.#serversByState(signal);
+    await this.#buildBeside(trees, running, signal);
+    await this.#swap(trees, running, signal);
+    if (!plan.fresh) await this.#writeConfig();
+    for (const server of later) await this.#bringUp(server, signal);
+    for (const one of trees) this.#files.push(await one.proveLive(signal));
+    for (const one of trees) if (one.planned.action === 'replace' && (await one.holdsReplaced(signal))) this.#replaced.add(one.planned.id);
+    await this.#start(signal);
+    signal.throwIfAborted();
+    this.#tell(trees);
+  }
+
+  /** Undoes everything under a time limit of its own; resolves with what to throw. */
+  async goBack(cause: unknown, signal: AbortSignal): Promise<unknown> {
+    const { ports, request, claim } = this.#context;
+    const first = signal.aborted && signal.reason instanceof McadsError ? signal.reason : cause;
+    ports.events({ type: 'stage', stage: 'undo', detail: messageOf(first) });
+    const steps = this.journal.trees.length + this.journal.databases.length + this.journal.running.length + this.journal.users.length + 1;
+    const own = AbortSignal.timeout(steps * UNDO_STEP_MS + request.healthTimeoutMs);
+    const failed: string[] = [];
+    try {
+      const report = await undoRestore(ports.engine, this.journal, undoToolsOf(request, ports), own);
+      for (const what of report.undone) ports.events({ type: 'undone', what });
+      failed.push(...report.failed);
+      for (const server of this.#servers) await server.takeBackGlobals(own);
+      if (failed.length === 0) await claim.clearRestore();
+    } catch (error) {
+      failed.push(messageOf(error));
+    }
+    return explained(first, failed);
+  }
+
+  /** The restore is done: from here on it is kept, whatever comes. */
+  async settle(): Promise<Applied> {
+    const { ports, request, claim, plan } = this.#context;
+    const { engine } = ports;
+    const own = AbortSignal.timeout(UNDO_STEP_MS * (1 + this.journal.trees.length + this.journal.databases.length));
+    const now = ports.now();
+    // A record before the journal goes: whatever is not cleared away below is cleared away by the next run.
+    await engine.keepRestore(this.journal, now, own);
+    await claim.clearRestore();
+    const databases = new Set(this.#keptDatabases());
+    const kept = request.keepOldMs > 0 ? keptPart(this.journal, { trees: this.#replaced, databases }) : null;
+    const until = new Date(now.getTime() + request.keepOldMs);
+    try {
+      const [interim] = (await engine.keptRestores(plan.project, own)).filter(({ journal }) => journal.run === this.journal.run);
+      if (interim !== undefined) await this.#clearAway(interim.id, kept, until, own);
+    } catch (error) {
+      const message = `what the restore left behind is not cleared away: ${messageOf(error)}`;
+      this.#findings.push({
+        severity: 'warning',
+        code: 'old-state-left',
+        subject: plan.project,
+        message,
+        hint: 'the next run tries again',
+      });
+    }
+    const containers = (await engine.viewProject(plan.project, own)).containers.filter(({ oneOff }) => !oneOff);
+    return {
+      components: this.#components,
+      services: await this.#downtime.results(containers, own),
+      databases: this.#servers.flatMap(({ restored }) => restored),
+      files: this.#files,
+      findings: [...this.#findings, ...this.#servers.flatMap(({ findings }) => findings)],
+      keptUntil: kept === null ? null : until.toISOString(),
+    };
+  }
+
+  /** Staging directories that hold nothing, the first databases of new clusters; what can be gone back to gets its own record. */
+  async #clearAway(interim: string, kept: RestoreJournal | null, until: Date, signal: AbortSignal): Promise<void> {
+    const { ports, request } = this.#context;
+    const isKept = (component: string): boolean =>
+      kept !== null && [...kept.trees, ...kept.databases].some((one) => one.component === component);
+    const rest: RestoreJournal = {
+      ...this.journal,
+      trees: this.journal.trees.filter(({ component }) => !isKept(component)),
+      databases: this.journal.databases.filter(
+        ({ component, container }) => !isKept(component) && !this.#skipped.has(container.name) && !this.#newClusters.has(container.name),
+      ),
+      files: kept === null ? this.journal.files : [],
+    };
+    if (kept !== null) await ports.engine.keepRestore(kept, until, signal);
+    await discardKept(ports.engine, { id: interim, journal: rest, until: '' }, undoToolsOf(request, ports), signal);
+  }
+
+  #keptDatabases(): readonly string[] {
+    return this.#servers
+      .filter(({ planned }) => !this.#newClusters.has(planned.container.name))
+      .flatMap(({ planned, replaced }) =>
+        planned.databases.filter(({ database }) => replaced.has(database)).map(({ component }) => component),
+      );
+  }
+
+  async #projectImages(signal: AbortSignal): Promise<readonly string[]> {
+    const { containers } = await this.#context.ports.engine.viewProject(this.#context.plan.project, signal);
+    return [...new Set(containers.map(({ imageId }) => imageId))];
+  }
+
+  /** Those whose server runs are built while everything runs; the others need their files first. */
+  async #serversByState(signal: AbortSignal): Promise<readonly [readonly ServerRestore[], readonly ServerRestore[]]> {
+    const { engine } = this.#context.ports;
+    const running: ServerRestore[] = [];
+    const later: ServerRestore[] = [];
+    for (const server of this.#servers) {
+      const { container } = server.planned;
+      if (this.#skipped.has(container.name)) continue;
+      const found = await findContainer(engine, container, signal);
+      (found?.state === 'running' ? running : later).push(server);
+    }
+    return [running, later];
+  }
+
+  async #buildBeside(trees: readonly TreeRestore[], servers: readonly ServerRestore[], signal: AbortSignal): Promise<void> {
+    const { ports, request } = this.#context;
+    ports.events({ type: 'stage', stage: 'build' });
+    await runAll(
+      [
+        ...servers.map((server) => async (inner: AbortSignal): Promise<void> => {
+          await server.check(inner);
+          await server.build(inner, false);
+        }),
+        ...trees.map((tree) => async (inner: AbortSignal): Promise<void> => {
+          ports.events({ type: 'component-started', id: tree.planned.id, bytesExpected: tree.planned.bytes });
+          await tree.stage(inner);
+        }),
+      ],
+      request.jobs,
+      signal,
+    );
+    signal.throwIfAborted();
+  }
+
+  /** Databases first, while their servers run; then the files, with everything down that uses them. */
+  async #swap(trees: readonly TreeRestore[], servers: readonly ServerRestore[], signal: AbortSignal): Promise<void> {
+    const { ports } = this.#context;
+    const isServer = ({ name }: NamedContainer): boolean => servers.some(({ planned }) => planned.container.name === name);
+    ports.events({ type: 'stage', stage: 'swap' });
+    await this.#downtime.stop(
+      this.journal.users.filter((user) => !isServer(user)),
+      signal,
+    );
+    for (const server of servers) await server.swap(signal);
+    await this.#downtime.stop(this.journal.users.filter(isServer), signal);
+    for (const tree of trees) await tree.swap(signal);
+  }
+
+  /** A server that did not run: started on its files, which are in place by now, for as long as it takes. */
+  async #bringUp(server: ServerRestore, signal: AbortSignal): Promise<void> {
+    const { engine } = this.#context.ports;
+    const { container: named, adapter } = server.planned;
+    const container = await findContainer(engine, named, signal);
+    if (container === null) throw new McadsError('component-failed', `container ${named.name} is gone`);
+    const newCluster = isNewCluster(container, adapter, this.journal.created.volumes);
+    if (newCluster) this.#newClusters.add(named.name);
+    await engine.start(container.id, signal);
+    await server.waitReady(signal);
+    await server.check(signal);
+    await server.build(signal, newCluster);
+    await server.swap(signal);
+    // What the entrypoint made of a new cluster goes with its volume when the restore is undone.
+    if (newCluster) await server.dropReplaced(signal);
+    if (!this.#shallRun(container)) await engine.stop(container.id, signal);
+  }
+
+  #shallRun({ name }: EngineContainer): boolean {
+    return this.#toStart().some((one) => one.name === name);
+  }
+
+  /** What ran before; where nothing was there before, what ran in the snapshot. */
+  #toStart(): readonly NamedContainer[] {
+    const { plan, request } = this.#context;
+    const made = plan.recreation?.containers.filter(({ name, wasRunning }) => wasRunning && !this.#skipped.has(name)) ?? [];
+    const fresh = plan.fresh && request.start ? made.map(({ name }) => ({ id: '', name })) : [];
+    return [...this.journal.running, ...fresh];
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    const { plan, ports } = this.#context;
+    ports.events({ type: 'stage', stage: 'start' });
+    if (!plan.fresh) return this.#downtime.start(this.#toStart(), signal);
+    // Nothing was there to go back to: data that is proven is not thrown away for a service that does not come up.
+    for (const one of this.#toStart()) {
+      try {
+        await this.#downtime.start([one], signal);
+      } catch (error) {
+        if (!(error instanceof McadsError) || error.code !== 'proof-failed') throw error;
+        this.#findings.push({
+          severity: 'error',
+          code: 'service-not-healthy',
+          subject: one.name,
+          message: error.message,
+          hint: error.hint,
+        });
+      }
+    }
+  }
+
+  async #writeConfig(): Promise<void> {
+    const { plan, repository, manifest, ports } = this.#context;
+    await applyConfig(plan, manifest, repository, ports.hostWriter, this.journal.run);
+  }
+
+  #tell(trees: readonly TreeRestore[]): void {
+    for (const tree of trees) this.#findings.push(...tree.findings);
+    for (const { id, target, action, how, bytes } of this.#context.plan.components) {
+      const withoutServer = (target.kind === 'database' || target.kind === 'globals') && this.#isSkipped(target.service);
+      const outcome = withoutServer ? 'failed' : action === 'keep' ? 'kept' : target.kind === 'state' ? 'skipped' : 'restored';
+      this.#components.push({ id, outcome, detail: withoutServer ? 'its container could not be made' : how, bytes, seconds: 0 });
+    }
+  }
+
+  #isSkipped(service: string): boolean {
+    return this.#context.plan.recreation?.containers.some((one) => one.service === service && this.#skipped.has(one.name)) === true;
+  }
+}
+
+/** Containers that are stopped for the swap, in stop order. */
+function usersOf(plan: RestorePlan, view: EngineProject): readonly NamedContainer[] {
+  return plan.services
+    .filter(({ stops }) => stops)
+    .flatMap(({ container }) => view.containers.filter(({ name }) => name === container).map(({ id, name }) => ({ id, name })));
+}
+
+function isRunning(view: EngineProject, { name }: NamedContainer): boolean {
+  return view.containers.some((container) => container.name === name && container.state === 'running');
+}
+
+function explained(first: unknown, failed: readonly string[]): unknown {
+  const error = first instanceof McadsError ? first : new McadsError('unexpected', messageOf(first), { cause: first });
+  const rolledBack = failed.length === 0;
+  const message = rolledBack ? error.message : `${error.message}; and not everything could be brought back: ${failed.join('; ')}`;
+  const hint = [error.hint, rolledBack ? undefined : '`mcads-orchestrate recover` tries again']
+    .filter((one) => one !== undefined)
+    .join('\n');
+  return new McadsError(error.code, message, {
+    hint: hint === '' ? undefined : hint,
+    where: error.where,
+    context: { ...error.context, rolledBack },
+    cause: error.cause ?? error,
+  });
+}

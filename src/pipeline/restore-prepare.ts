@@ -1,0 +1,91 @@
+import type { Finding } from '../domain/finding.ts';
+import type { Manifest } from '../domain/manifest.ts';
+import type { SnapshotRepository } from '../domain/ports.ts';
+import type { RecreatedContainer, RestorePlan } from '../domain/restore.ts';
+import { McadsError } from '../errors.ts';
+import type { RestorePorts } from './restore-requests.ts';
+import { artifactsOf } from './select-components.ts';
+
+export interface Prepared {
+  /** Names of containers that could not be made, because their image is nowhere. */
+  readonly skipped: ReadonlySet<string>;
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Makes what is missing before data can be put into it: images loaded or pulled, networks, volumes, containers (created, not started).
+ * A container whose image is nowhere is left out, with what it would take; its volumes get their data all the same.
+ */
+export async function prepare(
+  plan: RestorePlan,
+  manifest: Manifest,
+  repository: SnapshotRepository,
+  ports: RestorePorts,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const { engine, events } = ports;
+  await loadImages(plan, manifest, repository, ports, signal);
+  if (plan.recreation === null) return { skipped: new Set(), findings: [] };
+  const findings: Finding[] = [];
+  const skipped = new Set<string>();
+  for (const container of plan.recreation.containers) {
+    const problem = await ensureImage(container, plan, ports, signal);
+    if (problem === null) continue;
+    skipped.add(container.name);
+    findings.push(problem);
+  }
+  for (const network of plan.recreation.networks) await engine.createNetwork(network, signal);
+  for (const volume of plan.recreation.volumes) await engine.createVolume(volume, signal);
+  for (const container of plan.recreation.containers) {
+    if (skipped.has(container.name)) continue;
+    await engine.createContainer(container, signal);
+    events({ type: 'log', level: 'info', message: `made container ${container.name}` });
+  }
+  return { skipped, findings };
+}
+
+async function loadImages(
+  plan: RestorePlan,
+  manifest: Manifest,
+  repository: SnapshotRepository,
+  ports: RestorePorts,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { id, target } of plan.components) {
+    if (target.kind !== 'image' || target.exists) continue;
+    const component = manifest.components.find((one) => one.id === id);
+    if (component === undefined) throw new McadsError('damaged', `${manifest.name} lost its component ${id}`);
+    ports.events({ type: 'stage', stage: 'load image', detail: target.image });
+    await ports.engine.loadImage(repository.read(artifactsOf(component).data, signal), signal);
+  }
+}
+
+/** Null where the image is there now. */
+async function ensureImage(
+  container: RecreatedContainer,
+  plan: RestorePlan,
+  { engine, events }: RestorePorts,
+  signal: AbortSignal,
+): Promise<Finding | null> {
+  for (const reference of [container.imageId, container.image, ...container.imageTags])
+    if (reference !== '' && (await engine.inspectImage(reference, signal)) !== null) return null;
+  let why = 'no registry has it';
+  for (const digest of container.imageDigests) {
+    events({ type: 'stage', stage: 'pull image', detail: digest });
+    try {
+      await engine.pullImage(digest, container.imageTags, signal);
+      return null;
+    } catch (error) {
+      if (!(error instanceof McadsError) || error.code !== 'component-failed') throw error;
+      why = error.message;
+    }
+  }
+  const missing = plan.missingImages.find(({ image }) => image === container.image);
+  return {
+    severity: 'error',
+    code: 'image-missing',
+    subject: container.service,
+    message: `${container.name} was not made: its image ${container.image} is not here (${why})`,
+    hint: `${missing?.command ?? `docker pull ${container.image}`}, then docker compose up -d`,
+  };
+}
