@@ -1,0 +1,76 @@
+import type { ProjectClaim } from '../domain/ports.ts';
+import type { KeptRestore, NamedContainer, RestoreJournal } from '../domain/restore.ts';
+import type { Engine } from '../domain/ports.ts';
+import { McadsError } from '../errors.ts';
+import { Downtime } from './restore-services.ts';
+import type { RollbackPorts, RollbackRequest, RollbackResult } from './restore-requests.ts';
+import { findContainer, undoRestore, type UndoTools } from './undo-restore.ts';
+
+/**
+ * Back to what was before the newest restore that is kept, by the same steps that undo a failed one: written down first, so that a rollback
+ * that is killed is finished by the next run. What the restore had brought is gone afterwards; its snapshot still has it.
+ */
+export async function rollback(request: RollbackRequest, ports: RollbackPorts, signal: AbortSignal): Promise<RollbackResult> {
+  const { engine, events } = ports;
+  const shown = await newestKept(request.project, ports, signal);
+  await ports.confirm(shown);
+  const { claim, undone } = await engine.claimProject(request.project, 'rollback', signal);
+  await using held = claim;
+  for (const what of undone.undone) events({ type: 'undone', what });
+  if (undone.failed.length > 0) throw unfinished(undone.failed);
+  const kept = await newestKept(request.project, ports, signal);
+  if (kept.journal.run !== shown.journal.run)
+    throw new McadsError('usage', `${request.project} was restored again meanwhile; nothing was done`, { hint: 'run the command again' });
+  return goBack(kept, held, request, ports, signal);
+}
+
+async function goBack(
+  kept: KeptRestore,
+  claim: ProjectClaim,
+  request: RollbackRequest,
+  ports: RollbackPorts,
+  signal: AbortSignal,
+): Promise<RollbackResult> {
+  const { engine, adapters, hostWriter, events } = ports;
+  const { healthTimeoutMs } = request;
+  const journal = await asOfNow(kept.journal, engine, signal);
+  const tools: UndoTools = { adapters, hostWriter, events, healthTimeoutMs, tree: { transport: 'auto', helperImage: null } };
+  await claim.recordRestore(journal);
+  events({ type: 'stage', stage: 'rollback', detail: kept.journal.snapshot });
+  const report = await undoRestore(engine, journal, tools, signal);
+  if (report.failed.length > 0) throw unfinished(report.failed);
+  await engine.forgetRestore(kept.id, signal);
+  await claim.clearRestore();
+  const containers = (await engine.viewProject(request.project, signal)).containers.filter(({ oneOff }) => !oneOff);
+  const services = await new Downtime({ engine, events, healthTimeoutMs }).results(containers, signal);
+  return { kept, report, services };
+}
+
+async function newestKept(project: string, ports: RollbackPorts, signal: AbortSignal): Promise<KeptRestore> {
+  const [newest] = await ports.engine.keptRestores(project, signal);
+  if (newest !== undefined && Date.parse(newest.until) > ports.now().getTime()) return newest;
+  throw new McadsError('nothing-found', `there is nothing to go back to: no restore of ${project} is kept`, {
+    hint: 'what a restore replaces is kept for --keep-old (7 days unless told otherwise); an older snapshot brings back what was then',
+  });
+}
+
+/** What runs now runs again afterwards. */
+async function asOfNow(journal: RestoreJournal, engine: Engine, signal: AbortSignal): Promise<RestoreJournal> {
+  const users: NamedContainer[] = [];
+  const running: NamedContainer[] = [];
+  for (const user of journal.users) {
+    const container = await findContainer(engine, user, signal);
+    if (container === null) continue;
+    const named = { id: container.id, name: container.name };
+    users.push(named);
+    if (container.state === 'running' || container.state === 'restarting') running.unshift(named);
+  }
+  return { ...journal, users, running };
+}
+
+function unfinished(failed: readonly string[]): McadsError {
+  return new McadsError('engine-failed', `not everything could be brought back: ${failed.join('; ')}`, {
+    hint: 'mend that; `mcads-orchestrate recover` goes on',
+    context: { rolledBack: false },
+  });
+}
