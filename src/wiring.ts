@@ -12,6 +12,7 @@ import { McadsError } from './errors.ts';
 import { counted, humanBytes } from './report/human.ts';
 import type { BackupPorts, BackupRequest, BackupResult, DiscoverPorts, PlanPorts } from './pipeline/requests.ts';
 import type { Repository } from './repository/repository.ts';
+import type { RestoreWiring } from './wiring-restore.ts';
 
 /** How long an engine may take to answer where it is not what the command is about. */
 const ANSWER_TIMEOUT_MS = 3000;
@@ -30,6 +31,10 @@ export function createServices(environment: Environment, version: string): Servi
   /** A run on the live project is never made without its engine: it would be a backup without the databases. */
   const engineFor = async (request: EngineRequest, events: EventSink, signal: AbortSignal): Promise<Engine> =>
     (await engineOf(request, events, signal)) ?? refuseWithoutEngine(request);
+  const restoreWiring: RestoreWiring = {
+    openRepository: (setup) => openRepository(setup.repository, setup.lockTimeoutMs, 'read'),
+    backup: (request, setup, engine, events, signal) => runBackup(request, setup, engine, version, events, signal),
+  };
   return {
     inContainer: ownContainerId(readMountinfo()) !== null,
     loadCompose: (request) => loadCompose(request, environment),
@@ -52,6 +57,21 @@ export function createServices(environment: Environment, version: string): Servi
     backup: async (request, setup, events, signal) => {
       await using engine = await engineFor(setup.engine, events, signal);
       return await runBackup(request, setup, engine, version, events, signal);
+    },
+    planRestore: async (request, setup, events, signal) => {
+      await using engine = await engineFor(setup.engine, events, signal);
+      const { planRestore } = await import('./wiring-restore.ts');
+      return await planRestore(request, setup, engine, restoreWiring, events, signal);
+    },
+    restore: async (request, setup, confirm, events, signal) => {
+      await using engine = await engineFor(setup.engine, events, signal);
+      const { runRestore } = await import('./wiring-restore.ts');
+      return await runRestore(request, setup, engine, restoreWiring, confirm, events, signal);
+    },
+    rollback: async (request, setup, confirm, events, signal) => {
+      await using engine = await engineFor(setup.engine, events, signal);
+      const { runRollback } = await import('./wiring-restore.ts');
+      return await runRollback(request, setup, engine, confirm, events, signal);
     },
     undoLeftovers: async (project, request, signal) => {
       const engine = await orNull(
@@ -100,11 +120,9 @@ async function openEngine(
   const options = { context: request.context, environment, home: homedir() };
   const { findEngine } = await import('./docker/find-engine.ts');
   if (request.strategy === 'host' || (request.strategy === 'auto' && (await findEngine(options)) === 'absent')) return null;
-  const docker = await import('./docker/open-engine.ts');
-  return docker.openEngine(
-    { ...options, ownVersion: version, logger: (level, message) => events({ type: 'log', level, message }) },
-    signal,
-  );
+  const [docker, { undoRestoreWith }] = await Promise.all([import('./docker/open-engine.ts'), import('./wiring-restore.ts')]);
+  const logger = (level: 'debug' | 'info' | 'warn', message: string): void => events({ type: 'log', level, message });
+  return docker.openEngine({ ...options, ownVersion: version, logger, undoRestore: undoRestoreWith(events) }, signal);
 }
 
 function refuseWithoutEngine(request: EngineRequest): never {
@@ -169,6 +187,8 @@ async function runBackup(
       const report = await repository.prune({ policy: toPolicy(setup.keep), dryRun: false, project, strategy, signal });
       return [...report.snapshots, ...report.classic];
     },
+    discardOld: async (project) =>
+      engine === null ? [] : (await import('./wiring-restore.ts')).discardOld(engine, project, events, signal),
     renderVerification: verificationText,
     now: () => new Date(),
     tool: { name: 'mcads-orchestrate', version },

@@ -29,7 +29,8 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
   events({ type: 'stage', stage: 'plan', detail: project.name });
   const made = await makePlan(project, ports.engine, request, ports, signal);
   assertSomethingToDo(made);
-  const plan = { ...made, findings: [...made.findings, ...(await placeFindings(request.repository, made, ports.host))] };
+  const old = await ports.discardOld(project.name);
+  const plan = { ...made, findings: [...made.findings, ...(await placeFindings(request.repository, made, ports.host)), ...old] };
 
   const { manifest, outcomes, location } = await captureSnapshot(plan, claim, request, ports, startedAt, signal);
   // The run's own lease on the repository is gone by now: retention wants it for itself.

@@ -81,6 +81,8 @@ export interface BackupPorts extends DiscoverPorts, PlanPorts {
   openRepository(): Promise<SnapshotRepository>;
   /** Applies the retention policy; called only after a complete backup. */
   applyRetention(project: string, strategy: StrategyName): Promise<readonly PruneDecision[]>;
+  /** Removes what an earlier restore replaced and nobody may go back to any more; the project is claimed. */
+  discardOld(project: string): Promise<readonly Finding[]>;
   renderVerification(manifest: Manifest): string;
   now(): Date;
   readonly tool: { readonly name: string; readonly version: string };
