@@ -15,8 +15,9 @@ export interface StoredSegment {
 export class SegmentAssembler {
   readonly #writer: SnapshotWriter;
   readonly #chunker: ContentChunker;
-  #pieces: Uint8Array[] = [];
-  #piecesBytes = 0;
+  /** What was gathered, copied at once so that the source's buffer can be given back. */
+  readonly #gathered = Buffer.allocUnsafeSlow(CUT_BYTES);
+  #gatheredBytes = 0;
   #chunks: Promise<StoredChunk>[] = [];
 
   constructor(writer: SnapshotWriter) {
@@ -27,29 +28,27 @@ export class SegmentAssembler {
   /** A header, or the data of a small file: gathered into as few chunks as possible. */
   async gather(bytes: Uint8Array): Promise<void> {
     let rest = bytes;
-    while (this.#piecesBytes + rest.length > CUT_BYTES) {
-      const fits = CUT_BYTES - this.#piecesBytes;
-      this.#pieces.push(rest.subarray(0, fits));
-      this.#piecesBytes += fits;
+    while (this.#gatheredBytes + rest.length > CUT_BYTES) {
+      const fits = CUT_BYTES - this.#gatheredBytes;
+      this.#keep(rest.subarray(0, fits));
       rest = rest.subarray(fits);
       await this.flush();
     }
-    this.#pieces.push(rest);
-    this.#piecesBytes += rest.length;
+    this.#keep(rest);
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#gathered.set(bytes, this.#gatheredBytes);
+    this.#gatheredBytes += bytes.length;
   }
 
   /** What was gathered becomes a chunk. */
   async flush(): Promise<void> {
-    if (this.#piecesBytes === 0) return;
+    if (this.#gatheredBytes === 0) return;
     // Of its own, not from a pool: the writer keeps it while it compresses.
-    const chunk = Buffer.allocUnsafeSlow(this.#piecesBytes);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      chunk.set(piece, at);
-      at += piece.length;
-    }
-    this.#pieces = [];
-    this.#piecesBytes = 0;
+    const chunk = Buffer.allocUnsafeSlow(this.#gatheredBytes);
+    this.#gathered.copy(chunk, 0, 0, this.#gatheredBytes);
+    this.#gatheredBytes = 0;
     await this.#put(chunk);
   }
 

@@ -51,7 +51,7 @@ export async function readSegments(
     const stream = source.read(startingWith(first.value, names), AbortSignal.any([signal, stop.signal]));
     stream.done.catch(() => undefined); // awaited below
     try {
-      for await (const event of scanTar(stream.body)) {
+      for await (const event of scanTar(stream.body, { recycles: true })) {
         if (event.kind === 'member') await reader.member(event.member);
         else await reader.data(event.bytes);
       }

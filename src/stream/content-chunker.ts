@@ -22,15 +22,16 @@ const WINDOW = 32;
  * Cuts a byte stream into content-defined chunks (gear hash, FastCDC's two masks around the average size).
  * Inserting or deleting bytes moves only the cuts near them. One instance per stream.
  *
- * `push` keeps the bytes until the next cut without copying them: the caller must not change them afterwards.
- * Each returned chunk is a fresh buffer of its own, copied once.
+ * `push` copies what it takes, so that the caller can give its buffer back at once: kept until the next cut, the small buffers of a pipe
+ * pile up for the garbage collector. Each returned chunk is a fresh buffer of its own.
  */
 export class ContentChunker {
   readonly #gear: Uint32Array;
   readonly #sizes: ChunkSizes;
   readonly #strictMask: number;
   readonly #looseMask: number;
-  #pending: Uint8Array[] = [];
+  /** The running chunk, made with the first bytes: many a stream has none. */
+  #running: Buffer | null = null;
   #pendingBytes = 0;
   #hash = 0;
 
@@ -61,12 +62,10 @@ export class ContentChunker {
     while (rest.length > 0) {
       const cut = this.#findCut(rest);
       if (cut < 0) {
-        this.#pending.push(rest);
-        this.#pendingBytes += rest.length;
+        this.#keep(rest);
         break;
       }
-      this.#pending.push(rest.subarray(0, cut));
-      this.#pendingBytes += cut;
+      this.#keep(rest.subarray(0, cut));
       chunks.push(this.#take());
       rest = rest.subarray(cut);
     }
@@ -78,15 +77,16 @@ export class ContentChunker {
     return this.#pendingBytes === 0 ? null : this.#take();
   }
 
+  #keep(bytes: Uint8Array): void {
+    this.#running ??= Buffer.allocUnsafeSlow(this.#sizes.maxBytes);
+    this.#running.set(bytes, this.#pendingBytes);
+    this.#pendingBytes += bytes.length;
+  }
+
   #take(): Uint8Array {
     // A buffer of its own, not a piece of a pool: it travels through other threads and lives as long as its chunk.
     const chunk = Buffer.allocUnsafeSlow(this.#pendingBytes);
-    let offset = 0;
-    for (const piece of this.#pending) {
-      chunk.set(piece, offset);
-      offset += piece.length;
-    }
-    this.#pending = [];
+    this.#running?.copy(chunk, 0, 0, this.#pendingBytes);
     this.#pendingBytes = 0;
     this.#hash = 0;
     return chunk;

@@ -1,5 +1,5 @@
 import { parentPort } from 'node:worker_threads';
-import { compressFrameSync, decompressFrameSync, releaseBuffer } from './zstd-frame.ts';
+import { compressFrameSync, decompressFrameSync, POOLED_BYTES, releaseBuffer } from './zstd-frame.ts';
 
 export interface FrameJob {
   readonly id: number;
@@ -19,6 +19,7 @@ parentPort?.on('message', ({ id, plain, level }: FrameJob) => {
 });
 
 function encode(id: number, plain: Uint8Array<ArrayBuffer>, level: number): FrameResult {
+  const { length: plainLength } = plain;
   try {
     const frame = compressFrameSync(plain, level);
     const again = decompressFrameSync(frame, plain.length);
@@ -27,7 +28,9 @@ function encode(id: number, plain: Uint8Array<ArrayBuffer>, level: number): Fram
     releaseBuffer(again);
     releaseBuffer(plain);
     if (!isSame) return { id, error: 'it did not decode to what was encoded' };
-    // Exactly as long as the frame: the buffer that it was made in is as long as the plain bytes.
+    // The buffer that it was made in is as long as the plain bytes: what did not shrink goes as it is, the rest is cut to its length.
+    if (frame.buffer instanceof ArrayBuffer && frame.byteOffset === 0 && frame.length > POOLED_BYTES && frame.length * 4 > plainLength * 3)
+      return { id, frame: new Uint8Array(frame.buffer, 0, frame.length) };
     const exact = new Uint8Array(frame);
     releaseBuffer(frame);
     return { id, frame: exact };

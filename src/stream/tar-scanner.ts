@@ -36,9 +36,11 @@ const TYPES: Readonly<Record<string, TarMember['type']>> = { '0': 'f', '1': 'lin
 /**
  * Members of a tar stream and their data in pieces that are views of what came in. Throws TarFormatError for a wrong checksum, a stream
  * that ends inside a member, and one without the two zero blocks at its end.
+ *
+ * `recycles`: the source hands its buffers over and the reader keeps no view past the next event, so that each is given back as soon as it is used up.
  */
-export async function* scanTar(body: Bytes): AsyncGenerator<TarEvent> {
-  const input = new BlockReader(body);
+export async function* scanTar(body: Bytes, { recycles = false } = {}): AsyncGenerator<TarEvent> {
+  const input = new BlockReader(body, recycles);
   try {
     for (;;) {
       const member = await readMember(input);
@@ -62,14 +64,15 @@ async function readMember(input: BlockReader): Promise<TarMember | null> {
   let longName: string | null = null;
   let longLink: string | null = null;
   for (;;) {
-    const block = input.take(BLOCK) ?? (await input.exactly(BLOCK));
+    // Copied: it is kept while more is read.
+    const block = Buffer.from(input.take(BLOCK) ?? (await input.exactly(BLOCK)));
     if (isZeroBlock(block)) {
       if (parts.length > 0) throw new TarFormatError('a tar stream ends behind a pax header');
       if (!isZeroBlock(await input.exactly(BLOCK))) throw new TarFormatError('a single zero block inside a tar stream');
       return null;
     }
     const header = parseTarHeader(block);
-    if (!'xgLK'.includes(header.type)) return toMember(parts, Buffer.from(block), header, pax, longName, longLink);
+    if (!'xgLK'.includes(header.type)) return toMember(parts, block, header, pax, longName, longLink);
     if (header.size > MAX_PAX_BYTES) throw new TarFormatError('a pax header is too large');
     const raw = await input.exactly(paddedSize(header.size));
     const content = raw.subarray(0, header.size);
@@ -151,11 +154,13 @@ function untilZero(bytes: Buffer): string {
 /** Hands out exact and partial pieces of a byte stream; synchronous where the bytes are there. */
 class BlockReader {
   readonly #source: AsyncIterator<Uint8Array>;
-  #current: Buffer = Buffer.alloc(0);
+  readonly #recycles: boolean;
+  #current: Buffer = EMPTY;
   #at = 0;
 
-  constructor(body: Bytes) {
+  constructor(body: Bytes, recycles: boolean) {
     this.#source = body[Symbol.asyncIterator]();
+    this.#recycles = recycles;
   }
 
   take(length: number): Buffer | null {
@@ -179,7 +184,8 @@ class BlockReader {
     const parts: Buffer[] = [];
     for (let left = length; left > 0;) {
       const bytes = this.some(left) ?? (await this.more(left));
-      parts.push(bytes);
+      // Parts of two buffers: the first is given back before both are put together.
+      parts.push(this.#recycles && bytes.length < length ? Buffer.from(bytes) : bytes);
       left -= bytes.length;
     }
     return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
@@ -198,10 +204,19 @@ class BlockReader {
   }
 
   async #fill(): Promise<boolean> {
+    if (this.#recycles) giveBack(this.#current);
+    this.#current = EMPTY;
+    this.#at = 0;
     const next = await this.#source.next();
     if (next.done === true) return false;
     this.#current = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
-    this.#at = 0;
     return true;
   }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** Frees a used up buffer now instead of with the next collection; a view of part of a larger one is somebody else's too. */
+function giveBack({ buffer, length }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && length > 0 && buffer.byteLength === length) buffer.transfer(0);
 }

@@ -64,8 +64,9 @@ function assertDeclares(frame: Uint8Array, length: number): void {
   if (declared !== length) throw new FrameError(`the frame declares ${declared} bytes where ${length} are expected`);
 }
 
+/** One byte more than needed: zlib answers a full buffer with another one as large, which nobody fills. */
 function decodeOptions(length: number): { readonly chunkSize: number; readonly maxOutputLength: number } {
-  return { chunkSize: Math.max(length, 64), maxOutputLength: length };
+  return { chunkSize: Math.max(length + 1, 64), maxOutputLength: length };
 }
 
 function ofLength(plain: Buffer, length: number): Buffer {
@@ -79,7 +80,7 @@ function toFrameError(error: unknown): FrameError {
 }
 
 /** Buffers up to this size may be pieces of Node's shared pool. */
-const POOLED_BYTES = 65_536;
+export const POOLED_BYTES = 65_536;
 
 /**
  * Gives the memory of a buffer back at once: left to the garbage collector, dead buffers of a megabyte pile up by the dozen.

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,6 +59,35 @@ describe('the tar scanner', () => {
       }),
       { numRuns: 20 },
     );
+  });
+
+  test('gives used up buffers back where it may, and finds the same bytes', async () => {
+    const held: Buffer[] = [];
+    async function* owned(size: number): AsyncGenerator<Buffer> {
+      for await (const piece of pieces(tar, [size])) {
+        const copy = Buffer.allocUnsafeSlow(piece.length);
+        piece.copy(copy);
+        held.push(copy);
+        yield copy;
+      }
+    }
+    const seen = createHash('sha256');
+    for await (const event of scanTar(pieces(tar, [tar.length]))) seen.update(event.kind === 'member' ? event.member.header : event.bytes);
+    const whole = seen.digest('hex');
+    for (const size of [300, 511, 4096, 65_536]) {
+      held.length = 0;
+      const hash = createHash('sha256');
+      for await (const event of scanTar(owned(size), { recycles: true }))
+        hash.update(event.kind === 'member' ? event.member.header : event.bytes);
+      expect(hash.digest('hex')).toBe(whole);
+      expect(held.slice(0, -1).every((buffer) => buffer.length === 0)).toBe(true);
+    }
+  });
+
+  test('leaves buffers alone that are part of larger ones', async () => {
+    const before = Buffer.from(tar);
+    for await (const event of scanTar(pieces(tar, [1000]), { recycles: true })) expect(event.kind).toBeDefined();
+    expect(tar.equals(before)).toBe(true);
   });
 
   test('refuses every stream that was cut short', async () => {
