@@ -6,6 +6,7 @@ import { dumpDatabase } from './postgres/dump.ts';
 import { dumpGlobals } from './postgres/globals.ts';
 import { listDatabases } from './postgres/list.ts';
 import { POSTGRES_DEFAULTS, type PostgresOptions } from './postgres/options.ts';
+import { postgresRestorer } from './postgres/restore.ts';
 
 /**
  * PostgreSQL through the client tools of the service's own image, run by exec in its own container: versions always match,
@@ -22,5 +23,6 @@ export function createPostgresAdapter(options: Partial<PostgresOptions> = {}): D
     globals: dumpGlobals,
     check: checkDump,
     coldState,
+    restorer: postgresRestorer,
   };
 }

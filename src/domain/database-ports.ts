@@ -96,6 +96,8 @@ export interface BuiltDatabase {
 
 /** How one database technology is brought back. Every method wants a running server, unless it says otherwise. */
 export interface DatabaseRestorer {
+  /** Pure: what a database is called while it is built, and the replaced one afterwards, in a form that no backup captures. `run` as in `RestoreRun`. */
+  names(database: string, run: string): { readonly temporary: string; readonly kept: string };
   /** Resolves when the server takes connections and its first initialisation is over; rejects `component-failed` when it exits or the time is over. */
   waitReady(target: DatabaseTarget, timeoutMs: number, io: DatabaseIo): Promise<void>;
   /** Pure, no server: rejects `component-failed` where a cluster of these facts (a cold copy's) does not fit the container's image. */

@@ -7,13 +7,18 @@ export class SqlStatements {
   #standardStrings = true;
   #head = '';
   #started = false;
+  readonly #headLength: number;
+
+  constructor(headLength = HEAD_LENGTH) {
+    this.#headLength = headLength;
+  }
 
   /** True while nothing is open: the next line starts a statement, a comment or a psql command. */
   get betweenStatements(): boolean {
     return !this.#started;
   }
 
-  /** The heads (at most 4,096 characters) of the statements that end in this line. */
+  /** The heads (at most `headLength` characters) of the statements that end in this line. */
   push(line: string): readonly string[] {
     const ended: string[] = [];
     let from = 0;
@@ -69,7 +74,7 @@ export class SqlStatements {
     const part = this.#started ? text : text.trimStart();
     if (part === '') return;
     this.#started = true;
-    if (this.#head.length < HEAD_LENGTH) this.#head += part.slice(0, HEAD_LENGTH - this.#head.length);
+    if (this.#head.length < this.#headLength) this.#head += part.slice(0, this.#headLength - this.#head.length);
   }
 
   #finish(): string {

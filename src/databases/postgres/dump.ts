@@ -6,10 +6,10 @@ import { McadsError } from '../../errors.ts';
 import { failed, harmlessComplaints, isLockTimeout, lastWords, unknownComplaints } from './failures.ts';
 import { dumpVersion, serverFacts } from './list.ts';
 import { changedTables, countLive, type SnapshotTable } from './live-counts.ts';
-import { quoteLiteral } from './names.ts';
 import type { PostgresOptions } from './options.ts';
 import type { PsqlSession } from './psql-session.ts';
-import { DATABASE_PROPERTIES, endBackends, endOrphans, EXPORT_SNAPSHOT, LOCK_HOLDERS, NO_TIMEOUTS, OBJECTS, TABLES } from './queries.ts';
+import { DATABASE_PROPERTIES, EXPORT_SNAPSHOT, LOCK_HOLDERS, NO_TIMEOUTS, OBJECTS, TABLES } from './queries.ts';
+import { applicationName, endDeadRuns, endOnServer } from './run-backends.ts';
 import { connectTo, explained, openServer, openSession, toolOptions, type Server } from './server.ts';
 
 /** What a run under way has: a session that holds the snapshot, and pg_dump reading through it. */
@@ -247,44 +247,6 @@ function dumpFailed(server: Server, database: string, code: number, stderr: stri
 async function abandon(dump: RunningDump): Promise<void> {
   await Promise.allSettled([dump.output.return?.(), dump.holder[Symbol.asyncDispose]()]); // their failures are told by `exit`
   await endOnServer(dump.server, dump.application);
-}
-
-async function endOnServer(server: Server, application: string): Promise<void> {
-  const undo: Server = { ...server, io: { ...server.io, signal: AbortSignal.timeout(20_000) } };
-  try {
-    await using session = await openSession(undo, server.maintenance, 'mcads');
-    await session.query(endBackends(quoteLiteral(application)));
-    await session.end();
-  } catch (error) {
-    server.io.warn({
-      severity: 'info',
-      code: 'dump-left-behind',
-      subject: `service ${server.target.service}`,
-      message: `could not tell the server to end pg_dump (${error instanceof Error ? lastWords(error.message) : String(error)}); the next backup does`,
-    });
-  }
-}
-
-async function endDeadRuns(session: PsqlSession, server: Server): Promise<void> {
-  const ended = (await session.json(
-    endOrphans(quoteLiteral('mcads-%'), quoteLiteral(`${applicationPrefix(server.io.runId)}%`)),
-  )) as readonly string[]; // the JSON that our own query builds
-  if (ended.length === 0) return;
-  server.io.warn({
-    severity: 'warning',
-    code: 'orphaned-dump',
-    subject: `service ${server.target.service}`,
-    message: `a dump of an earlier run that died was still running and was ended (${[...new Set(ended)].join(', ')})`,
-  });
-}
-
-/** `pg_stat_activity` keeps 63 bytes. One per dump, so that ending one leaves its neighbours alone. */
-function applicationName(runId: string): string {
-  return `${applicationPrefix(runId)}${crypto.randomUUID().slice(0, 8)}`;
-}
-
-function applicationPrefix(runId: string): string {
-  return `mcads-${runId.replaceAll(/[^A-Za-z0-9-]/g, '').slice(0, 40)}.`;
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -31,7 +31,7 @@ export async function dumpGlobals(target: DatabaseTarget, io: DatabaseIo): Promi
       '-d',
       connectTo(server, server.maintenance),
     ];
-    const handle = await io.engine.exec(target.container.id, argv, toolOptions(server, 'mcads', ''), io.signal);
+    const handle = await io.engine.exec(target.container.id, argv, toolOptions(server, 'mcads'), io.signal);
     return { format: 'sql', stream: streamOf(handle, server, settings) };
   } catch (error) {
     throw explained(error, target.service);

@@ -1,3 +1,5 @@
+import { OURS_IN_SQL } from './restore-names.ts';
+
 /**
  * What is asked of the server, each answer one line of JSON: names may hold quotes, spaces and newlines.
  * Written for PostgreSQL 12 and later. psql reads these, so no `:name` outside quotes.
@@ -13,13 +15,13 @@ export const SERVER_FACTS = `select json_build_object(
   'listenAddressesFrom', (select source from pg_settings where name = 'listen_addresses'),
   'systemIdentifier', (select system_identifier::text from pg_control_system()))`;
 
-/** Every database but the two that every cluster has; a template of the user's own holds state too. */
+/** Every database but the two that every cluster has and those of restores; a template of the user's own holds state too. */
 export const DATABASES = `select coalesce(json_agg(json_build_object(
   'name', datname,
   'allowsConnections', datallowconn and datconnlimit <> -2,
   'mayConnect', has_database_privilege(oid, 'CONNECT'),
   'bytes', case when has_database_privilege(oid, 'CONNECT') then pg_database_size(oid) end)
-  order by datname), '[]') from pg_database where datname not in ('template0', 'template1')`;
+  order by datname), '[]') from pg_database where datname not in ('template0', 'template1') and datname !~ ${OURS_IN_SQL}`;
 
 /** Where tablespaces lie outside of the data directory. */
 export const TABLESPACES = `select coalesce(json_agg(pg_tablespace_location(oid)), '[]') from pg_tablespace where pg_tablespace_location(oid) like '/%'`;
@@ -64,6 +66,12 @@ export const TABLES = `select coalesce(json_agg(json_build_object(
   where c.relkind = 'r' and ${OWN_SCHEMA} and c.relpersistence in ('p', case when pg_is_in_recovery() then 'p' else 'u' end)
   and ${notOfExtension('pg_class', 'c.oid')}`;
 
+/** Every table that may hold rows of a dump: members of extensions are among them where they hold a user's rows. */
+export const ALL_TABLES = `select coalesce(json_agg(json_build_object(
+  'schema', n.nspname, 'table', c.relname, 'isMember', not ${notOfExtension('pg_class', 'c.oid')})), '[]')
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind = 'r' and ${OWN_SCHEMA} and c.relpersistence in ('p', 'u')`;
+
 /** True sizes; waits for locks. */
 export const TABLE_SIZES = `select coalesce(json_object_agg(c.oid, coalesce(pg_relation_size(c.oid), 0)), '{}')
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'r' and ${OWN_SCHEMA}`;
@@ -106,7 +114,7 @@ export const DATABASE_PROPERTIES = `select json_build_object(
   'tablespace', (select spcname from pg_tablespace t where t.oid = d.dattablespace),
   'acl', d.datacl::text[],
   'comment', shobj_description(d.oid, 'pg_database'),
-  'settings', (select coalesce(json_agg(json_build_object('role', case when s.setrole = 0 then null else pg_get_userbyid(s.setrole) end, 'settings', s.setconfig)), '[]') from pg_db_role_setting s where s.setdatabase = d.oid),
+  'settings', (select coalesce(json_agg(json_build_object('role', case when s.setrole = 0 then null else pg_get_userbyid(s.setrole) end, 'settings', s.setconfig) order by s.setrole <> 0, pg_get_userbyid(s.setrole)), '[]') from pg_db_role_setting s where s.setdatabase = d.oid),
   'extensions', (select coalesce(json_object_agg(extname, extversion), '{}') from pg_extension),
   'bytes', pg_database_size(d.oid)) from pg_database d where d.datname = current_database()`;
 

@@ -157,7 +157,8 @@ function hostsOf(target: DatabaseTarget): readonly string[] {
   return [...new Set(directories)];
 }
 
-function portOf(target: DatabaseTarget): number {
+/** Where the server listens, as settings, command line and environment say. */
+export function portOf(target: DatabaseTarget): number {
   if (target.settings.postgres.port !== null) return target.settings.postgres.port;
   const command = target.container.command.join(' ');
   const flag = /(?:^|\s)(?:-p\s*|--port=|-c\s*port=)(\d+)/.exec(command)?.[1];
