@@ -26,6 +26,14 @@ const PASSING: ReadonlySet<string> = new Set(['55P03', '40P01', IN_USE]);
 export async function renameAtOnce(server: Server, session: PsqlSession, renames: readonly Rename[]): Promise<void> {
   if (renames.length === 0) return;
   const databases = renames.map(({ from }) => from);
+  const prepared = (await session.json(preparedIn(databases))) as number; // the JSON that our own query builds
+  if (prepared > 0) {
+    throw failed(
+      server.target.service,
+      `the databases could not be swapped: ${prepared} prepared transactions hold them`,
+      'look at pg_prepared_xacts, and commit or roll them back',
+    );
+  }
   let reason = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     await endSessions(session, databases);
@@ -67,6 +75,10 @@ async function tryOnce(session: PsqlSession, renames: readonly Rename[], locked:
     if (!PASSING.has(error.sqlState)) throw error;
     return error.message;
   }
+}
+
+function preparedIn(databases: readonly string[]): string {
+  return `select to_json(count(*)) from pg_prepared_xacts where database in (${databases.map(quoteLiteral).join(', ')})`;
 }
 
 /** Sessions on these databases, and clients that are about to be. */
