@@ -75,6 +75,7 @@ function writeEvent(logger: pino.Logger, event: RunEvent): void {
     case 'stage':
     case 'planned':
     case 'component-started':
+    case 'component-restored':
     case 'service':
     case 'undone': {
       const { type, ...fields } = event;

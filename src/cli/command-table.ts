@@ -38,6 +38,47 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/backup.ts')).backup,
   },
   {
+    name: 'restore',
+    summary: 'bring a snapshot back: onto the running project, an empty engine, or beside it',
+    description:
+      'Brings a snapshot back, or what --component and services choose of it. New data is built beside the old and compared with what was ' +
+      'recorded while the services run; then they are stopped, the data is swapped, they are started and checked. Whatever fails, everything is ' +
+      'as it was before. Shows the plan and asks for the name of the project first, unless --yes.',
+    args: [SNAPSHOT, { syntax: '[service...]', description: 'only what belongs to these services (default: everything)' }],
+    options: [
+      { flags: '--as <name>', description: 'restore as another project beside this one: no published ports, private volumes' },
+      { flags: '--with-config', description: 'also replace configuration files that differ (default: they are shown and kept)' },
+      { flags: '--keep-old <time>', description: 'how long rollback can bring back what was replaced; 0: not at all (default: 7d)' },
+      { flags: '--force-shared', description: 'also replace volumes that containers of other projects use' },
+      { flags: '--no-safety-backup', description: 'do not first capture what cannot be swapped and put back' },
+      { flags: '--no-start', description: 'on an engine without the project: create its containers, do not start them' },
+      { flags: '--transport <name>', description: 'how trees are written (default: auto: pipe, attach, archive)', choices: TRANSPORTS },
+      { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
+      { flags: '--jobs <n>', description: 'components built at a time (default: from the number of processors)' },
+    ],
+    examples: [
+      { command: 'mcads-orchestrate restore latest --dry-run', says: 'what would happen, in full' },
+      { command: 'mcads-orchestrate restore 20250801_142905 db', says: 'only what the service db holds, after a question' },
+      { command: 'mcads-orchestrate restore latest -r /mnt/backups --yes', says: 'in an empty directory, onto an empty engine' },
+      { command: 'mcads-orchestrate restore latest --as shop-copy', says: 'beside the original' },
+    ],
+    exits: [0, 1, 2, 3, 10, 11, 13, 20, 21, 30, 40, 130, 143],
+    load: async () => (await import('./commands/restore.ts')).restore,
+  },
+  {
+    name: 'rollback',
+    summary: 'go back to what was there before the last restore',
+    description:
+      'Puts back what the last restore replaced, while that is kept (--keep-old): databases, files and configuration. What was written since the ' +
+      'restore is lost. Shows what it goes back to and asks for the name of the project first, unless --yes.',
+    examples: [
+      { command: 'mcads-orchestrate rollback --dry-run', says: 'what it would go back to, and until when it can' },
+      { command: 'mcads-orchestrate rollback -p shop --yes', says: 'a project by name, without asking' },
+    ],
+    exits: [0, 1, 2, 11, 13, 20, 130, 143],
+    load: async () => (await import('./commands/rollback.ts')).rollback,
+  },
+  {
     name: 'plan',
     summary: 'show what a backup would capture, how and why, and what it would not',
     description:
@@ -70,9 +111,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'recover',
-    summary: 'bring back what a killed run left stopped, and remove its helpers',
+    summary: 'bring back what a killed run left stopped or half restored, and remove its helpers',
     description:
-      'Starts or resumes the services that a killed run left stopped or paused and removes its helper containers. Every other command does the same for its own project first.',
+      'Undoes what a killed run left: a restore that was interrupted is taken back whole (files, databases, configuration and what it had created), ' +
+      'services that were stopped or paused run again, helper containers are removed. Every other command does the same for its own project first.',
     examples: [
       { command: 'mcads-orchestrate recover', says: 'the project in this directory' },
       { command: 'mcads-orchestrate recover --all-projects', says: 'everything on this engine' },

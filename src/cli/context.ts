@@ -28,6 +28,8 @@ export interface Io {
 /** What one command works with. */
 export interface CommandContext {
   readonly name: string;
+  /** The whole command line as it was given, without the program. */
+  readonly argv: readonly string[];
   readonly args: readonly (string | readonly string[] | undefined)[];
   readonly options: CommandOptions;
   readonly io: Io;

@@ -6,7 +6,7 @@ export const EXIT_MEANINGS = {
   0: 'done, nothing missing (warnings do not count, unless --strict)',
   1: 'unexpected failure, or nothing could be captured',
   2: 'usage or configuration: bad option, unknown setting, nothing found, foreign folder, confirmation needed',
-  3: 'partial: a snapshot exists, but an error finding does too',
+  3: 'partial: a snapshot or a restore exists, but an error finding does too',
   10: 'repository or snapshot missing',
   11: 'locked by another run',
   12: 'wrong key',
@@ -14,7 +14,7 @@ export const EXIT_MEANINGS = {
   20: 'engine unreachable or lost',
   21: 'repository full, read-only or failing',
   30: 'integrity: damaged or missing data',
-  40: 'drill or restore proof failed',
+  40: 'proof failed: restored rows or files differ, or a service is not healthy; undone',
   130: 'cancelled by answer or SIGINT, everything undone',
   143: 'cancelled by SIGTERM, everything undone',
 } as const;

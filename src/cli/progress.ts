@@ -3,6 +3,7 @@ import type { EventSink, RunEvent } from '../domain/events.ts';
 import { createLiveView } from '../report/live-view.ts';
 import { createPlainView } from '../report/plain-view.ts';
 import { createStyle, wantsColor } from '../report/style.ts';
+import { SYSTEM_CLOCK } from '../report/progress-view.ts';
 import type { ProgressView } from '../report/progress-view.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodeOf, toMcadsError } from './exit-codes.ts';
@@ -23,6 +24,9 @@ export interface Ending {
   readonly findings: readonly Finding[];
 }
 
+/** Asks while the progress view leaves the terminal alone. */
+export type Pause = <A>(ask: () => Promise<A>) => Promise<A>;
+
 /**
  * Runs work with its subscribers: the progress view on stderr and, from the moment that components are planned, the log file.
  * Events before that moment are kept for it.
@@ -31,7 +35,7 @@ export async function withProgress<T>(
   context: CommandContext,
   project: ProjectContext,
   openLog: OpenLog | null,
-  work: (events: EventSink) => Promise<T>,
+  work: (events: EventSink, pause: Pause) => Promise<T>,
   endingOf: (result: T) => Ending = () => ({ exitCode: 0, findings: [] }),
 ): Promise<T> {
   const view = openView(context, project);
@@ -57,7 +61,14 @@ export async function withProgress<T>(
   let ending: Ending = { exitCode: 1, findings: [] };
   let failure: unknown = null;
   try {
-    const result = await work(events);
+    const result = await work(events, async (ask) => {
+      const goOn = view?.pause();
+      try {
+        return await ask();
+      } finally {
+        goOn?.();
+      }
+    });
     ending = endingOf(result);
     return result;
   } catch (error) {
@@ -95,16 +106,17 @@ function openView(context: CommandContext, project: ProjectContext): ProgressVie
   const mode = context.quiet || context.json ? 'quiet' : project.config.settings.progress;
   const style = createStyle(wantsColor(stderr, context.options.flag('color'), context.io.environment), stderr.columns ?? 80);
   const verbose = context.options.flag('verbose');
+  const doing = context.name === 'restore' || context.name === 'rollback' ? 'restore' : 'capture';
   switch (mode) {
     case 'quiet':
       return null;
     case 'plain':
-      return createPlainView(stderr, style, verbose);
+      return createPlainView(stderr, style, verbose, SYSTEM_CLOCK, doing);
     case 'tty':
-      return createLiveView(stderr, style, verbose);
+      return createLiveView(stderr, style, verbose, SYSTEM_CLOCK, doing);
     case 'auto':
       return stderr.isTTY === true && context.io.environment['TERM'] !== 'dumb'
-        ? createLiveView(stderr, style, verbose)
-        : createPlainView(stderr, style, verbose);
+        ? createLiveView(stderr, style, verbose, SYSTEM_CLOCK, doing)
+        : createPlainView(stderr, style, verbose, SYSTEM_CLOCK, doing);
   }
 }

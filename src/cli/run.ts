@@ -1,6 +1,7 @@
 import type { JsonObject } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
 import { hasErrors } from '../domain/finding.ts';
+import type { McadsError } from '../errors.ts';
 import { errorJson, findingJson, renderError, renderFindings } from '../report/findings.ts';
 import { createStyle, wantsColor } from '../report/style.ts';
 import type { Style } from '../report/style.ts';
@@ -23,6 +24,9 @@ export const JSON_SCHEMA = 1;
 /** Commands that do it themselves, and those about files only. */
 const LEAVES_SERVICES_ALONE = /^(?:backup|recover|config )/;
 
+/** Their dry run promises to change nothing at all. */
+const CHANGES_THE_PROJECT = /^(?:restore|rollback)$/;
+
 /** Runs one command line to its exit code. The one place where errors become words and codes; never rejects for a user's error. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   const output = new Output(io.stdout);
@@ -40,7 +44,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
       return 0;
     }
     name = parsed.name;
-    const context = contextOf(parsed, io, output, signals.signal, announcer, findings);
+    const context = contextOf(parsed, argv, io, output, signals.signal, announcer, findings);
     const result = await (await parsed.load())(context);
     signals.finish();
     return await printResult(context, result, await isStrict(context), [...findings, ...result.findings]);
@@ -55,6 +59,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
         exitCode,
         command: name,
         error: errorJson(error),
+        ...factsOf(error),
         findings: findings.map(findingJson),
       };
       await output.write(`${JSON.stringify(object)}\n`);
@@ -66,8 +71,15 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   }
 }
 
+/** What scripts ask of a failed restore, beside its error. */
+function factsOf({ context }: McadsError): JsonObject {
+  const { rolledBack, verification } = context;
+  return { ...(rolledBack === undefined ? {} : { rolledBack }), ...(verification === undefined ? {} : { verification }) };
+}
+
 function contextOf(
   parsed: Extract<ParsedCommand, { kind: 'command' }>,
+  argv: readonly string[],
   io: Io,
   output: Output,
   signal: AbortSignal,
@@ -88,11 +100,13 @@ function contextOf(
       signal,
     });
     findings.push(...opened.config.findings);
-    if (!LEAVES_SERVICES_ALONE.test(parsed.name)) findings.push(...(await undoLeftovers(opened, options.flag('allProjects'), io, signal)));
+    if (!LEAVES_SERVICES_ALONE.test(parsed.name) && !(CHANGES_THE_PROJECT.test(parsed.name) && options.flag('dryRun')))
+      findings.push(...(await undoLeftovers(opened, options.flag('allProjects'), io, signal)));
     return opened;
   };
   return {
     name: parsed.name,
+    argv,
     args: parsed.args,
     options,
     io,

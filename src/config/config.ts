@@ -90,6 +90,7 @@ function joinGlobals(layers: readonly Layer[]): Pick<Config, 'settings' | 'origi
     helperImage: pick('helperImage', DEFAULT_SETTINGS.helperImage),
     jobs: pick('jobs', DEFAULT_SETTINGS.jobs),
     quiesce: pick('quiesce', DEFAULT_SETTINGS.quiesce),
+    keepOldMs: pick('keepOld', DEFAULT_SETTINGS.keepOldMs),
     lockTimeoutMs: pick('lockTimeout', DEFAULT_SETTINGS.lockTimeoutMs),
     logDirectory: pick('logDir', DEFAULT_SETTINGS.logDirectory),
     progress: pick('progress', DEFAULT_SETTINGS.progress),

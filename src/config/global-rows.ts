@@ -33,6 +33,7 @@ export const GLOBAL_ROWS: readonly GlobalRow[] = [
   row('helperImage', 'helper-image'),
   row('jobs', 'jobs', 'number'),
   row('quiesce', 'quiesce'),
+  row('keepOld', 'keep-old'),
   row('lockTimeout', 'lock-timeout'),
   row('logDir', 'log-dir', 'text', true),
   row('progress', 'progress'),

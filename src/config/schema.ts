@@ -91,6 +91,7 @@ export const GLOBAL_SCHEMA = z.strictObject(
     helperImage: text.optional(),
     jobs: z.int({ error: 'must be a whole number' }).min(1, 'must be 1 or more').max(64, 'must be 64 or less').optional(),
     quiesce: oneOf(QUIESCE_MODES).optional(),
+    keepOld: duration.optional(),
     lockTimeout: duration.optional(),
     logDir: text.optional(),
     progress: oneOf(PROGRESS_MODES).optional(),

@@ -48,6 +48,8 @@ export interface GlobalSettings {
   readonly jobs: number | null;
   /** For every component that says nothing itself. */
   readonly quiesce: QuiesceMode | null;
+  /** How long `rollback` can bring back what a restore replaced; 0: not at all. */
+  readonly keepOldMs: number;
   readonly lockTimeoutMs: number;
   readonly logDirectory: string | null;
   readonly progress: 'auto' | 'tty' | 'plain' | 'quiet';
@@ -67,6 +69,7 @@ export const DEFAULT_SETTINGS: GlobalSettings = {
   helperImage: null,
   jobs: null,
   quiesce: null,
+  keepOldMs: 7 * 86_400_000,
   lockTimeoutMs: 60_000,
   logDirectory: null,
   progress: 'auto',

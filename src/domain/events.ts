@@ -17,6 +17,8 @@ export type RunEvent =
       readonly phase: string;
     }
   | { readonly type: 'component-finished'; readonly outcome: Outcome; readonly seconds: number }
+  /** Of a restore: built beside what is there (or written in place) and compared with what was recorded. */
+  | { readonly type: 'component-restored'; readonly id: ComponentId; readonly bytes: number; readonly seconds: number }
   | {
       readonly type: 'service';
       readonly name: string;

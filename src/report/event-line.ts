@@ -25,6 +25,8 @@ export function eventLine(event: RunEvent, style: Style, verbose: boolean): stri
       }
       break;
     }
+    case 'component-restored':
+      return `${style.green('✓')} ${printable(event.id)}  ${humanBytes(event.bytes)}, ${humanDuration(event.seconds)} ${style.dim('(built and compared)')}`;
     case 'service':
       return verbose || !event.action.endsWith('ing') || event.action === 'running'
         ? `${style.yellow('•')} service ${printable(event.name)} ${event.action}`

@@ -60,7 +60,8 @@ function totalLine(state: ProgressState, all: readonly ComponentProgress[], now:
   const done = all.filter((one) => one.status !== 'waiting' && one.status !== 'running').length;
   const bytes = all.reduce((sum, one) => sum + one.bytes, 0);
   const stored = all.reduce((sum, one) => sum + one.stored, 0);
-  const counts = all.length === 0 ? '' : `  ${done}/${all.length}  ${humanBytes(bytes)}, ${humanBytes(stored)} new`;
+  const fresh = state.doing === 'capture' ? `, ${humanBytes(stored)} new` : '';
+  const counts = all.length === 0 ? '' : `  ${done}/${all.length}  ${humanBytes(bytes)}${fresh}`;
   const time = humanDuration((now - state.startedAt) / 1000);
   const numbers = `  ${time}${counts}`;
   const whole = state.stage === '' ? numbers : `${numbers}  ${printable(state.stage)}`;

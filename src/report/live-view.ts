@@ -4,6 +4,7 @@ import { eventLine } from './event-line.ts';
 import { liveFrame } from './live-frame.ts';
 import { advance, startProgress } from './progress-state.ts';
 import { SYSTEM_CLOCK } from './progress-view.ts';
+import type { Doing } from './progress-state.ts';
 import type { ProgressView, ViewClock, ViewStream } from './progress-view.ts';
 import type { Style } from './style.ts';
 
@@ -19,12 +20,19 @@ const END_FRAME = '\x1b[?2026l';
  * write. Lines never wrap, so going up by their number is exact; after a resize the old frame is cleared from where its
  * re-wrapped lines may begin.
  */
-export function createLiveView(stream: ViewStream, style: Style, verbose: boolean, clock: ViewClock = SYSTEM_CLOCK): ProgressView {
-  let state = startProgress(clock.now());
+export function createLiveView(
+  stream: ViewStream,
+  style: Style,
+  verbose: boolean,
+  clock: ViewClock = SYSTEM_CLOCK,
+  doing: Doing = 'capture',
+): ProgressView {
+  let state = startProgress(clock.now(), doing);
   let drawn: readonly number[] = [];
   let pending: string[] = [];
   let last = '';
   let closed = false;
+  let paused = false;
   const size = (): Style => ({ ...style, width: Math.max(20, stream.columns ?? style.width) });
   const erase = (width: number): string => {
     const lines = drawn.reduce((sum, length) => sum + Math.max(1, Math.ceil(length / width)), 0);
@@ -32,6 +40,7 @@ export function createLiveView(stream: ViewStream, style: Style, verbose: boolea
     return lines === 0 ? '' : `${'\x1b[A\x1b[2K'.repeat(lines)}\r`;
   };
   const draw = (): void => {
+    if (paused) return;
     const current = size();
     const frame = liveFrame(state, clock.now(), current, Math.max(4, stream.rows ?? 24));
     const text = frame.map((line) => `${line}\n`).join('');
@@ -48,6 +57,13 @@ export function createLiveView(stream: ViewStream, style: Style, verbose: boolea
   };
   stream.write(HIDE_CURSOR);
   stream.on?.('resize', onResize);
+  /** The frame goes, what is finished stays, the cursor comes back. */
+  const leave = (): void => {
+    stream.write(`${BEGIN_FRAME}${erase(size().width)}${pending.map((line) => `${line}\n`).join('')}${END_FRAME}${SHOW_CURSOR}`);
+    pending = [];
+    drawn = [];
+    last = '';
+  };
   const stopTimer = clock.every(FRAME_MS, draw);
   return {
     show: (event) => {
@@ -56,17 +72,28 @@ export function createLiveView(stream: ViewStream, style: Style, verbose: boolea
       if (line !== null) pending.push(line);
     },
     print: (line) => {
+      if (paused) {
+        stream.write(`${line}\n`);
+        return;
+      }
       pending.push(line);
       draw();
+    },
+    pause: () => {
+      leave();
+      paused = true;
+      return () => {
+        if (closed) return;
+        paused = false;
+        stream.write(HIDE_CURSOR);
+      };
     },
     close: () => {
       if (closed) return;
       closed = true;
       stopTimer();
       stream.off?.('resize', onResize);
-      stream.write(`${BEGIN_FRAME}${erase(size().width)}${pending.map((line) => `${line}\n`).join('')}${END_FRAME}${SHOW_CURSOR}`);
-      pending = [];
-      drawn = [];
+      leave();
     },
   };
 }

@@ -2,7 +2,7 @@ import { printable } from './escape.ts';
 import { eventLine } from './event-line.ts';
 import { humanBytes, humanDuration } from './human.ts';
 import { advance, secondsLeft, shareDone, startProgress } from './progress-state.ts';
-import type { ComponentProgress } from './progress-state.ts';
+import type { ComponentProgress, Doing } from './progress-state.ts';
 import { SYSTEM_CLOCK } from './progress-view.ts';
 import type { ProgressView, ViewClock, ViewStream } from './progress-view.ts';
 import type { Style } from './style.ts';
@@ -10,8 +10,14 @@ import type { Style } from './style.ts';
 const INTERVAL_MS = 10_000;
 
 /** Lines for pipes and logs: what starts, what ends, and every ten seconds how far the running ones are. */
-export function createPlainView(stream: ViewStream, style: Style, verbose: boolean, clock: ViewClock = SYSTEM_CLOCK): ProgressView {
-  let state = startProgress(clock.now());
+export function createPlainView(
+  stream: ViewStream,
+  style: Style,
+  verbose: boolean,
+  clock: ViewClock = SYSTEM_CLOCK,
+  doing: Doing = 'capture',
+): ProgressView {
+  let state = startProgress(clock.now(), doing);
   let stage = { name: '', at: 0 };
   const toldAt = new Map<string, number>();
   const tell = (line: string): void => {
@@ -27,7 +33,7 @@ export function createPlainView(stream: ViewStream, style: Style, verbose: boole
         stage = { name: event.stage, at: now };
         tell(style.dim(printable(state.stage)));
       }
-      if (event.type === 'planned') tell(`${event.components.length} components to capture`);
+      if (event.type === 'planned' && event.components.length > 0) tell(`${event.components.length} components to ${doing}`);
       if (event.type === 'component-started') {
         toldAt.set(event.id, now);
         if (verbose) tell(`› ${printable(event.id)}  started`);
@@ -39,6 +45,7 @@ export function createPlainView(stream: ViewStream, style: Style, verbose: boole
       }
     },
     print: tell,
+    pause: () => () => undefined,
     close: () => undefined,
   };
 }

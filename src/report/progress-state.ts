@@ -3,7 +3,7 @@ import type { Outcome } from '../domain/outcome.ts';
 
 export interface ComponentProgress {
   readonly id: string;
-  readonly status: 'waiting' | 'running' | Outcome['status'];
+  readonly status: 'waiting' | 'running' | 'restored' | Outcome['status'];
   readonly phase: string;
   readonly bytes: number;
   readonly stored: number;
@@ -17,7 +17,11 @@ export interface ComponentProgress {
   readonly samples: readonly (readonly [number, number])[];
 }
 
+/** What the run does with its components. */
+export type Doing = 'capture' | 'restore';
+
 export interface ProgressState {
+  readonly doing: Doing;
   readonly stage: string;
   readonly startedAt: number;
   readonly components: ReadonlyMap<string, ComponentProgress>;
@@ -27,19 +31,31 @@ export interface ProgressState {
 
 const RATE_WINDOW_MS = 5000;
 
-export function startProgress(now: number): ProgressState {
-  return { stage: '', startedAt: now, components: new Map(), services: new Map() };
+/** What the pipeline's own words for a restore's steps mean to people. */
+const STAGE_WORDS: Readonly<Record<string, string>> = {
+  build: 'building beside what is there',
+  swap: 'swapping',
+  start: 'starting services',
+  prove: 'proving',
+  undo: 'bringing back what was there',
+  rollback: 'going back to before',
+};
+
+export function startProgress(now: number, doing: Doing = 'capture'): ProgressState {
+  return { doing, stage: '', startedAt: now, components: new Map(), services: new Map() };
 }
 
 /** The state after an event at `now` (milliseconds of a monotonic clock). */
 export function advance(state: ProgressState, event: RunEvent, now: number): ProgressState {
   switch (event.type) {
-    case 'stage':
-      return { ...state, stage: event.detail === undefined ? event.stage : `${event.stage}: ${event.detail}` };
+    case 'stage': {
+      const words = STAGE_WORDS[event.stage] ?? event.stage;
+      return { ...state, stage: event.detail === undefined ? words : `${words}: ${event.detail}` };
+    }
     case 'planned':
       return {
         ...state,
-        stage: 'capture',
+        stage: state.doing,
         components: new Map(event.components.map(({ id, bytes }) => [id, { ...newComponent(id, now), expected: bytes }])),
       };
     case 'component-started':
@@ -66,6 +82,14 @@ export function advance(state: ProgressState, event: RunEvent, now: number): Pro
       });
     case 'component-finished':
       return withComponent(state, event.outcome.id, now, (one) => finished(one, event.outcome, event.seconds));
+    case 'component-restored':
+      return withComponent(state, event.id, now, (one) => ({
+        ...one,
+        status: 'restored',
+        bytes: event.bytes,
+        seconds: event.seconds,
+        samples: [],
+      }));
     case 'service': {
       const services = new Map(state.services);
       if (event.action === 'running') services.delete(event.name);

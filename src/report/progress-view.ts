@@ -5,6 +5,8 @@ export interface ProgressView {
   show(event: RunEvent): void;
   /** A line from elsewhere, at once. */
   print(line: string): void;
+  /** Gives the terminal to a question; returns how to go on. */
+  pause(): () => void;
   close(): void;
 }
 

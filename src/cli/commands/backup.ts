@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { hasErrors } from '../../domain/finding.ts';
 import type { Finding } from '../../domain/finding.ts';
 import { isStored } from '../../domain/outcome.ts';
@@ -7,12 +6,11 @@ import { backupClosing, backupJson, backupTable } from '../../report/backup-repo
 import type { CommandResult } from '../command-spec.ts';
 import type { CommandContext } from '../context.ts';
 import type { ExitCode } from '../exit-codes.ts';
+import { defaultJobs, HEALTH_TIMEOUT_MS, programName } from '../run-defaults.ts';
 import { openRunLog } from '../run-log.ts';
 import { toPlanRequest } from '../plan-request.ts';
 import { withProgress } from '../progress.ts';
 import { renderPlan } from '../render-plan.ts';
-
-const HEALTH_TIMEOUT_MS = 120_000;
 
 /** Captures the project as one snapshot; with --dry-run the plan and stops. */
 export async function backup(context: CommandContext): Promise<CommandResult> {
@@ -29,7 +27,7 @@ export async function backup(context: CommandContext): Promise<CommandResult> {
     transport: settings.transport,
     helperImage: settings.helperImage,
     rescan: context.options.flag('rescan'),
-    jobs: settings.jobs ?? Math.min(4, availableParallelism()),
+    jobs: settings.jobs ?? defaultJobs(),
     prune: context.options.flag('prune'),
     healthTimeoutMs: HEALTH_TIMEOUT_MS,
     repository: project.repository,
@@ -42,11 +40,6 @@ export async function backup(context: CommandContext): Promise<CommandResult> {
     (made) => ({ exitCode: exitCodeOf(made), findings: findingsOf(made) }),
   );
   return resultOf(context, result);
-}
-
-/** As the user called us, so that the line can be pasted. */
-function programName(environment: CommandContext['io']['environment']): string {
-  return environment['npm_command'] === 'exec' ? 'npx mcads-orchestrate' : 'mcads-orchestrate';
 }
 
 function resultOf(context: CommandContext, result: BackupResult): CommandResult {

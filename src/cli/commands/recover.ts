@@ -5,7 +5,7 @@ import { printable } from '../../report/escape.ts';
 
 /** Undoes what dead runs left in the engine. */
 export async function recover(context: CommandContext): Promise<CommandResult> {
-  refuseDryRun(context, 'it starts only what a killed run left stopped, and removes only its helpers');
+  refuseDryRun(context, 'it undoes only what a killed run left: a half-done restore, stopped services, helpers');
   const opened = await context.project();
   const everything = context.options.flag('allProjects') || opened.name === null;
   const report = await context.services.recover(everything ? null : opened.name, opened.engine, context.signal);

@@ -1,0 +1,61 @@
+import type { JsonObject } from '../domain/byte-stream.ts';
+import type { KeptRestore, ServiceResult } from '../domain/restore.ts';
+import type { UndoReport } from '../domain/ports.ts';
+import { printable } from './escape.ts';
+import { counted, humanAge, localTime } from './human.ts';
+import { servicesJson, servicesTable } from './restore-report.ts';
+import { field, namesOf } from './restore-words.ts';
+import type { Style } from './style.ts';
+
+/** What a rollback ended with. */
+export interface RollbackReport {
+  readonly kept: KeptRestore;
+  readonly report: UndoReport;
+  readonly services: readonly ServiceResult[];
+}
+
+/** What a rollback goes back to. */
+export function keptJson({ journal, until }: KeptRestore): JsonObject {
+  return {
+    project: journal.project,
+    snapshot: journal.snapshot,
+    restoredAt: journal.startedAt,
+    keptUntil: until,
+    components: componentsOf(journal),
+    files: journal.files.map(({ path }) => path),
+    stops: journal.users.map(({ name }) => name),
+  };
+}
+
+export function rollbackJson({ kept, report, services }: RollbackReport): JsonObject {
+  return { ...keptJson(kept), undone: [...report.undone], failed: [...report.failed], services: servicesJson(services), rolledBack: true };
+}
+
+/** All that somebody has to know before they agree. */
+export function keptText({ journal, until }: KeptRestore, now: Date, style: Style): string {
+  const restored = new Date(journal.startedAt);
+  const files = journal.files.map(({ path }) => path);
+  return [
+    field('Project', style.bold(printable(journal.project)), style),
+    field('Back to', `what was there before ${printable(journal.snapshot)} was restored`, style),
+    field('Restored', `${localTime(restored)}, ${humanAge(restored, now)}`, style),
+    field('Kept until', localTime(new Date(until)), style),
+    field('Puts back', namesOf(componentsOf(journal)) || 'no component', style),
+    ...(files.length === 0 ? [] : [field('Configuration', `${counted(files.length, 'file')}: ${namesOf(files)}`, style)]),
+    field('Stops', journal.users.length === 0 ? 'no container' : `${namesOf(journal.users.map(({ name }) => name))}, meanwhile`, style),
+    field('Lost by it', style.yellow('what was written since the restore'), style),
+  ].join('\n');
+}
+
+export function rollbackText({ kept, report, services }: RollbackReport, style: Style): string {
+  const { journal } = kept;
+  return [
+    ...(services.length === 0 ? [] : [servicesTable(services, style), '']),
+    ...report.undone.map((what) => `  ${printable(what)}`),
+    `${style.green('Back')}: ${printable(journal.project)} is what it was before ${printable(journal.snapshot)} was restored`,
+  ].join('\n');
+}
+
+function componentsOf({ trees, databases }: KeptRestore['journal']): readonly string[] {
+  return [...databases, ...trees].map(({ component }) => component);
+}
