@@ -7,6 +7,9 @@ import type { Proof } from './restore-words.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
 
+/** Below this many columns the action has to be enough. */
+const NARROW = 54;
+
 /** What is shown of a plan beside the plan itself. */
 export interface RestorePlanFacts {
   readonly proof: Proof;
@@ -76,7 +79,12 @@ function componentsTable(plan: RestorePlan, style: Style): string {
     keep: style.dim,
   };
   return renderTable(
-    [{ title: 'COMPONENT', shrinkTo: 16 }, { title: 'ACTION' }, { title: 'SIZE', align: 'right' }, { title: 'WHAT HAPPENS', shrinkTo: 14 }],
+    [
+      { title: 'COMPONENT', shrinkTo: 16 },
+      { title: 'ACTION' },
+      { title: 'SIZE', align: 'right' },
+      ...(style.width < NARROW ? [] : [{ title: 'WHAT HAPPENS', shrinkTo: 14 }]),
+    ],
     shown.map(({ id, action, how, bytes }) => [printable(id), action, humanBytes(bytes), printable(how)]),
     style.width,
     (text, row, column) => {

@@ -3,7 +3,7 @@ import type { RestoredComponent, RestoreResult, ServiceResult } from '../domain/
 import { quoted } from './backup-report.ts';
 import { printable } from './escape.ts';
 import { counted, humanBytes, humanDuration, localTime } from './human.ts';
-import { ageOf, field, namesOf } from './restore-words.ts';
+import { ageOf, field, namesOf, sentence } from './restore-words.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
 
@@ -38,7 +38,7 @@ export function restoreTables(result: RestoreResult, style: Style): string {
     componentsTable(result.components, style),
     databasesTable(result, style),
     servicesTable(result.services, style),
-    filesLine(result),
+    filesLine(result, style),
   ]
     .filter((part) => part !== '')
     .join('\n\n');
@@ -108,11 +108,12 @@ export function servicesTable(services: readonly ServiceResult[], style: Style):
   );
 }
 
-function filesLine({ files }: RestoreResult): string {
+function filesLine({ files }: RestoreResult, style: Style): string {
   if (files.length === 0) return '';
   const entries = files.reduce((sum, one) => sum + one.entries, 0);
   const hashed = files.reduce((sum, one) => sum + one.hashed, 0);
-  return `Files: ${counted(entries, 'entry', 'entries')} in ${counted(files.length, 'place')} compared with what was recorded, ${hashed} hashed again in place`;
+  const text = `${counted(entries, 'entry', 'entries')} in ${counted(files.length, 'place')} compared with what was recorded, ${hashed} hashed again in place`;
+  return sentence(`Files: ${text}`, style);
 }
 
 export interface RestoreClosing {
@@ -132,7 +133,7 @@ export function restoreClosing(result: RestoreResult, { program, verification, n
   const total = `${humanBytes(restoredBytes(result))} in ${humanDuration(result.seconds)}`;
   const notStarted = toBeStarted(result);
   return [
-    `${verdict}: ${total}${down > 0 ? `, no service down for longer than ${humanDuration(down)}` : ''}`,
+    sentence(`${verdict}: ${total}${down > 0 ? `, no service down for longer than ${humanDuration(down)}` : ''}`, style),
     ...(result.safetySnapshot === null ? [] : [field('Saved first:', printable(result.safetySnapshot), style)]),
     ...(verification === null ? [] : [field('Proof:', printable(verification), style)]),
     field(

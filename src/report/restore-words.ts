@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { displayWidth, printable } from './escape.ts';
 import { counted, humanAge } from './human.ts';
 import type { Style } from './style.ts';
@@ -45,13 +46,18 @@ export function field(label: string, text: string, style: Style): string {
   return lines.map((line, index) => (index === 0 ? `${head}${line}` : `${' '.repeat(indent)}${line}`)).join('\n');
 }
 
-/** Words of text in lines of at most `width` columns; a longer word has a line of its own. */
+/** A sentence, in as many lines as it needs. `text` must be printable already. */
+export function sentence(text: string, style: Style): string {
+  return wrapped(text, Math.max(20, style.width - 1)).join('\n');
+}
+
+/** Words of text in lines of at most `width` columns (colours take none); a longer word has a line of its own. */
 function wrapped(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
     const longer = line === '' ? word : `${line} ${word}`;
-    if (line !== '' && displayWidth(longer) > width) {
+    if (line !== '' && displayWidth(stripVTControlCharacters(longer)) > width) {
       lines.push(line);
       line = word;
     } else {

@@ -4,7 +4,7 @@ import type { UndoReport } from '../domain/ports.ts';
 import { printable } from './escape.ts';
 import { counted, humanAge, localTime } from './human.ts';
 import { servicesJson, servicesTable } from './restore-report.ts';
-import { field, namesOf } from './restore-words.ts';
+import { field, namesOf, sentence } from './restore-words.ts';
 import type { Style } from './style.ts';
 
 /** What a rollback ended with. */
@@ -52,7 +52,10 @@ export function rollbackText({ kept, report, services }: RollbackReport, style: 
   return [
     ...(services.length === 0 ? [] : [servicesTable(services, style), '']),
     ...report.undone.map((what) => `  ${printable(what)}`),
-    `${style.green('Back')}: ${printable(journal.project)} is what it was before ${printable(journal.snapshot)} was restored`,
+    sentence(
+      `${style.green('Back')}: ${printable(journal.project)} is what it was before ${printable(journal.snapshot)} was restored`,
+      style,
+    ),
   ].join('\n');
 }
 

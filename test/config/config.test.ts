@@ -26,6 +26,7 @@ describe('precedence', () => {
   const settings = [
     { name: 'strategy', values: ['auto', 'docker', 'host'] },
     { name: 'lockTimeout', values: ['1s', '2m', '3h'], read: 'lockTimeoutMs' },
+    { name: 'keepOld', values: ['1s', '2d', '0'], read: 'keepOldMs' },
     { name: 'helperImage', values: ['a:1', 'b:2', 'c:3'] },
     { name: 'images', values: ['none', 'local'] },
   ] as const;

@@ -1,0 +1,437 @@
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+import type { Io } from '../../src/cli/context.ts';
+import type { RepositoryService, Services } from '../../src/cli/services.ts';
+import type { SnapshotSummary } from '../../src/domain/snapshot-summary.ts';
+import { McadsError } from '../../src/errors.ts';
+import type { RestoreRequest } from '../../src/pipeline/restore-requests.ts';
+import { KEPT, PLAN, RESULT } from '../report/restore-fixtures.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { startRun } from './fake-io.ts';
+
+const SUMMARY: SnapshotSummary = {
+  name: PLAN.snapshot,
+  project: 'mcads',
+  strategy: 'docker',
+  startedAt: PLAN.takenAt,
+  completeness: 'complete',
+  bytes: 1,
+  components: ['database/db/mcads', 'volume/media', 'config'],
+  proof: null,
+};
+const PARTIAL: SnapshotSummary = {
+  ...SUMMARY,
+  name: 'mcads_backup_20250802_000000',
+  startedAt: '2025-08-02T00:00:00Z',
+  completeness: 'partial',
+};
+
+/** A repository with these snapshots. */
+function repositoryOf(snapshots: readonly SnapshotSummary[]): Pick<Services, 'openRepository'> {
+  const service = {
+    repository: { snapshots: async () => snapshots, classicArchives: async () => [], location: '/b' },
+    damagedSnapshots: async () => [],
+    [Symbol.asyncDispose]: async () => {},
+  } as unknown as RepositoryService; // what selecting a snapshot calls
+  return { openRepository: async () => service };
+}
+
+/** Services that agree to all that is asked and note what they were asked for. */
+function restoring(folder: string, given: Partial<Services> = {}) {
+  const seen: { request: RestoreRequest | null; changed: boolean } = { request: null, changed: false };
+  const plan = { ...PLAN, directory: folder };
+  const services: Partial<Services> = {
+    ...repositoryOf([SUMMARY]),
+    planRestore: async (request) => {
+      seen.request = request;
+      return plan;
+    },
+    restore: async (request, _setup, confirm, events) => {
+      seen.request = request;
+      await confirm(plan);
+      seen.changed = true;
+      events({ type: 'planned', components: [] });
+      return { ...RESULT, plan };
+    },
+    openLog: async (directory, command) => {
+      await mkdir(directory, { recursive: true });
+      return { path: join(directory, `${command}.log`), write: () => {}, end: () => {}, [Symbol.asyncDispose]: async () => {} };
+    },
+    ...given,
+  };
+  return { seen, services };
+}
+
+/** A terminal at which somebody types these lines. */
+function terminal(typed: string): { readonly io: Partial<Io>; readonly screen: () => string; readonly asked: Promise<void> } {
+  const stdin = Object.assign(new PassThrough(), { isTTY: true as const, setRawMode: () => undefined });
+  let shown = '';
+  const asked = Promise.withResolvers<void>();
+  let answered = false;
+  const stderr = Object.assign(
+    new Writable({
+      write: (chunk: Buffer, _encoding, callback) => {
+        shown += chunk.toString();
+        // The question stands: now somebody answers.
+        if (shown.includes('anything else changes nothing') && !answered) {
+          answered = true;
+          asked.resolve();
+          if (typed !== '') setImmediate(() => stdin.write(typed));
+        }
+        callback();
+      },
+    }),
+    { isTTY: true as const, columns: 100, rows: 40 },
+  );
+  return { asked: asked.promise, io: { stdin, stderr, environment: { TERM: 'xterm', NO_COLOR: '1' } }, screen: () => shown };
+}
+
+describe('the question before a restore', () => {
+  test('the name of the project, typed, is a yes', async () => {
+    await using folder = await temporaryFolder();
+    const { seen, services } = restoring(folder.path);
+    const { io, screen } = terminal('mcads\r');
+    const run = startRun(['restore', 'latest', '-r', '/b'], services, { workingDirectory: folder.path, ...io });
+    expect(await run.exit).toBe(0);
+    expect(seen.changed).toBe(true);
+    expect(screen()).toContain('Type mcads to restore it');
+    expect(screen()).toMatch(/Way back +what is replaced is kept for 7 days/);
+    expect(screen()).toContain('Go back:');
+  });
+
+  test.each([['n\r'], ['\r'], ['y\r'], ['mcad\r'], ['MCADS\r'], ['\x03']])('%j is a no: exit 130, nothing changed', async (typed) => {
+    await using folder = await temporaryFolder();
+    const { seen, services } = restoring(folder.path);
+    const { io, screen } = terminal(typed);
+    const run = startRun(['restore', 'latest', '-r', '/b'], services, { workingDirectory: folder.path, ...io });
+    expect(await run.exit).toBe(130);
+    expect(seen.changed).toBe(false);
+    expect(screen()).toContain('nothing was changed');
+    expect(await readdir(folder.path)).toEqual([]);
+  });
+
+  test('without a terminal it takes --yes, and the error says the whole command', async () => {
+    await using folder = await temporaryFolder();
+    const { seen, services } = restoring(folder.path);
+    const argv = ['restore', 'latest', 'my db', '-r', '/b'];
+    const refused = startRun(argv, services, { workingDirectory: folder.path });
+    expect(await refused.exit).toBe(2);
+    expect(refused.stderr()).toContain("mcads-orchestrate restore latest 'my db' -r /b --yes");
+    expect(seen.changed).toBe(false);
+    const asJson = startRun([...argv, '--json', '--', 'x'], services, { workingDirectory: folder.path });
+    expect(await asJson.exit).toBe(2);
+    expect(asJson.json()).toMatchObject({ error: { code: 'usage', hint: expect.stringContaining('--json --yes -- x') } });
+  });
+
+  test('--yes answers it and still shows the plan, except with -q and --json', async () => {
+    await using folder = await temporaryFolder();
+    const { services } = restoring(folder.path);
+    const run = async (flags: readonly string[]) => {
+      const started = startRun(['restore', 'latest', '-r', '/b', '-y', ...flags], services, { workingDirectory: folder.path });
+      expect(await started.exit).toBe(0);
+      return started;
+    };
+    expect((await run(['--log-dir', join(folder.path, 'l1')])).stderr()).toContain('Way back');
+    expect((await run(['-q', '--log-dir', join(folder.path, 'l2')])).stderr()).toBe('');
+    expect((await run(['--json', '--log-dir', join(folder.path, 'l3')])).stderr()).toBe('');
+  });
+
+  test('a signal at the question ends the run as a signal does', async () => {
+    await using folder = await temporaryFolder();
+    const { seen, services } = restoring(folder.path);
+    const { io, asked } = terminal('');
+    const run = startRun(['restore', 'latest', '-r', '/b'], services, { workingDirectory: folder.path, ...io });
+    await asked;
+    run.send('SIGTERM');
+    expect(await run.exit).toBe(143);
+    expect(seen.changed).toBe(false);
+  });
+});
+
+describe('a dry run', () => {
+  test('shows the plan on stdout, asks nothing and undoes nothing', async () => {
+    await using folder = await temporaryFolder();
+    const { services } = restoring(folder.path, {
+      restore: async () => Promise.reject(new Error('a dry run restored')),
+      undoLeftovers: async () => Promise.reject(new Error('a dry run undid something')),
+    });
+    const run = startRun(['restore', 'latest', '-r', '/b', '-p', 'mcads', '--dry-run'], services, { workingDirectory: folder.path });
+    expect(await run.exit).toBe(0);
+    expect(run.stdout()).toContain('never drilled');
+    expect(await readdir(folder.path)).toEqual([]);
+    const json = startRun(['restore', 'latest', '-r', '/b', '--dry-run', '--json'], services, { workingDirectory: folder.path });
+    expect(await json.exit).toBe(0);
+    expect(json.json()).toMatchObject({ ok: true, command: 'restore', plan: { project: 'mcads', components: expect.any(Array) } });
+  });
+
+  test('a plan with an error is exit 3', async () => {
+    await using folder = await temporaryFolder();
+    const findings = [{ severity: 'error', code: 'image-missing', subject: 'web', message: 'not here' } as const];
+    const { services } = restoring(folder.path, { planRestore: async () => ({ ...PLAN, findings }) });
+    const run = startRun(['restore', 'latest', '-r', '/b', '-n'], services, { workingDirectory: folder.path });
+    expect(await run.exit).toBe(3);
+  });
+});
+
+describe('what is restored where', () => {
+  test('an empty directory and a repository are enough: the project is the snapshot’s own', async () => {
+    await using folder = await temporaryFolder();
+    const { seen, services } = restoring(folder.path);
+    const run = startRun(['restore', 'latest', '-r', '/b', '-n', '--json'], services, { workingDirectory: folder.path });
+    expect(await run.exit).toBe(0);
+    expect(seen.request).toEqual({
+      snapshot: SUMMARY.name,
+      services: [],
+      components: [],
+      directory: folder.path,
+      projectName: null,
+      as: null,
+      withConfig: false,
+      keepOldMs: 604_800_000,
+      forceShared: false,
+      safetyBackup: true,
+      start: true,
+      jobs: expect.any(Number),
+      transport: 'auto',
+      helperImage: null,
+      healthTimeoutMs: 120_000,
+      neverTouch: ['/b', join(folder.path, 'logs')],
+    });
+  });
+
+  test('every option and the setting reach the plan', async () => {
+    await using folder = await temporaryFolder();
+    const { seen, services } = restoring(folder.path);
+    const flags = ['--as', 'copy', '--with-config', '--force-shared', '--no-safety-backup', '--no-start', '--transport', 'archive'];
+    const more = ['--helper-image', 'busybox', '--jobs', '3', '--component', 'volume/*', '-p', 'mcads'];
+    const environment = { MCADS_KEEP_OLD: '0' };
+    const run = startRun(['restore', '20250801', 'web', 'db', '-r', '/b', '-n', '--json', ...flags, ...more], services, {
+      workingDirectory: folder.path,
+      environment,
+    });
+    expect(await run.exit).toBe(0);
+    expect(seen.request).toMatchObject({
+      services: ['web', 'db'],
+      components: ['volume/*'],
+      projectName: 'mcads',
+      as: 'copy',
+      withConfig: true,
+      forceShared: true,
+      safetyBackup: false,
+      start: false,
+      transport: 'archive',
+      helperImage: 'busybox',
+      jobs: 3,
+      keepOldMs: 0,
+    });
+    const flagWins = startRun(['restore', 'latest', '-r', '/b', '-n', '--json', '--keep-old', '2d'], services, {
+      workingDirectory: folder.path,
+      environment,
+    });
+    expect(await flagWins.exit).toBe(0);
+    expect(seen.request?.keepOldMs).toBe(2 * 86_400_000);
+  });
+
+  test('a project that runs elsewhere is restored where it lives, a copy beside goes here', async () => {
+    await using folder = await temporaryFolder();
+    const running = [{ project: 'mcads', workingDirectory: '/srv/mcads', configFiles: [], containers: 1, running: 1 }];
+    const { seen, services } = restoring(folder.path, { listProjects: async () => running });
+    const options = { workingDirectory: folder.path };
+    await startRun(['restore', 'latest', '-r', '/b', '-n', '--json'], services, options).exit;
+    expect(seen.request).toMatchObject({ directory: '/srv/mcads', neverTouch: ['/b', '/srv/mcads/logs'] });
+    await startRun(['restore', 'latest', '-r', '/b', '-n', '--json', '--as', 'copy'], services, options).exit;
+    expect(seen.request?.directory).toBe(folder.path);
+    await startRun(['restore', 'latest', '-r', '/b', '-n', '--json', '--project-directory', folder.path], services, options).exit;
+    expect(seen.request?.directory).toBe(folder.path);
+  });
+
+  test('a newer partial snapshot is mentioned', async () => {
+    await using folder = await temporaryFolder();
+    const { seen, services } = restoring(folder.path, repositoryOf([SUMMARY, PARTIAL]));
+    const run = startRun(['restore', 'latest', '-r', '/b', '-n'], services, { workingDirectory: folder.path });
+    expect(await run.exit).toBe(0);
+    expect(run.stderr()).toContain(`A newer, partial snapshot exists: ${PARTIAL.name}`);
+    expect(seen.request?.snapshot).toBe(SUMMARY.name);
+  });
+
+  test.each([
+    [['--as', 'Not A Name'], '--as Not A Name is no project name'],
+    [['--as', 'mcads'], '--as mcads names the original'],
+    [['--all-projects'], 'restore takes one project at a time'],
+    [['--component', 'volume/none'], 'has no component volume/none'],
+    [['--keep-old', 'for ever'], '--keep-old must be a duration'],
+  ])('%j is a usage error', async (flags, message) => {
+    await using folder = await temporaryFolder();
+    const { seen, services } = restoring(folder.path);
+    const run = startRun(['restore', 'latest', '-r', '/b', '--yes', ...flags], services, { workingDirectory: folder.path });
+    expect(await run.exit).toBe(2);
+    expect(run.stderr()).toContain(message);
+    expect(seen.request).toBeNull();
+  });
+
+  test('another project’s snapshot is not put into this one by chance', async () => {
+    await using folder = await temporaryFolder();
+    const { seen, services } = restoring(folder.path, {
+      ...repositoryOf([{ ...SUMMARY, name: 'blog_backup_20250801_142905', project: 'blog' }]),
+    });
+    const options = { workingDirectory: folder.path, environment: { MCADS_PROJECT: '' } };
+    const model = { name: 'shop', workingDirectory: folder.path, files: [], services: {}, volumes: {}, networks: {}, extensions: {} };
+    // The parts of a model that the command line reads.
+    const withModel = { ...services, loadCompose: async () => ({ ...model, whereIs: () => null }) as never };
+    const run = startRun(['restore', 'blog_backup_20250801_142905', '-r', '/b', '--yes'], withModel, options);
+    expect(await run.exit).toBe(2);
+    expect(run.stderr()).toContain('is a snapshot of blog, and this directory is the project shop');
+    expect(seen.request).toBeNull();
+    const meant = startRun(['restore', 'blog_backup_20250801_142905', '-r', '/b', '-n', '--json', '-p', 'shop'], withModel, options);
+    expect(await meant.exit).toBe(0);
+    expect(seen.request?.projectName).toBe('shop');
+  });
+});
+
+describe('the end of a restore', () => {
+  const FAILED = { severity: 'error', code: 'image-missing', subject: 'web', message: 'not here' } as const;
+  const SICK = { severity: 'error', code: 'service-not-healthy', subject: 'web', message: 'is unhealthy' } as const;
+  const TORN = { severity: 'warning', code: 'torn', subject: 'volume/media', message: 'a was torn' } as const;
+
+  test.each([
+    ['all of it', RESULT, [], 0],
+    ['a warning', { ...RESULT, findings: [TORN] }, [], 0],
+    ['a warning under --strict', { ...RESULT, findings: [TORN] }, ['--strict'], 3],
+    ['an image is missing', { ...RESULT, findings: [FAILED] }, [], 3],
+    ['a service is not healthy', { ...RESULT, findings: [FAILED, SICK] }, [], 40],
+    ['a component failed', { ...RESULT, components: RESULT.components.map((one) => ({ ...one, outcome: 'failed' as const })) }, [], 3],
+  ])('%s', async (_name, result, flags, code) => {
+    await using folder = await temporaryFolder();
+    const { services } = restoring(folder.path, {
+      restore: async (_request, _setup, confirm) => {
+        await confirm(PLAN);
+        return result;
+      },
+    });
+    const run = startRun(['restore', 'latest', '-r', '/b', '--yes', '--json', ...flags], services, { workingDirectory: folder.path });
+    expect(await run.exit).toBe(code);
+    expect(run.json()).toMatchObject({ ok: code === 0, exitCode: code, command: 'restore', rolledBack: false });
+  });
+
+  test('leaves the file with its proof beside the log, for its owner only, and names it', async () => {
+    await using folder = await temporaryFolder();
+    const { services } = restoring(folder.path);
+    const run = startRun(['restore', 'latest', '-r', '/b', '--yes', '--json'], services, { workingDirectory: folder.path });
+    expect(await run.exit).toBe(0);
+    const path = String(run.json()['verification']);
+    expect(path).toMatch(/\/logs\/restore_\d{8}_\d{6}_verification\.txt$/);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    const text = await readFile(path, 'utf8');
+    expect(text).toContain('Outcome             restored and proven');
+    expect(text).toContain('database/db/mcads: 12 tables, 1234567 rows, equal');
+    expect(text).toMatch(/disk +\S+ \S+ free of/);
+  });
+
+  test.each([
+    ['engine-lost', true, 20, 'FAILED; everything was brought back'],
+    ['proof-failed', true, 40, 'FAILED; everything was brought back'],
+    ['engine-failed', false, 1, 'FAILED; NOT everything could be brought back'],
+  ] as const)('%s, rolled back: %s', async (errorCode, rolledBack, code, outcome) => {
+    await using folder = await temporaryFolder();
+    const { services } = restoring(folder.path, {
+      restore: async (_request, _setup, confirm) => {
+        await confirm({ ...PLAN, directory: folder.path });
+        throw new McadsError(errorCode, 'it broke', { hint: 'mend it', context: { rolledBack } });
+      },
+    });
+    const run = startRun(['restore', 'latest', '-r', '/b', '--yes', '--json'], services, { workingDirectory: folder.path });
+    expect(await run.exit).toBe(code);
+    const json = run.json();
+    expect(json).toMatchObject({ ok: false, rolledBack, error: { code: errorCode, message: 'it broke', hint: 'mend it' } });
+    expect(await readFile(String(json['verification']), 'utf8')).toContain(outcome);
+  });
+
+  test('a failure before anybody agreed leaves no file and says nothing of going back', async () => {
+    await using folder = await temporaryFolder();
+    const { services } = restoring(folder.path, {
+      restore: async () => Promise.reject(new McadsError('damaged', 'a chunk is missing')),
+    });
+    const run = startRun(['restore', 'latest', '-r', '/b', '--yes', '--json'], services, { workingDirectory: folder.path });
+    expect(await run.exit).toBe(30);
+    expect(run.json()).not.toHaveProperty('rolledBack');
+    expect(await readdir(folder.path)).toEqual([]);
+  });
+});
+
+describe('rollback', () => {
+  function goingBack() {
+    const seen = { changed: false, project: '' };
+    const services: Partial<Services> = {
+      rollback: async ({ project }, _setup, confirm) => {
+        seen.project = project;
+        await confirm(KEPT);
+        seen.changed = true;
+        return { kept: KEPT, report: { undone: ['put back volume/media'], failed: [] }, services: RESULT.services };
+      },
+      openLog: async () => ({ path: '/l', write: () => {}, end: () => {}, [Symbol.asyncDispose]: async () => {} }),
+    };
+    return { seen, services };
+  }
+
+  test('wants the name typed, as a restore does', async () => {
+    const { seen, services } = goingBack();
+    const no = terminal('yes\r');
+    expect(await startRun(['rollback', '-p', 'mcads'], services, no.io).exit).toBe(130);
+    expect(seen.changed).toBe(false);
+    const yes = terminal('mcads\r');
+    expect(await startRun(['rollback', '-p', 'mcads'], services, yes.io).exit).toBe(0);
+    expect(seen.changed).toBe(true);
+    expect(yes.screen()).toContain('Back: mcads is what it was before');
+  });
+
+  test('without a terminal it takes --yes', async () => {
+    const { seen, services } = goingBack();
+    const refused = startRun(['rollback', '-p', 'mcads'], services);
+    expect(await refused.exit).toBe(2);
+    expect(refused.stderr()).toContain('mcads-orchestrate rollback -p mcads --yes');
+    expect(seen.changed).toBe(false);
+    const done = startRun(['rollback', '-p', 'mcads', '--yes', '--json'], services);
+    expect(await done.exit).toBe(0);
+    expect(done.json()).toMatchObject({ project: 'mcads', rolledBack: true, undone: ['put back volume/media'] });
+  });
+
+  test('a dry run shows what it goes back to and stops', async () => {
+    const { seen, services } = goingBack();
+    const run = startRun(['rollback', '-p', 'mcads', '--dry-run'], services);
+    expect(await run.exit).toBe(0);
+    expect(run.stdout()).toContain('Kept until');
+    const json = startRun(['rollback', '-p', 'mcads', '--dry-run', '--json'], services);
+    expect(await json.exit).toBe(0);
+    expect(json.json()).toMatchObject({ plan: { snapshot: KEPT.journal.snapshot, keptUntil: KEPT.until, stops: ['mcads-web-1'] } });
+    expect(seen.changed).toBe(false);
+  });
+
+  test('without Compose files it takes the project that was started here, and asks which otherwise', async () => {
+    const { seen, services } = goingBack();
+    const listProjects = async () => [
+      { project: 'mcads', workingDirectory: '/srv/mcads', configFiles: [], containers: 1, running: 1 },
+      { project: 'blog', workingDirectory: '/srv/blog', configFiles: [], containers: 1, running: 1 },
+    ];
+    const here = startRun(['rollback', '--yes', '--json'], { ...services, listProjects }, { workingDirectory: '/srv/mcads' });
+    expect(await here.exit).toBe(0);
+    expect(seen.project).toBe('mcads');
+    const nowhere = startRun(['rollback', '--yes'], { ...services, listProjects }, { workingDirectory: '/nowhere' });
+    expect(await nowhere.exit).toBe(2);
+    expect(nowhere.stderr()).toContain('choose one with -p: mcads, blog');
+  });
+
+  test('nothing kept is exit 2, an unfinished rollback says so', async () => {
+    const { services } = goingBack();
+    const nothing = {
+      ...services,
+      rollback: async () => Promise.reject(new McadsError('nothing-found', 'there is nothing to go back to')),
+    };
+    expect(await startRun(['rollback', '-p', 'mcads', '--yes'], nothing).exit).toBe(2);
+    const half = new McadsError('engine-failed', 'not everything', { context: { rolledBack: false } });
+    const run = startRun(['rollback', '-p', 'mcads', '--yes', '--json'], { ...services, rollback: async () => Promise.reject(half) });
+    expect(await run.exit).toBe(1);
+    expect(run.json()).toMatchObject({ rolledBack: false });
+  });
+});
