@@ -20,20 +20,20 @@ export async function confirm(context: CommandContext, question: string): Promis
 }
 
 /**
- * For what cannot be taken back by a slip of the finger: shows a summary and wants a name typed. --yes only shows the summary. Rejects
+ * For what cannot be taken back by a slip of the finger: shows a summary and wants a name typed. `doing` begins a sentence: `Restoring`. --yes only shows the summary. Rejects
  * `cancelled` for any other answer, `usage` with the command to run where nobody can be asked.
  */
-export async function confirmByName(context: CommandContext, summary: string, name: string, verb: string): Promise<void> {
+export async function confirmByName(context: CommandContext, summary: string, name: string, doing: string): Promise<void> {
   if (context.options.flag('yes')) {
     context.note(`${summary}\n`);
     return;
   }
   const command = [programName(context.io.environment), ...withYes(context.argv).map(quoted)].join(' ');
-  assertTerminal(context, `To ${verb} ${name}`, `look at the plan with --dry-run, then run: ${command}`);
+  assertTerminal(context, `${doing} ${name}`, `look at the plan with --dry-run, then run: ${command}`);
   context.io.stderr.write(`${summary}\n\n`);
   const prompts = await import('@clack/prompts');
   const answer = await prompts.text({
-    message: `Type ${printable(name)} to ${verb} it; anything else changes nothing.`,
+    message: `Type ${printable(name)} to go ahead; anything else changes nothing.`,
     input: context.io.stdin,
     output: context.io.stderr,
     signal: context.signal,

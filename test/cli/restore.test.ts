@@ -96,7 +96,7 @@ describe('the question before a restore', () => {
     const run = startRun(['restore', 'latest', '-r', '/b'], services, { workingDirectory: folder.path, ...io });
     expect(await run.exit).toBe(0);
     expect(seen.changed).toBe(true);
-    expect(screen()).toContain('Type mcads to restore it');
+    expect(screen()).toContain('Type mcads to go ahead');
     expect(screen()).toMatch(/Way back +what is replaced is kept for 7 days/);
     expect(screen()).toContain('Go back:');
   });
@@ -346,6 +346,10 @@ describe('the end of a restore', () => {
     const json = run.json();
     expect(json).toMatchObject({ ok: false, rolledBack, error: { code: errorCode, message: 'it broke', hint: 'mend it' } });
     expect(await readFile(String(json['verification']), 'utf8')).toContain(outcome);
+    const words = startRun(['restore', 'latest', '-r', '/b', '--yes', '--log-dir', join(folder.path, 'l')], services);
+    expect(await words.exit).toBe(code);
+    expect(words.stderr().includes('mcads is as it was before the restore.')).toBe(rolledBack);
+    expect(words.stderr()).toMatch(/What failed, in full: .*_verification\.txt/);
   });
 
   test('a failure before anybody agreed leaves no file and says nothing of going back', async () => {

@@ -6,6 +6,7 @@ import type { RestorePlan, RestoreResult } from '../../domain/restore.ts';
 import type { SnapshotSummary } from '../../domain/snapshot-summary.ts';
 import { McadsError, messageOf } from '../../errors.ts';
 import type { RestoreRequest } from '../../pipeline/restore-requests.ts';
+import { printable } from '../../report/escape.ts';
 import { restorePlanJson, restorePlanText } from '../../report/restore-plan.ts';
 import type { RestorePlanFacts } from '../../report/restore-plan.ts';
 import { restoreClosing, restoreJson, restoreTables } from '../../report/restore-report.ts';
@@ -95,7 +96,7 @@ class Restoration {
   }
 
   async #ask(plan: RestorePlan): Promise<void> {
-    await confirmByName(this.#context, restorePlanText(plan, this.#facts, this.#context.noteStyle), plan.project, 'restore');
+    await confirmByName(this.#context, restorePlanText(plan, this.#facts, this.#context.noteStyle), plan.project, 'Restoring');
     this.#agreed = plan;
   }
 
@@ -116,9 +117,10 @@ class Restoration {
   async #withProof(thrown: unknown): Promise<unknown> {
     if (this.#agreed === null) return thrown;
     const error = toMcadsError(thrown, this.#context.signal);
+    if (error.context['rolledBack'] === true) this.#context.note(`${printable(this.#agreed.project)} is as it was before the restore.`);
     const { path } = await this.#writeProof(null, error);
     if (path === null) return thrown;
-    this.#context.note(`What failed and what was undone: ${path}`);
+    this.#context.note(`What failed, in full: ${printable(path)}`);
     const { code, message, hint, where, context, cause } = error;
     return new McadsError(code, message, { hint, where, cause: cause ?? error, context: { ...context, verification: path } });
   }

@@ -27,7 +27,7 @@ async function goBack(context: CommandContext, project: ProjectContext, name: st
       { project: name, healthTimeoutMs: HEALTH_TIMEOUT_MS },
       project.setup(),
       async (kept) => {
-        await pause(() => confirmByName(context, keptText(kept, new Date(), context.noteStyle), name, 'roll back'));
+        await pause(() => confirmByName(context, keptText(kept, new Date(), context.noteStyle), name, 'Rolling back'));
         events({ type: 'planned', components: [] }); // from here on there is something to log
       },
       events,
