@@ -1,92 +1,11 @@
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import type { Io } from '../../src/cli/context.ts';
-import type { RepositoryService, Services } from '../../src/cli/services.ts';
-import type { SnapshotSummary } from '../../src/domain/snapshot-summary.ts';
 import { McadsError } from '../../src/errors.ts';
-import type { RestoreRequest } from '../../src/pipeline/restore-requests.ts';
-import { KEPT, PLAN, RESULT } from '../report/restore-fixtures.ts';
+import { PLAN, RESULT } from '../report/restore-fixtures.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { startRun } from './fake-io.ts';
-
-const SUMMARY: SnapshotSummary = {
-  name: PLAN.snapshot,
-  project: 'mcads',
-  strategy: 'docker',
-  startedAt: PLAN.takenAt,
-  completeness: 'complete',
-  bytes: 1,
-  components: ['database/db/mcads', 'volume/media', 'config'],
-  proof: null,
-};
-const PARTIAL: SnapshotSummary = {
-  ...SUMMARY,
-  name: 'mcads_backup_20250802_000000',
-  startedAt: '2025-08-02T00:00:00Z',
-  completeness: 'partial',
-};
-
-/** A repository with these snapshots. */
-function repositoryOf(snapshots: readonly SnapshotSummary[]): Pick<Services, 'openRepository'> {
-  const service = {
-    repository: { snapshots: async () => snapshots, classicArchives: async () => [], location: '/b' },
-    damagedSnapshots: async () => [],
-    [Symbol.asyncDispose]: async () => {},
-  } as unknown as RepositoryService; // what selecting a snapshot calls
-  return { openRepository: async () => service };
-}
-
-/** Services that agree to all that is asked and note what they were asked for. */
-function restoring(folder: string, given: Partial<Services> = {}) {
-  const seen: { request: RestoreRequest | null; changed: boolean } = { request: null, changed: false };
-  const plan = { ...PLAN, directory: folder };
-  const services: Partial<Services> = {
-    ...repositoryOf([SUMMARY]),
-    planRestore: async (request) => {
-      seen.request = request;
-      return plan;
-    },
-    restore: async (request, _setup, confirm, events) => {
-      seen.request = request;
-      await confirm(plan);
-      seen.changed = true;
-      events({ type: 'planned', components: [] });
-      return { ...RESULT, plan };
-    },
-    openLog: async (directory, command) => {
-      await mkdir(directory, { recursive: true });
-      return { path: join(directory, `${command}.log`), write: () => {}, end: () => {}, [Symbol.asyncDispose]: async () => {} };
-    },
-    ...given,
-  };
-  return { seen, services };
-}
-
-/** A terminal at which somebody types these lines. */
-function terminal(typed: string): { readonly io: Partial<Io>; readonly screen: () => string; readonly asked: Promise<void> } {
-  const stdin = Object.assign(new PassThrough(), { isTTY: true as const, setRawMode: () => undefined });
-  let shown = '';
-  const asked = Promise.withResolvers<void>();
-  let answered = false;
-  const stderr = Object.assign(
-    new Writable({
-      write: (chunk: Buffer, _encoding, callback) => {
-        shown += chunk.toString();
-        // The question stands: now somebody answers.
-        if (shown.includes('anything else changes nothing') && !answered) {
-          answered = true;
-          asked.resolve();
-          if (typed !== '') setImmediate(() => stdin.write(typed));
-        }
-        callback();
-      },
-    }),
-    { isTTY: true as const, columns: 100, rows: 40 },
-  );
-  return { asked: asked.promise, io: { stdin, stderr, environment: { TERM: 'xterm', NO_COLOR: '1' } }, screen: () => shown };
-}
+import { PARTIAL, repositoryOf, restoring, SUMMARY, terminal } from './restore-fixture.ts';
 
 describe('the question before a restore', () => {
   test('the name of the project, typed, is a yes', async () => {
@@ -361,81 +280,5 @@ describe('the end of a restore', () => {
     expect(await run.exit).toBe(30);
     expect(run.json()).not.toHaveProperty('rolledBack');
     expect(await readdir(folder.path)).toEqual([]);
-  });
-});
-
-describe('rollback', () => {
-  function goingBack() {
-    const seen = { changed: false, project: '' };
-    const services: Partial<Services> = {
-      rollback: async ({ project }, _setup, confirm) => {
-        seen.project = project;
-        await confirm(KEPT);
-        seen.changed = true;
-        return { kept: KEPT, report: { undone: ['put back volume/media'], failed: [] }, services: RESULT.services };
-      },
-      openLog: async () => ({ path: '/l', write: () => {}, end: () => {}, [Symbol.asyncDispose]: async () => {} }),
-    };
-    return { seen, services };
-  }
-
-  test('wants the name typed, as a restore does', async () => {
-    const { seen, services } = goingBack();
-    const no = terminal('yes\r');
-    expect(await startRun(['rollback', '-p', 'mcads'], services, no.io).exit).toBe(130);
-    expect(seen.changed).toBe(false);
-    const yes = terminal('mcads\r');
-    expect(await startRun(['rollback', '-p', 'mcads'], services, yes.io).exit).toBe(0);
-    expect(seen.changed).toBe(true);
-    expect(yes.screen()).toContain('Back: mcads is what it was before');
-  });
-
-  test('without a terminal it takes --yes', async () => {
-    const { seen, services } = goingBack();
-    const refused = startRun(['rollback', '-p', 'mcads'], services);
-    expect(await refused.exit).toBe(2);
-    expect(refused.stderr()).toContain('mcads-orchestrate rollback -p mcads --yes');
-    expect(seen.changed).toBe(false);
-    const done = startRun(['rollback', '-p', 'mcads', '--yes', '--json'], services);
-    expect(await done.exit).toBe(0);
-    expect(done.json()).toMatchObject({ project: 'mcads', rolledBack: true, undone: ['put back volume/media'] });
-  });
-
-  test('a dry run shows what it goes back to and stops', async () => {
-    const { seen, services } = goingBack();
-    const run = startRun(['rollback', '-p', 'mcads', '--dry-run'], services);
-    expect(await run.exit).toBe(0);
-    expect(run.stdout()).toContain('Kept until');
-    const json = startRun(['rollback', '-p', 'mcads', '--dry-run', '--json'], services);
-    expect(await json.exit).toBe(0);
-    expect(json.json()).toMatchObject({ plan: { snapshot: KEPT.journal.snapshot, keptUntil: KEPT.until, stops: ['mcads-web-1'] } });
-    expect(seen.changed).toBe(false);
-  });
-
-  test('without Compose files it takes the project that was started here, and asks which otherwise', async () => {
-    const { seen, services } = goingBack();
-    const listProjects = async () => [
-      { project: 'mcads', workingDirectory: '/srv/mcads', configFiles: [], containers: 1, running: 1 },
-      { project: 'blog', workingDirectory: '/srv/blog', configFiles: [], containers: 1, running: 1 },
-    ];
-    const here = startRun(['rollback', '--yes', '--json'], { ...services, listProjects }, { workingDirectory: '/srv/mcads' });
-    expect(await here.exit).toBe(0);
-    expect(seen.project).toBe('mcads');
-    const nowhere = startRun(['rollback', '--yes'], { ...services, listProjects }, { workingDirectory: '/nowhere' });
-    expect(await nowhere.exit).toBe(2);
-    expect(nowhere.stderr()).toContain('choose one with -p: mcads, blog');
-  });
-
-  test('nothing kept is exit 2, an unfinished rollback says so', async () => {
-    const { services } = goingBack();
-    const nothing = {
-      ...services,
-      rollback: async () => Promise.reject(new McadsError('nothing-found', 'there is nothing to go back to')),
-    };
-    expect(await startRun(['rollback', '-p', 'mcads', '--yes'], nothing).exit).toBe(2);
-    const half = new McadsError('engine-failed', 'not everything', { context: { rolledBack: false } });
-    const run = startRun(['rollback', '-p', 'mcads', '--yes', '--json'], { ...services, rollback: async () => Promise.reject(half) });
-    expect(await run.exit).toBe(1);
-    expect(run.json()).toMatchObject({ rolledBack: false });
   });
 });
