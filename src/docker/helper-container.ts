@@ -23,6 +23,8 @@ export interface HelperSpec {
   readonly purpose: string;
   readonly mounts: readonly HelperMount[];
   readonly owner: Owner;
+  /** What it may do beyond reading everything. */
+  readonly capabilities?: readonly string[];
   readonly log: (level: 'debug' | 'info' | 'warn', message: string) => void;
 }
 
@@ -40,7 +42,7 @@ const WAIT = `if command -v timeout >/dev/null; then exec timeout ${WEEK_SECONDS
 /** Thrown when the image lacks a program that every helper needs: another image may do. */
 export class UnfitImageError extends McadsError {}
 
-/** A running container of ours that commands are run in: no network, no rights but to read everything, removed at the end. */
+/** A running container of ours that commands are run in: no network, no rights but to read everything (and those asked for), removed at the end. */
 export class HelperContainer implements AsyncDisposable {
   readonly id: string;
   readonly pipes: PipeFolder | null;
@@ -137,7 +139,7 @@ export async function createHelper(
     HostConfig: {
       NetworkMode: 'none',
       CapDrop: ['ALL'],
-      CapAdd: ['DAC_READ_SEARCH'],
+      CapAdd: ['DAC_READ_SEARCH', ...(spec.capabilities ?? [])],
       // Volumes that SELinux labels for one container are read too.
       SecurityOpt: ['no-new-privileges', 'label=disable'],
       LogConfig: { Type: 'none' },

@@ -177,18 +177,23 @@ function assertProbe({ code, stderr }: { readonly code: number; readonly stderr:
 
 /** What is mounted below the tree: the scan does not go there, and says so. */
 function nestedMounts(mountinfo: readonly string[], folder: string, name: string): readonly Finding[] {
+  return mountsBelow(mountinfo, folder).map((path) => ({
+    severity: 'warning',
+    code: 'nested-mount',
+    subject: name,
+    message: `${path} is another filesystem mounted inside ${name}; what it holds is not captured with it`,
+    hint: 'Add it as a mount of its own if it holds state.',
+  }));
+}
+
+/** Paths below a folder, relative to it, on which something else is mounted. */
+export function mountsBelow(mountinfo: readonly string[], folder: string): readonly string[] {
   return mountinfo
     .map((line) =>
       (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
     )
     .filter((target) => target.startsWith(`${folder}/`))
-    .map((target) => ({
-      severity: 'warning',
-      code: 'nested-mount',
-      subject: name,
-      message: `${target.slice(folder.length + 1)} is another filesystem mounted inside ${name}; what it holds is not captured with it`,
-      hint: 'Add it as a mount of its own if it holds state.',
-    }));
+    .map((target) => target.slice(folder.length + 1));
 }
 
 function toTar(started: Promise<ExecHandle>): ByteStream<TarVerdict> {

@@ -12,8 +12,11 @@ import { packTar, type PackedFile } from './tar-writer.ts';
 const run = promisify(execFile);
 const REPOSITORY = 'mcads-helper';
 
-/** What the scripts of `src/stream/tree-commands.ts` and the helper itself run. */
-const PROGRAMS = ['sh', 'tar', 'find', 'sort', 'xargs', 'tr', 'cat', 'timeout', 'sync', 'date', 'stat', 'grep', 'true', 'readlink'];
+/** What the scripts of `src/stream/tree-commands.ts` and `restore-commands.ts` and the helper itself run. */
+const PROGRAMS = [
+  ...['sh', 'tar', 'find', 'sort', 'xargs', 'tr', 'cat', 'timeout', 'sync', 'date', 'stat', 'grep', 'true', 'readlink'],
+  ...['mv', 'mkdir', 'rm', 'touch', 'chmod', 'chown', 'sha256sum'],
+];
 const SEARCH = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
 
 /** Imports an image without any file: enough for containers that are created and never started. */

@@ -12,6 +12,7 @@ import { claimProject } from './claim-project.ts';
 import { recover } from './recover.ts';
 import { readHostFile } from './archive-tree.ts';
 import { HelperImages } from './helper-images.ts';
+import { openTarget, probePlace, removeFolder } from './open-place.ts';
 import { openTree } from './open-tree.ts';
 import { describeSelf } from './owner.ts';
 import { runThrowaway } from './throwaway.ts';
@@ -65,6 +66,9 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
     waitHealthy: async (container, timeoutMs, signal) => actions.waitHealthy(client, container, timeoutMs, signal),
     runThrowaway: async (spec, signal) => runThrowaway(context, spec, signal),
     openTree: async (mount, options, signal) => openTree(context, mount, options, signal),
+    probePlace: async (place, options, signal) => probePlace(context, place, options, signal),
+    openTarget: async (place, options, signal) => openTarget(context, place, options, signal),
+    removeFolder: async (path, options, signal) => removeFolder(context, path, options, signal),
     readHostFile: async (path, signal) => readHostFile(context, path, signal),
     claimProject: async (project, purpose, signal) => claimProject(context, project, purpose, signal),
     recover: async (project, signal) => recover(context, project, signal),

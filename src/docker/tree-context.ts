@@ -33,8 +33,14 @@ export function nameOfMount(mount: TreeMount): string {
  * and for one in memory, which would look empty.
  * (A missing host folder is refused by the engine itself, see `HelperMount`.)
  */
-export async function toHelperMount(client: EngineClient, mount: TreeMount, target: string, signal: AbortSignal): Promise<HelperMount> {
-  if (mount.type === 'bind') return { type: 'bind', source: mount.hostPath, target, readOnly: true };
+export async function toHelperMount(
+  client: EngineClient,
+  mount: TreeMount,
+  target: string,
+  signal: AbortSignal,
+  readOnly = true,
+): Promise<HelperMount> {
+  if (mount.type === 'bind') return { type: 'bind', source: mount.hostPath, target, readOnly };
   const volume = await client.find<VolumeJson>(`/volumes/${encodeURIComponent(mount.name)}`, {}, `looking at volume ${mount.name}`, signal);
   if (volume === null) {
     throw new McadsError('component-failed', `volume ${mount.name} does not exist`, {
@@ -46,5 +52,5 @@ export async function toHelperMount(client: EngineClient, mount: TreeMount, targ
       hint: 'What it holds is gone with its containers, and outside them it is empty: it cannot be backed up.',
     });
   }
-  return { type: 'volume', source: mount.name, target, readOnly: true };
+  return { type: 'volume', source: mount.name, target, readOnly };
 }

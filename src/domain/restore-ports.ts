@@ -51,6 +51,8 @@ export interface RestoreEngine {
   probePlace(place: TreePlace, options: OpenTreeOptions, signal: AbortSignal): Promise<PlaceReport>;
   /** For writing. Makes missing folders (owned as their parent is); a missing volume is an error. */
   openTarget(place: TreePlace, options: OpenTreeOptions, signal: AbortSignal): Promise<TreeTarget>;
+  /** A folder of the engine's host with all that is in it: one that a restore made. */
+  removeFolder(path: string, options: OpenTreeOptions, signal: AbortSignal): Promise<void>;
   /** By id or name; null where there is none. */
   findContainer(reference: string, signal: AbortSignal): Promise<EngineContainer | null>;
   /** What it would take to make a recorded project again. Pure. */

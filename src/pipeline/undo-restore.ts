@@ -69,12 +69,11 @@ class Undo {
   async revertTrees(): Promise<void> {
     for (const tree of this.#journal.trees.toReversed()) {
       const worked = await this.#attempt(tree.component, async () => {
+        if (tree.createdFrom !== null) return this.#engine.removeFolder(tree.createdFrom, this.#tree, this.#signal);
         const target = await this.#open(tree);
         if (target === null) return;
         await using opened = target;
-        const reverted = opened.swaps && (await opened.revert(this.#journal.run, this.#signal));
-        if (tree.createdFrom !== null) await opened.removeCreated(tree.createdFrom, this.#signal);
-        if (reverted) this.done.push(`put back ${tree.component}`);
+        if (await opened.revert(this.#journal.run, this.#signal)) this.done.push(`put back ${tree.component}`);
       });
       if (!worked) this.#broken.add(sourceOf(tree));
     }

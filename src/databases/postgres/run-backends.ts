@@ -16,7 +16,7 @@ export async function endOnServer(server: Server, application: string): Promise<
       severity: 'info',
       code: 'dump-left-behind',
       subject: `service ${server.target.service}`,
-      message: `could not tell the server to end pg_dump (${error instanceof Error ? lastWords(error.message) : String(error)}); the next backup does`,
+      message: `could not tell the server to end what this run had under way (${error instanceof Error ? lastWords(error.message) : String(error)}); the next run does`,
     });
   }
 }

@@ -1,0 +1,231 @@
+import type { Bytes } from '../domain/byte-stream.ts';
+import type { ExecHandle } from '../domain/ports.ts';
+import type { RestoreRun, TreePlace } from '../domain/restore.ts';
+import type { TreeTarget } from '../domain/restore-ports.ts';
+import type { RawPath, TreeEntry, TreeScan } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import {
+  APPLY_SPLITS,
+  COMMIT_PLAN,
+  HASH_FILES,
+  isStagingName,
+  LIST_FOLDERS,
+  MAKE_FOLDERS,
+  MOVE,
+  PREPARE_SWAP,
+  READ_PLAN,
+  REMOVE_STAGING,
+  SAVE_SPLITS,
+  STAGE,
+  stagingName,
+} from '../stream/restore-commands.ts';
+import { toTreeScan } from '../stream/stat-lines.ts';
+import { scanScript } from '../stream/tree-commands.ts';
+import type { HelperContainer } from './helper-container.ts';
+import { textOf } from './helper-tree.ts';
+import { parseFolders, planBack, planSwap, splitsOf, type Move, type SwapPlan } from './swap-plan.ts';
+
+const STDERR_BYTES = 8 * 1024 * 1024;
+const SAVED_OLD = 'meta-old.tar';
+const SAVED_NEW = 'meta-new.tar';
+const BATCH_BYTES = 64 * 1024;
+
+/** A place in a running helper with GNU tar, which it takes over. */
+export class HelperTarget implements TreeTarget {
+  readonly place: TreePlace;
+  readonly transport: 'pipe' | 'attach';
+  readonly swaps = true;
+  readonly #helper: HelperContainer;
+  readonly #root: string;
+  readonly #name: string;
+
+  constructor(helper: HelperContainer, place: TreePlace, piped: boolean, root: string, name: string) {
+    this.#helper = helper;
+    this.place = place;
+    this.transport = piped ? 'pipe' : 'attach';
+    this.#root = root;
+    this.#name = name;
+  }
+
+  async stage(run: RestoreRun, tar: Bytes, signal: AbortSignal): Promise<readonly string[]> {
+    const { code, stderr } = await textOf(await this.#run(STAGE, [stagingName(run)], signal, tar));
+    const words = linesOf(stderr);
+    if (code === 0) return words;
+    const full = /No space left on device|Disk quota exceeded/.exec(stderr)?.[0];
+    throw new McadsError(
+      'component-failed',
+      `${this.#name} cannot be built: ${full ?? (words.slice(0, 3).join('; ') || `tar ended with ${code}`)}`,
+      {
+        hint: full === undefined ? undefined : 'make room there and restore again; what was built so far is removed',
+      },
+    );
+  }
+
+  scanStaged(run: RestoreRun, signal: AbortSignal): TreeScan {
+    return this.#scan(`${this.#root}/${stagingName(run)}/new`, signal);
+  }
+
+  scanLive(signal: AbortSignal): TreeScan {
+    const scan = this.#scan(this.#root, signal);
+    return { entries: withoutStaging(scan.entries), done: scan.done };
+  }
+
+  async swap(run: RestoreRun, kept: readonly RawPath[], signal: AbortSignal): Promise<void> {
+    const staging = stagingName(run);
+    const only = this.place.singleFile;
+    const splits = splitsOf(kept);
+    const folders = await this.#list([...splits.map(here), ...splits.map((path) => inside(`${staging}/new`, path))], signal);
+    const plan = planSwap({ staging, splits, kept, only, folders });
+    await this.#do(PREPARE_SWAP, [staging], signal, [Buffer.from(JSON.stringify(plan), 'utf8')]);
+    await this.#do(MAKE_FOLDERS, [staging], signal, names(plan.splits.map((path) => (path === '' ? 'old' : `old/${path}`))));
+    await this.#do(SAVE_SPLITS, [staging, SAVED_OLD, '.'], signal, names(plan.splits.map(here)));
+    // A single file's folder is not the snapshot's: it stays as it is.
+    const [source, described] = only === null ? [`${staging}/new`, plan.described] : ['.', plan.splits];
+    await this.#do(SAVE_SPLITS, [staging, SAVED_NEW, source], signal, names(described.map(here)));
+    await this.#do(COMMIT_PLAN, [staging], signal);
+    for (const move of plan.moves) await this.#move(move, signal);
+    await this.#assertMoved(plan, folders, signal);
+    await this.#do(APPLY_SPLITS, [staging, SAVED_NEW], signal);
+  }
+
+  async hash(paths: readonly RawPath[], signal: AbortSignal): Promise<readonly (string | null)[]> {
+    const handle = await this.#run(HASH_FILES, [], signal, stream(names(paths.map(here))));
+    const { text } = await latin1Of(handle);
+    const hashes = new Map<string, string>();
+    for (const record of text.split('\0')) {
+      const found = /^([0-9a-f]{64}) [ *]\.\/([^]*)$/.exec(record);
+      if (found?.[1] !== undefined && found[2] !== undefined) hashes.set(found[2], found[1]);
+    }
+    return paths.map((path) => hashes.get(path) ?? null);
+  }
+
+  async revert(run: RestoreRun, signal: AbortSignal): Promise<boolean> {
+    const staging = stagingName(run);
+    const found = await this.#plan(staging, signal);
+    if (found === 'no staging') return false;
+    if (found !== 'no plan') {
+      const places = found.splits.flatMap((path) => [here(path), inside(`${staging}/old`, path)]);
+      const folders = await this.#list(places, signal);
+      // What came after the swap goes where the new things are: into the staging directory, and with it.
+      await this.#do(MAKE_FOLDERS, [staging], signal, names(found.splits.map((path) => (path === '' ? 'gone' : `gone/${path}`))));
+      for (const move of planBack(staging, found, folders)) await this.#move(move, signal);
+      await this.#do(APPLY_SPLITS, [staging, SAVED_OLD], signal);
+    }
+    await this.#do(REMOVE_STAGING, [staging], signal);
+    return found !== 'no plan';
+  }
+
+  async discard(run: RestoreRun, signal: AbortSignal): Promise<void> {
+    await this.#do(REMOVE_STAGING, [stagingName(run)], signal);
+  }
+
+  async holdsReplaced(run: RestoreRun, signal: AbortSignal): Promise<boolean> {
+    const plan = await this.#plan(stagingName(run), signal);
+    return typeof plan !== 'string' && plan.outs.some(({ names: out }) => out.length > 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#helper[Symbol.asyncDispose]();
+  }
+
+  #scan(folder: string, signal: AbortSignal): TreeScan {
+    const script = `cd -P -- "$1" || exit 125; ${scanScript({ singleFile: this.place.singleFile, temporaryDirectory: '/tmp' })}`;
+    const started = this.#run(script, [], signal, undefined, folder);
+    const end = started.then(async ({ exit }) => exit).then(({ code, stderr }) => ({ status: code, stderr }));
+    end.catch(() => undefined); // handed out for later
+    return toTreeScan(bodyOf(started), end, 'scan');
+  }
+
+  async #plan(staging: string, signal: AbortSignal): Promise<SwapPlan | 'no staging' | 'no plan'> {
+    const { text, code, stderr } = await textOf(await this.#run(READ_PLAN, [staging], signal));
+    if (code === 2) return 'no staging';
+    if (code === 3) return 'no plan';
+    if (code !== 0) throw new McadsError('component-failed', `${this.#name}: the list of what was moved cannot be read: ${stderr.trim()}`);
+    return JSON.parse(text) as SwapPlan; // written by swap, whole or not at all
+  }
+
+  async #list(folders: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
+    const { text, stderr } = await latin1Of(await this.#run(LIST_FOLDERS, [], signal, stream(names([...new Set(folders)]))));
+    return parseFolders(text, (why) => new McadsError('component-failed', `${this.#name} cannot be listed: ${why} ${stderr.trim()}`));
+  }
+
+  async #move({ from, to, names: moved }: Move, signal: AbortSignal): Promise<void> {
+    await this.#do(MOVE, [to], signal, names(moved.map((name) => `${from}/${name}`)));
+  }
+
+  /** `mv -n` leaves a name where something came in between. */
+  async #assertMoved(plan: SwapPlan, before: ReadonlyMap<string, readonly string[]>, signal: AbortSignal): Promise<void> {
+    const sources = [...new Set(plan.moves.map(({ from }) => from))];
+    const left = await this.#list(sources, signal);
+    for (const { from, names: moved, isOut } of plan.moves) {
+      if (isOut) continue; // its names are taken by what came in
+      const still = new Set(left.get(from));
+      const stuck = moved.find((name) => still.has(name));
+      if (stuck === undefined) continue;
+      const shown = Buffer.from(stuck, 'latin1').toString('utf8');
+      throw new McadsError('component-failed', `${this.#name}: ${shown} was made anew while it was swapped`, {
+        hint: `something that was not stopped writes there (${before.size} folders looked at); stop it and restore again`,
+      });
+    }
+  }
+
+  async #do(script: string, args: readonly string[], signal: AbortSignal, input: readonly Uint8Array[] = []): Promise<void> {
+    const { code, stderr } = await textOf(await this.#run(script, args, signal, stream(input)));
+    if (code === 0) return;
+    throw new McadsError(
+      'component-failed',
+      `${this.#name} cannot be changed: ${linesOf(stderr).slice(0, 3).join('; ') || `status ${code}`}`,
+    );
+  }
+
+  async #run(script: string, args: readonly string[], signal: AbortSignal, input?: Bytes, folder = this.#root): Promise<ExecHandle> {
+    const argv = ['sh', '-c', script, 'sh', folder, ...args];
+    const options = { stderrBytes: STDERR_BYTES, ...(input === undefined ? {} : { input }) };
+    return this.transport === 'pipe' ? this.#helper.execPiped(argv, options, signal) : this.#helper.exec(argv, options, signal);
+  }
+}
+
+function here(path: RawPath): string {
+  return path === '' ? '.' : `./${path}`;
+}
+
+function inside(folder: string, path: RawPath): string {
+  return path === '' ? `./${folder}` : `./${folder}/${path}`;
+}
+
+async function* bodyOf(started: Promise<ExecHandle>): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* (await started).stdout;
+}
+
+async function* withoutStaging(entries: AsyncIterable<TreeEntry>): AsyncGenerator<TreeEntry> {
+  for await (const entry of entries) if (!entry.path.split('/').some(isStagingName)) yield entry;
+}
+
+async function* stream(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* parts;
+}
+
+/** NUL-terminated names, one character a byte, in pieces of about 64 KiB. */
+function names(list: readonly string[]): readonly Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let batch = '';
+  for (const name of list) {
+    batch += `${name}\0`;
+    if (batch.length < BATCH_BYTES) continue;
+    parts.push(Buffer.from(batch, 'latin1'));
+    batch = '';
+  }
+  if (batch !== '') parts.push(Buffer.from(batch, 'latin1'));
+  return parts;
+}
+
+async function latin1Of(handle: ExecHandle): Promise<{ readonly text: string; readonly stderr: string }> {
+  const parts: Uint8Array[] = [];
+  for await (const part of handle.stdout) parts.push(part);
+  const { stderr } = await handle.exit;
+  return { text: Buffer.concat(parts).toString('latin1'), stderr };
+}
+
+function linesOf(text: string): readonly string[] {
+  return text.split('\n').filter((line) => line.trim() !== '' && !line.includes('Exiting with failure status'));
+}

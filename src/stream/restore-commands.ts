@@ -1,0 +1,103 @@
+/**
+ * Shell texts that build a tree beside the live one and move it in. They run under dash or bash with GNU tar, find, xargs and coreutils, get the
+ * root of the tree as $1 and need nothing quoted by the caller. Names travel NUL-separated on stdin and stdout.
+ */
+import { shellQuote, TAR_FORMAT_OPTIONS } from './tree-commands.ts';
+
+export const STAGING_PREFIX = '.mcads-restore-';
+const STAGING = /^\.mcads-restore-[0-9a-f]{12}$/;
+
+/** A staging directory of a restore, wherever it is: it belongs to nobody else and is never captured. */
+export function isStagingName(name: string): boolean {
+  return STAGING.test(name);
+}
+
+export function stagingName(run: string): string {
+  return `${STAGING_PREFIX}${run}`;
+}
+
+const EXTRACT_OPTIONS = [
+  '--extract',
+  '--preserve-permissions',
+  '--same-owner',
+  '--numeric-owner',
+  '--xattrs',
+  "--xattrs-include='*'",
+  '--acls',
+  '--delay-directory-restore',
+  '--force-local',
+  '--quoting-style=escape',
+].join(' ');
+
+/** Extraction of the archive on stdin into the current directory. */
+const EXTRACT = `tar ${EXTRACT_OPTIONS} --file=-`;
+const SAVE_DIRECTORIES = `tar --create ${TAR_FORMAT_OPTIONS.map(shellQuote).join(' ')} --no-recursion --force-local --null --no-unquote`;
+const ENTER = 'export LC_ALL=C; cd -P -- "$1" || exit 125';
+
+/** What changes the root's time is undone at once: $stamp holds it. */
+const STAMP = 'stamp=$(stat -c %y .) || exit 4';
+const RESTAMP = 'touch -c -m -d "$stamp" . || exit 4';
+
+/** $2 the staging directory. Makes it anew, with `new` filled from the tar on stdin. Exit 4: the directory cannot be made. */
+export const STAGE = `${ENTER}; ${STAMP}; rm -rf -- "$2" || exit 4
+(umask 077; mkdir -- "$2" "$2/new" "$2/old") || exit 4; ${RESTAMP}
+cd -- "$2/new" && exec ${EXTRACT}`;
+
+/** $2 the staging directory. stdin: a plan (JSON). Keeps what the split directories are like, writes the plan down, flushes all of it. */
+export const PREPARE_SWAP = `${ENTER}; cat > "$2/plan.part" || exit 4`;
+
+/** $2 the staging directory; stdin: split directories. Their owners, modes, attributes and times, as they are now, go into $3 (a file in the staging directory), read below $4. */
+export const SAVE_SPLITS = `${ENTER}; file="$(pwd -P)/$2/$3"; cd -- "$4" && ${SAVE_DIRECTORIES} --files-from=- --file="$file"`;
+
+/** $2 the staging directory; stdin: directories to make in it. */
+export const MAKE_FOLDERS = `${ENTER}; cd -- "$2" && (umask 077; xargs -0 -r mkdir -p --)`;
+
+/** $2 the staging directory. Everything that was staged is on the disk before the plan is, and that before the first rename. */
+export const COMMIT_PLAN = `${ENTER}; { sync -f . || sync; } && mv -- "$2/plan.part" "$2/plan" && sync "$2/plan" "$2"`;
+
+/** $2 where to; stdin: names to move there, of one filesystem. Never over something that is there. */
+export const MOVE = `${ENTER}; xargs -0 -r mv -n -t "$2" --`;
+
+/** $2 the staging directory, $3 the file of SAVE_SPLITS: the live directories become as it says. */
+export const APPLY_SPLITS = `${ENTER}; [ ! -e "$2/$3" ] || ${EXTRACT} < "$2/$3" || exit 4; sync -f . || sync`;
+
+/** $2 the staging directory. Prints the plan; exit 3 where there is none, 2 where there is no staging directory. */
+export const READ_PLAN = `${ENTER}; [ -d "$2" ] || exit 2; [ -e "$2/plan" ] || exit 3; exec cat -- "$2/plan"`;
+
+/** $2 the staging directory. The root keeps its times. The plan goes first: without it nothing is ever moved back. */
+export const REMOVE_STAGING = `${ENTER}; [ -d "$2" ] || exit 0; ${STAMP}; rm -f -- "$2/plan" && sync "$2" && rm -rf -- "$2" || exit 4; ${RESTAMP}; sync -f . || sync`;
+
+/** stdin: directories. For each that is one (and no symlink): `D<path>`, then `E<name>` for each child; at the end `~<status>`. */
+export const LIST_FOLDERS = `${ENTER}
+xargs -0 -r sh -c ${shellQuote(
+  'for d; do if [ -d "$d" ] && [ ! -L "$d" ]; then printf "D%s\\0" "$d"; find "$d" -mindepth 1 -maxdepth 1 -printf "E%f\\0" || exit 1; fi; done',
+)} sh; printf '~%d\\000' "$?"`;
+
+/** stdin: files. \`<hash>  <path>\` records, NUL-terminated; missing ones are left out. */
+export const HASH_FILES = `${ENTER}; xargs -0 -r sha256sum -z -- 2>/dev/null; exit 0`;
+
+/** $2: topmost directory that the restore made, relative to the root; all in it came later. */
+export const REMOVE_CREATED = `${ENTER}; ${STAMP}; rm -rf -- "$2" || exit 4; ${RESTAMP}`;
+
+/** $2: path below $1 whose missing directories are made, each owned as its parent is. */
+export const MAKE_PATH = `${ENTER}; ${STAMP}
+rest=$2
+while [ -n "$rest" ]; do
+  name=\${rest%%/*}; case "$rest" in */*) rest=\${rest#*/} ;; *) rest= ;; esac
+  if [ ! -d "./$name" ]; then mkdir -- "./$name" && chown --reference=. -- "./$name" && chmod 755 -- "./$name" || exit 4; fi
+  cd -P -- "./$name" || exit 4
+done`;
+
+/**
+ * $2: name of a single file, or nothing. Prints: f, d or - (what is there); whether something is in it (1 or 0); \`stat -f\` of it; mountinfo.
+ * Exit 3: not the GNU programs.
+ */
+export const PROBE_PLACE = `${ENTER}
+if [ -n "$2" ]; then
+  if [ -d "./$2" ] && [ ! -L "./$2" ]; then kind=d; elif [ -e "./$2" ] || [ -L "./$2" ]; then kind=f; else kind=-; fi
+  if [ "$kind" = - ]; then filled=0; else filled=1; fi
+else
+  kind=d; filled=0
+  [ -z "$(find . -mindepth 1 -maxdepth 1 ! -name '${STAGING_PREFIX}*' -print -quit | tr '\\000' x)" ] || filled=1
+fi
+printf '%s %s\\n' "$kind" "$filled"; stat -f -c '%i %a %S %d' . || exit 4; pwd -P; cat /proc/self/mountinfo`;
