@@ -5,6 +5,8 @@ import { McadsError } from '../errors.ts';
 import { resolveSettings } from './component-settings.ts';
 import type { ComponentLayer, ResolvedSettings } from './component-settings.ts';
 import { readEnvironment } from './environment.ts';
+import { joinHost } from './host-settings.ts';
+import type { HostSettings } from '../domain/host.ts';
 import { GLOBAL_ROWS } from './global-rows.ts';
 import type { SettingOwner } from './labels.ts';
 import type { GlobalInput } from './schema.ts';
@@ -31,6 +33,8 @@ export interface Config {
   readonly settings: GlobalSettings;
   /** By dotted setting name; every setting has one. */
   readonly origins: Readonly<Record<string, Origin>>;
+  /** The application on a host without Docker. */
+  readonly host: HostSettings;
   /** Unknown variables: warnings. */
   readonly findings: readonly Finding[];
   forService(service: string, labels: Readonly<Record<string, string>>): ResolvedSettings;
@@ -64,6 +68,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   return {
     settings,
     origins,
+    host: joinHost(blocks, origins),
     findings: environment.unknown.map(warningOf),
     forService: (service, labels) => resolve('service', service, labels),
     forVolume: (key, labels) => resolve('volume', key, labels),

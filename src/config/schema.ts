@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DJANGO_PARTS } from '../domain/host.ts';
 import { parseDuration, parsePeriod } from './duration.ts';
 
 /** The one schema of `mcads.yaml` and `x-mcads:`; labels are read into the shape of its services and volumes. */
@@ -100,11 +101,39 @@ export const GLOBAL_SCHEMA = z.strictObject(
   { error: 'must be a mapping of settings' },
 );
 
+const place = z.union([text, z.literal(false)], { error: 'must be a path, or false to leave it out' });
+
+/** The application on a host without Docker. */
+const host = z.strictObject(
+  {
+    profile: oneOf(['django', 'generic']).optional(),
+    paths: z
+      .partialRecord(z.enum(DJANGO_PARTS, { error: `must be one of ${DJANGO_PARTS.join(', ')}` }), place, {
+        error: 'must be a mapping of parts to paths',
+      })
+      .optional(),
+    databases: z.array(text, { error: 'must be a list of paths' }).optional(),
+    exclude: globs.optional(),
+    services: z
+      .array(text.regex(/^[A-Za-z0-9][A-Za-z0-9:_.@-]*$/, 'must be the name of a systemd unit'), {
+        error: 'must be a list of systemd units',
+      })
+      .optional(),
+    components: z
+      .record(text.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'must be a name: letters, digits, . _ -'), text, {
+        error: 'must be a mapping of names to paths',
+      })
+      .optional(),
+  },
+  { error: 'must be a mapping of settings' },
+);
+
 export const SERVICE_SCHEMA = service;
 export const VOLUME_SCHEMA = volume;
 export const FILE_SCHEMA = GLOBAL_SCHEMA.extend({
   services: z.record(z.string(), service, { error: 'must be a mapping of service names' }).optional(),
   volumes: z.record(z.string(), volume, { error: 'must be a mapping of volume keys' }).optional(),
+  host: host.optional(),
 });
 
 export type GlobalInput = z.output<typeof GLOBAL_SCHEMA>;

@@ -6,6 +6,7 @@ import type { Where } from '../domain/compose-model.ts';
 import { McadsError } from '../errors.ts';
 import { FILE_SCHEMA } from './schema.ts';
 import type { FileInput } from './schema.ts';
+import { withAbsoluteHostPaths } from './host-settings.ts';
 import type { Problem } from './setting.ts';
 import { withAbsolutePaths } from './text-layer.ts';
 import { validate } from './validate.ts';
@@ -48,13 +49,14 @@ export function checkBlock(
   whereOf: (path: readonly string[]) => string,
 ): SettingsBlock {
   const checked = validate(FILE_SCHEMA, withoutEmptyMappings(value), whereOf);
-  return { kind, input: withAbsolutePaths(checked.value ?? {}, directory, homedir()), problems: checked.problems, whereOf };
+  const input = withAbsolutePaths(checked.value ?? {}, directory, homedir());
+  return { kind, input: withAbsoluteHostPaths(input, directory, homedir()), problems: checked.problems, whereOf };
 }
 
 /** `services:` with nothing (or only comments) below it means none, not null. */
 function withoutEmptyMappings(value: unknown): unknown {
   if (!isMapping(value)) return value;
-  const kept = Object.entries(value).filter(([key, inner]) => inner !== null || !['services', 'volumes', 'keep'].includes(key));
+  const kept = Object.entries(value).filter(([key, inner]) => inner !== null || !['services', 'volumes', 'keep', 'host'].includes(key));
   return Object.fromEntries(
     kept.map(([key, inner]) => {
       if ((key !== 'services' && key !== 'volumes') || !isMapping(inner)) return [key, inner];

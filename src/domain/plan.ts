@@ -2,6 +2,7 @@ import type { ComponentId } from './component.ts';
 import type { ComposeModel } from './compose-model.ts';
 import type { EngineInfo, EngineProject } from './engine-model.ts';
 import type { Finding, Uncovered } from './finding.ts';
+import type { HostApplication } from './host.ts';
 import type { Because, Consistency, StrategyName } from './manifest.ts';
 
 export type QuiesceMode = 'none' | 'pause' | 'stop';
@@ -51,6 +52,10 @@ export interface Project {
   readonly engineInfo: EngineInfo | null;
   /** Why the Compose files did not load although the engine knows the project. */
   readonly modelError: Finding | null;
+  /** The application on this host; only in the host strategy. */
+  readonly host?: HostApplication | undefined;
+  /** What the choice of the strategy left uncovered, and what is to be said of it. */
+  readonly choice?: { readonly findings: readonly Finding[]; readonly uncovered: readonly Uncovered[] } | undefined;
 }
 
 /** How one component is captured. Exhaustively switched by the pipeline. */

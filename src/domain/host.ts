@@ -1,0 +1,108 @@
+import type { ByteStream, JsonObject } from './byte-stream.ts';
+import type { ComponentId } from './component.ts';
+import type { ComposeModel } from './compose-model.ts';
+import type { Finding, Uncovered } from './finding.ts';
+import type { Because } from './manifest.ts';
+import type { TreeSource } from './tree.ts';
+
+/** What is known of an application's layout: `django` knows its parts by name, `generic` takes the directory as it is. */
+export type HostProfile = 'django' | 'generic';
+
+/** The directories that the `django` profile looks for. The application's code is what lies beside them. */
+export const DJANGO_PARTS = ['media', 'staticfiles', 'static', 'logs', 'data_exports', 'models', 'tests', 'locale'] as const;
+
+export type DjangoPart = (typeof DJANGO_PARTS)[number];
+
+/** The `host:` block of the settings. Paths are absolute. */
+export interface HostSettings {
+  /** Null: found out. */
+  readonly profile: HostProfile | null;
+  /** Where a part lies that is not in its usual place; false: it is not captured. */
+  readonly paths: Readonly<Partial<Record<DjangoPart, string | false>>>;
+  /** Further SQLite databases. */
+  readonly databases: readonly string[];
+  /** Globs left out of every tree of the host, relative to its root. */
+  readonly exclude: readonly string[];
+  /** systemd units that belong to the application. */
+  readonly services: readonly string[];
+  /** Further directories and files by name: `files/<name>`. */
+  readonly components: Readonly<Record<string, string>>;
+}
+
+export const NO_HOST_SETTINGS: HostSettings = { profile: null, paths: {}, databases: [], exclude: [], services: [], components: {} };
+
+/** A directory or file of the host that becomes a component. */
+export interface HostTree {
+  readonly id: ComponentId;
+  /** Absolute, without symlinks. */
+  readonly path: string;
+  /** Globs relative to the path: what other components hold, default excludes, settings. */
+  readonly exclude: readonly string[];
+  readonly because: Because;
+  /** Plain bytes of its files as the survey saw them. */
+  readonly bytes: number;
+}
+
+/** An SQLite database of the host. */
+export interface HostDatabaseFile {
+  readonly id: ComponentId;
+  /** Absolute, without symlinks. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly because: Because;
+}
+
+/** A systemd unit that has to do with the application. */
+export interface HostUnit {
+  readonly name: string;
+  /** Where its file lies; null where there is none. */
+  readonly file: string | null;
+  /** Words of `systemctl is-enabled` and `is-active`; null where systemd does not answer. */
+  readonly enabled: string | null;
+  readonly active: string | null;
+  /** Components that its working directory, programs or settings lie in. */
+  readonly uses: readonly ComponentId[];
+}
+
+/** An application directory on a plain host and everything of it that holds state. */
+export interface HostApplication {
+  readonly profile: HostProfile;
+  readonly directory: string;
+  /** The package that holds Django's settings. */
+  readonly settingsPackage: string | null;
+  readonly trees: readonly HostTree[];
+  readonly databases: readonly HostDatabaseFile[];
+  /** Absolute paths of the files for the `config` component. */
+  readonly configFiles: readonly string[];
+  readonly units: readonly HostUnit[];
+  readonly findings: readonly Finding[];
+  readonly uncovered: readonly Uncovered[];
+}
+
+export interface SurveyRequest {
+  /** Absolute. */
+  readonly directory: string;
+  readonly model: ComposeModel | null;
+  readonly settings: HostSettings;
+  /** Also where nothing but files says that this is an application. */
+  readonly anyDirectory: boolean;
+  /** Folders that are never captured: the repository. */
+  readonly neverCapture: readonly string[];
+  /** Where this tool writes its logs; the one of the running command is left out. */
+  readonly logDirectory: string;
+}
+
+/** This machine as the runtime of an application. The only implementation is `src/host`. */
+export interface HostRuntime {
+  /** Looks at the directory and changes nothing; null where it is no application. */
+  survey(request: SurveyRequest, signal: AbortSignal): Promise<HostApplication | null>;
+  /** A directory or single file. Rejects `component-failed` where it cannot be read at all. */
+  openTree(path: string, temporaryDirectory: string, signal: AbortSignal): Promise<TreeSource>;
+  /**
+   * A consistent copy of an SQLite database while others write it: made and checked before the first byte is handed out, in the spool folder
+   * until the stream has ended. Rejects `component-failed` with the reason for one that is locked, corrupt, encrypted or not readable.
+   */
+  copyDatabase(path: string, spoolDirectory: string, onCopied: (bytes: number) => void, signal: AbortSignal): Promise<ByteStream>;
+  /** Facts of system, packages and units. */
+  state(application: HostApplication, signal: AbortSignal): Promise<JsonObject>;
+}
