@@ -118,18 +118,19 @@ export interface Fingerprint {
 export async function fingerprint(server: TestServer, database: string): Promise<Fingerprint> {
   const schema = await dumpSchema(server, database);
   const list = await server.psql(
-    `select coalesce(json_agg(c.oid::regclass::text order by 1), '[]') from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where c.relkind in ('r', 'm') and c.relispopulated and n.nspname !~ '^(pg_|information_schema)'`,
+    `select coalesce(json_agg(json_build_array(c.oid::regclass::text, c.relkind) order by 1), '[]') from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.relkind in ('r', 'm', 'S') and c.relispopulated and n.nspname !~ '^(pg_|information_schema)'`,
     database,
   );
-  const names = [...(JSON.parse(list) as readonly string[]), 'pg_largeobject'];
-  const copies = names.map((table) => {
-    const order = table === 'pg_largeobject' ? ' order by 1, 2' : '';
-    return `copy (select * from only ${table}${order}) to stdout;\n\\echo ${MARK}\n`;
+  const relations = [...(JSON.parse(list) as readonly [string, string][]), ['pg_largeobject', 'r'] as const];
+  const copies = relations.map(([name, kind]) => {
+    const columns = kind === 'S' ? 'last_value, is_called' : '*';
+    const order = name === 'pg_largeobject' ? ' order by 1, 2' : '';
+    return `copy (select ${columns} from only ${name}${order}) to stdout;\n\\echo ${MARK}\n`;
   });
   const rows = await server.psql(`set synchronize_seqscans = off;\n${copies.join('')}`, database);
   const hashes = rows.split(`${MARK}\n`).map((text) => createHash('sha256').update(text.replace(MARK, '')).digest('hex'));
-  return { schema, tables: Object.fromEntries(names.map((name, at) => [name, hashes[at] ?? ''])) };
+  return { schema, tables: Object.fromEntries(relations.map(([name], at) => [name, hashes[at] ?? ''])) };
 }
 
 async function dumpSchema(server: TestServer, database: string): Promise<string> {

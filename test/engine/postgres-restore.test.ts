@@ -169,6 +169,47 @@ describe.each(['postgres15', 'postgres17'] as const)('a server of image %s', (im
   });
 });
 
+it('brings a database of an older server to a newer one', async () => {
+  const { images } = testEngine();
+  await using old = await startServer(engine, images.postgres15);
+  await using recent = await startServer(engine, images.postgres17);
+  await old.psql(ROLES);
+  await old.psql(FULL_DATABASE);
+  await old.psql(FULL_PROPERTIES);
+  await old.psql(FULL_CONTENT, 'shop');
+  const taken = await take(engine, old, 'shop');
+  const globals = await takeGlobals(engine, old);
+  const target = await recent.target();
+  const io = testIo(engine, RUN);
+  await restorer.applyGlobals(target, globals, 'missing', io);
+  const swap = { database: 'shop', ...restorer.names('shop', RUN) };
+  expect(await build(engine, target, taken, swap.temporary)).toEqual({ tables: 14, rows: 1363, findings: [] });
+  await restorer.swap(target, [swap], io);
+  await restorer.drop(target, [swap.kept], io);
+  expect(await fingerprintRows(recent, 'shop')).toEqual(await fingerprintRows(old, 'shop'));
+  await expect(restorer.check(await old.target(), (await take(engine, recent, 'shop')).source, io)).rejects.toThrow(
+    /dumped from PostgreSQL 17, and the server is PostgreSQL 15/,
+  );
+});
+
+it('brings a database back as a user who is no superuser but owns it', async () => {
+  await using server = await startServer(engine, testEngine().images.postgres17);
+  await server.psql("create role builder login createdb password 'right'; create database own owner builder");
+  await server.psql("set role builder; create table t as select 'old' as v; revoke connect on database own from public", 'own');
+  const taken = await take(engine, server, 'own');
+  await server.psql("update t set v = 'new'", 'own');
+  const target = await server.target({ postgres: { user: 'builder', passwordFile: null, port: null, databases: null } });
+  const io = testIo(engine, RUN);
+  expect(await restorer.check(target, taken.source, io)).toEqual({ exists: true, findings: [] });
+  const swap = { database: 'own', ...restorer.names('own', RUN) };
+  const before = await fingerprint(server, 'own');
+  await build(engine, target, taken, swap.temporary);
+  await restorer.swap(target, [swap], io);
+  expect(await server.psql('select v from t', 'own')).toBe('old');
+  await restorer.revert(target, [swap], io);
+  expect(await fingerprint(server, 'own')).toEqual(before);
+});
+
 async function fingerprintRows(server: TestServer, database: string): Promise<Readonly<Record<string, string>>> {
   return (await fingerprint(server, database)).tables;
 }
