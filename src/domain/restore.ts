@@ -51,6 +51,8 @@ export interface JournalRoles {
 export interface JournalFile {
   readonly path: string;
   readonly kept: string | null;
+  /** Topmost directory that was made for it. */
+  readonly createdFrom?: string | null;
 }
 
 /**
@@ -210,8 +212,11 @@ export type RestoreTarget =
   | { readonly kind: 'state' };
 
 export interface PlannedFile {
+  /** Relative to the target's directory, absolute outside of it. */
   readonly path: string;
   readonly action: 'create' | 'replace' | 'keep' | 'same';
+  /** Topmost directory that has to be made for it. */
+  readonly createdFrom?: string | null;
 }
 
 export type RestoreAction = 'create' | 'fill' | 'replace' | 'overwrite' | 'keep';

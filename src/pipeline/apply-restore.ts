@@ -103,7 +103,7 @@ class RestoreRun {
 
   async apply(signal: AbortSignal): Promise<void> {
     const { plan, manifest, repository, ports, request } = this.#context;
-    if (plan.fresh) await this.#writeConfig();
+    if (plan.fresh) await this.#writeConfig(signal);
     const prepared = await prepare(plan, manifest, repository, ports, signal);
     this.#skipped = prepared.skipped;
     this.#findings.push(...prepared.findings);
@@ -118,7 +118,7 @@ class RestoreRun {
     const [running, later] = await this.#serversByState(signal);
     await this.#buildBeside(trees, running, signal);
     await this.#swap(trees, running, signal);
-    if (!plan.fresh) await this.#writeConfig();
+    if (!plan.fresh) await this.#writeConfig(signal);
     for (const server of later) await this.#bringUp(server, signal);
     for (const one of trees) this.#files.push(await one.proveLive(signal));
     for (const one of trees) if (one.planned.action === 'replace' && (await one.holdsReplaced(signal))) this.#replaced.add(one.planned.id);
@@ -312,9 +312,9 @@ class RestoreRun {
     }
   }
 
-  async #writeConfig(): Promise<void> {
+  async #writeConfig(signal: AbortSignal): Promise<void> {
     const { plan, repository, manifest, ports } = this.#context;
-    await applyConfig(plan, manifest, repository, ports.hostWriter, this.journal.run);
+    await applyConfig(plan, manifest, repository, ports.hostWriter, this.journal.run, signal);
   }
 
   #tell(trees: readonly TreeRestore[]): void {

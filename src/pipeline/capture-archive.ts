@@ -2,6 +2,7 @@ import type { SnapshotWriter } from '../domain/ports.ts';
 import type { RawPath, TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { excludeMatcher } from '../stream/exclude-globs.ts';
+import { isStagingName } from '../stream/restore-commands.ts';
 import { upwards } from '../stream/raw-path.ts';
 import { SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
 import { TarFormatError, TRAILER } from '../stream/tar-header.ts';
@@ -143,11 +144,12 @@ function toMember(member: TarMember): PlannedMember | null {
 /** Excluded members and our own folders, and everything below them. */
 function dropper({ exclude, neverCapturePaths = [] }: CaptureTreeOptions, findings: TreeFindings): (entry: PlannedMember) => boolean {
   const isExcluded = excludeMatcher(exclude);
-  const isLeftOut = (path: RawPath): boolean => neverCapturePaths.includes(path) || isExcluded(path);
+  const isOwn = (path: RawPath): boolean => neverCapturePaths.includes(path) || isStagingName(path.slice(path.lastIndexOf('/') + 1));
+  const isLeftOut = (path: RawPath): boolean => isOwn(path) || isExcluded(path);
   let below: RawPath | null = null;
   return ({ path, link }) => {
     if (below !== null && path.startsWith(below)) return true;
-    if (neverCapturePaths.includes(path)) findings.add('info', 'own-folder', path, OWN_FOLDER);
+    if (isOwn(path)) findings.add('info', 'own-folder', path, OWN_FOLDER);
     else if (isExcluded(path)) findings.add('info', 'excluded', path, 'was left out by an exclude pattern, with everything below');
     else if (link !== null && upwards(link).some(isLeftOut)) {
       findings.add(

@@ -1,5 +1,6 @@
 import type { RawPath, Segment, TreeEntry } from '../domain/tree.ts';
 import { compareWalkOrder } from '../domain/tree.ts';
+import { isStagingName } from '../stream/restore-commands.ts';
 import { fingerprintOf, SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
 import { OWN_FOLDER } from './captured-tree.ts';
 import type { DatabaseWatch } from './tree-databases.ts';
@@ -98,7 +99,11 @@ async function* kept(entries: AsyncIterable<TreeEntry>, rules: TreeRules, findin
 
 /** By path as well: some filesystems give a folder another inode through each mount. */
 function isOwn({ device, inode, path }: TreeEntry, { neverCapture, neverCapturePaths }: TreeRules): boolean {
-  return neverCapturePaths.includes(path) || neverCapture.some((own) => own.device === device && own.inode === inode);
+  return (
+    isStagingName(path.slice(path.lastIndexOf('/') + 1)) ||
+    neverCapturePaths.includes(path) ||
+    neverCapture.some((own) => own.device === device && own.inode === inode)
+  );
 }
 
 /** Later names of an inode become links to the first. Only inodes with more than one name are remembered. */

@@ -5,11 +5,11 @@
 import { shellQuote, TAR_FORMAT_OPTIONS } from './tree-commands.ts';
 
 export const STAGING_PREFIX = '.mcads-restore-';
-const STAGING = /^\.mcads-restore-[0-9a-f]{12}$/;
+const STAGING = /^\.mcads-restore-[0-9a-f]{12}(?:-[^]*)?$/;
 
-/** A staging directory of a restore, wherever it is: it belongs to nobody else and is never captured. */
+/** A staging directory of a restore or a file that it keeps, wherever it is: it belongs to nobody else and is never captured. */
 export function isStagingName(name: string): boolean {
-  return STAGING.test(name);
+  return name.startsWith(STAGING_PREFIX) && STAGING.test(name);
 }
 
 export function stagingName(run: string): string {

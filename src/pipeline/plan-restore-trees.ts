@@ -1,0 +1,220 @@
+import { posix } from 'node:path';
+import type { Finding } from '../domain/finding.ts';
+import type { PlannedRestore, PlaceReport, Recreation, RestoreAction } from '../domain/restore.ts';
+import type { Manifest } from '../domain/manifest.ts';
+import type { SnapshotRepository } from '../domain/ports.ts';
+import type { OpenTreeOptions, RawPath } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import { mountHolding } from './plan-databases.ts';
+import { bindPlace, volumePlace, type RestorePlace } from './restore-places.ts';
+import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
+import { targetsOf, type SelectedForRestore } from './restore-selection.ts';
+import type { RestoreSituation } from './restore-situation.ts';
+import { mainContainer } from './service-views.ts';
+
+export interface TreePlanContext {
+  readonly request: RestoreRequest;
+  readonly situation: RestoreSituation;
+  readonly full: Recreation | null;
+  readonly manifest: Manifest;
+  readonly repository: SnapshotRepository;
+  readonly ports: RestorePorts;
+  /** Files of the configuration that stay as they are although a bind that holds them is replaced. */
+  readonly keptFiles: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+type TreeRestorePlan = PlannedRestore & { readonly target: Extract<PlannedRestore['target'], { readonly kind: 'tree' }> };
+
+/** What happens to each volume and bind. Looks at every place and changes none. */
+export async function planRestoreTrees(
+  selected: readonly SelectedForRestore[],
+  context: TreePlanContext,
+  findings: Finding[],
+): Promise<readonly TreeRestorePlan[]> {
+  const planned: TreeRestorePlan[] = [];
+  for (const one of selected) {
+    if (one.kind !== 'volume' && one.kind !== 'bind') continue;
+    context.signal.throwIfAborted();
+    planned.push(await planTree(one, context));
+    findings.push(...tornFindings(one));
+  }
+  assertRoom(planned);
+  return planned;
+}
+
+async function planTree(one: SelectedForRestore, context: TreePlanContext): Promise<TreeRestorePlan> {
+  const { situation, full, repository, ports, request, signal } = context;
+  const { id, details } = one;
+  const found = one.kind === 'volume' ? volumePlace(one, situation, full) : await bindPlace(one, situation, repository, signal);
+  assertNotShared(one, found, context);
+  assertCold(one, context);
+  const images = [...new Set(situation.view.containers.map(({ imageId }) => imageId))];
+  const options: OpenTreeOptions = { transport: request.transport, helperImage: request.helperImage, projectImages: images };
+  const report = await ports.engine.probePlace(found.place, options, signal);
+  if (report.readOnly) throw new McadsError('component-failed', `${id}: ${found.name} is on a read-only filesystem`);
+  const createsVolume = one.kind === 'volume' && !report.exists;
+  if (createsVolume) assertCanBeMade(found, full);
+  const action = actionOf(report);
+  const exclude = details.facts['exclude'];
+  return {
+    id,
+    action,
+    how: wordsFor(action, found.name),
+    bytes: details.bytes,
+    facts: details.facts,
+    target: {
+      kind: 'tree',
+      place: found.place,
+      name: found.name,
+      report,
+      kept: [...new Set([...report.nestedMounts, ...(await keptPaths(found, context))])],
+      keptGlobs: Array.isArray(exclude) ? exclude.filter((glob) => typeof glob === 'string') : [],
+      createsVolume,
+    },
+  };
+}
+
+function actionOf(report: PlaceReport): RestoreAction {
+  if (!report.exists) return 'create';
+  if (report.isEmpty) return 'fill';
+  return report.swaps ? 'replace' : 'overwrite';
+}
+
+function wordsFor(action: RestoreAction, name: string): string {
+  switch (action) {
+    case 'create':
+      return `makes ${name}`;
+    case 'fill':
+      return `fills ${name}, which is empty`;
+    case 'replace':
+      return `replaces what is in ${name}`;
+    case 'overwrite':
+      return `overwrites files in ${name} in place`;
+    case 'keep':
+      return `leaves ${name} as it is`;
+  }
+}
+
+/** A volume of others' is not this project's to replace. */
+function assertNotShared(one: SelectedForRestore, { place, name }: RestorePlace, { request, situation }: TreePlanContext): void {
+  const { mount } = place;
+  if (request.forceShared || mount.type !== 'volume') return;
+  const others = situation.view.foreignUsers.filter(({ volume }) => volume === mount.name);
+  const oneOffs = situation.view.containers.filter(
+    (container) => container.oneOff && container.state === 'running' && container.mounts.some((used) => used.name === mount.name),
+  );
+  const users = [
+    ...others.map(({ container, project }) => `${container}${project === null ? '' : ` of project ${project}`}`),
+    ...oneOffs.map((container) => `${container.name}, a one-off run,`),
+  ];
+  if (users.length === 0) return;
+  throw new McadsError('usage', `${one.id}: ${name} is also used by ${users.join(' and ')}, which would see its files replaced`, {
+    hint: 'end them, leave this component out, or replace it all the same with --force-shared',
+  });
+}
+
+/** Database files that were copied cold only start with their own major version. */
+function assertCold(one: SelectedForRestore, { situation, ports }: TreePlanContext): void {
+  const cluster = one.details.facts['cluster'];
+  if (typeof cluster !== 'object' || cluster === null) return;
+  for (const { service, target } of targetsOf(one.details)) {
+    const view = situation.views.find(({ name }) => name === service);
+    const container = view === undefined ? null : mainContainer(view);
+    if (view === undefined || container === null) continue;
+    const adapter = ports.adapters.find((candidate) => candidate.detect(container, view.settings.settings) !== null);
+    if (adapter === undefined || mountHolding(container, adapter.dataDirectory(container))?.mount.target !== target) continue;
+    adapter.restorer.checkCold({ service, container }, Object.fromEntries(Object.entries(cluster)));
+  }
+}
+
+function assertCanBeMade({ place, name }: RestorePlace, full: Recreation | null): void {
+  const { mount } = place;
+  if (mount.type !== 'volume' || full?.volumes.some((volume) => volume.name === mount.name) === true) return;
+  throw new McadsError('component-failed', `${name} is not there, and the snapshot does not say how it was made`, {
+    hint: `make it first: docker volume create ${mount.name}`,
+  });
+}
+
+/** What never moves, relative to the place: our own folders and the configuration that is kept. Rejects `usage` where all of it is ours. */
+async function keptPaths(
+  { place, name }: RestorePlace,
+  { request, situation, ports, keptFiles }: TreePlanContext,
+): Promise<readonly RawPath[]> {
+  const { engine, host } = ports;
+  const { mount } = place;
+  const own = engine.info.ownContainer;
+  const inOwn = own?.mounts.find((one) => (mount.type === 'volume' ? one.name === mount.name : one.source === mount.hostPath));
+  let root: string | null = null;
+  if (inOwn !== undefined) root = inOwn.target;
+  else if (engine.info.sharesFilesystem) {
+    const volume = mount.type === 'volume' ? situation.view.volumes.find((one) => one.name === mount.name) : undefined;
+    const path = mount.type === 'bind' ? mount.hostPath : (volume?.options['device'] ?? volume?.mountpoint);
+    root = path?.startsWith('/') === true ? ((await host.identify(path))?.realPath ?? path) : null;
+  }
+  const kept: RawPath[] = [];
+  const below = (path: string): string | null =>
+    root !== null && path.startsWith(`${root.replace(/\/$/, '')}/`) ? path.slice(root.replace(/\/$/, '').length + 1) : null;
+  for (const path of request.neverTouch) {
+    const real = inOwn === undefined ? ((await host.identify(path))?.realPath ?? path) : path;
+    if (root !== null && (real === root || root.startsWith(`${real}/`))) {
+      throw new McadsError('usage', `${name} is where backups or logs are kept (${path}); it cannot be replaced`, {
+        hint: 'leave it out with --component, or name another repository or --log-dir',
+      });
+    }
+    const relative = below(real);
+    if (relative !== null) kept.push(toRaw(relative));
+  }
+  if (place.singleFile !== null) return kept;
+  for (const path of keptFiles) {
+    const parent = await host.identify(posix.dirname(path));
+    const relative = parent === null ? null : below(posix.join(parent.realPath, posix.basename(path)));
+    if (relative !== null) kept.push(toRaw(relative));
+  }
+  return kept;
+}
+
+function toRaw(path: string): RawPath {
+  return Buffer.from(path, 'utf8').toString('latin1');
+}
+
+/** All that is built beside what is there must fit, before anything is stopped. */
+function assertRoom(planned: readonly TreeRestorePlan[]): void {
+  const disks = new Map<string, TreeRestorePlan[]>();
+  for (const one of planned) {
+    const { filesystem, freeBytes } = one.target.report;
+    if (freeBytes !== null) disks.set(filesystem ?? one.id, [...(disks.get(filesystem ?? one.id) ?? []), one]);
+  }
+  for (const trees of disks.values()) {
+    const report = trees[0]?.target.report;
+    const needed = trees.reduce((sum, { bytes }) => sum + bytes, 0);
+    const entries = trees.reduce((sum, { facts }) => sum + (typeof facts['entries'] === 'number' ? facts['entries'] : 0), 0);
+    const names = trees.map(({ id }) => id).join(', ');
+    if (report?.freeBytes !== null && report?.freeBytes !== undefined && needed > report.freeBytes) {
+      throw new McadsError(
+        'component-failed',
+        `no room for ${names}: ${needed} bytes are needed beside what is there, ${report.freeBytes} are free`,
+        {
+          hint: 'make room on that disk, or restore fewer components at a time with --component',
+        },
+      );
+    }
+    if (report?.freeInodes !== null && report?.freeInodes !== undefined && entries > report.freeInodes) {
+      throw new McadsError(
+        'component-failed',
+        `no room for ${names}: ${entries} files are needed, the filesystem has ${report.freeInodes} inodes left`,
+      );
+    }
+  }
+}
+
+function tornFindings({ id, details }: SelectedForRestore): readonly Finding[] {
+  const torn = details.facts['torn'];
+  if (!Array.isArray(torn)) return [];
+  return torn.map((path) => ({
+    severity: 'warning',
+    code: 'torn',
+    subject: `${id}:${String(path)}`,
+    message: `${String(path)} changed each time it was read when the snapshot was made; it may be a mixture`,
+  }));
+}

@@ -1,0 +1,64 @@
+import { isJsonObject, type JsonObject, type JsonValue } from '../domain/byte-stream.ts';
+import type { ManifestArtifact } from '../domain/manifest.ts';
+import type { SnapshotRepository } from '../domain/ports.ts';
+import { McadsError } from '../errors.ts';
+import { printableRaw } from '../stream/catalogue.ts';
+import { leadsOut } from '../stream/tar-rename.ts';
+import { scanTar } from '../stream/tar-scanner.ts';
+import { RESOLVED_MODEL } from './config-tar.ts';
+
+/** One file of a snapshot's configuration. */
+export interface RecordedFile {
+  /** `project/…` below the project directory, `host/…` elsewhere; as `capture-config.ts` names them. */
+  readonly name: string;
+  readonly mode: number;
+  readonly mtimeMs: number;
+  readonly bytes: Uint8Array;
+}
+
+const LARGEST_BYTES = 64 * 1024 * 1024;
+
+/** The recorded files one after the other, the resolved model among them. Throws `damaged` for names that no backup writes. */
+export async function* recordedFiles(
+  repository: SnapshotRepository,
+  artifact: ManifestArtifact,
+  signal: AbortSignal,
+): AsyncGenerator<RecordedFile> {
+  let current: { readonly name: string; readonly mode: number; readonly mtimeMs: number; readonly size: number } | null = null;
+  let parts: Buffer[] = [];
+  const finished = (): RecordedFile | null => {
+    if (current === null) return null;
+    const { name, mode, mtimeMs, size } = current;
+    return { name, mode, mtimeMs, bytes: Buffer.concat(parts).subarray(0, size) };
+  };
+  for await (const event of scanTar(repository.read(artifact, signal))) {
+    if (event.kind === 'data') {
+      parts.push(Buffer.from(event.bytes)); // the reader's buffers are views
+      continue;
+    }
+    const whole = finished();
+    if (whole !== null) yield whole;
+    const { path, type, size, mode, mtime } = event.member;
+    if (type !== 'f' || leadsOut(path) || size > LARGEST_BYTES)
+      throw new McadsError('damaged', `the configuration holds what no backup stores: ${printableRaw(path)}`);
+    current = { name: Buffer.from(path, 'latin1').toString('utf8'), mode, mtimeMs: Number(mtime) * 1000, size };
+    parts = [];
+  }
+  const last = finished();
+  if (last !== null) yield last;
+}
+
+/** The Compose model as it was loaded for the snapshot; null where none was. */
+export async function recordedModel(
+  repository: SnapshotRepository,
+  artifact: ManifestArtifact,
+  signal: AbortSignal,
+): Promise<JsonObject | null> {
+  for await (const { name, bytes } of recordedFiles(repository, artifact, signal)) {
+    if (name !== RESOLVED_MODEL) continue;
+    const resolved = JSON.parse(Buffer.from(bytes).toString('utf8')) as JsonValue; // written by capture-config.ts
+    const model = isJsonObject(resolved) ? resolved['model'] : undefined;
+    return isJsonObject(model) ? model : null;
+  }
+  return null;
+}
