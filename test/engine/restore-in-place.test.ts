@@ -1,0 +1,170 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { runCli } from '../support/run-cli.ts';
+import {
+  containerOf,
+  docker,
+  goOn,
+  inWeb,
+  leftOf,
+  psql,
+  report,
+  restoreShop,
+  snapshotOf,
+  startShop,
+  stateOfShop,
+  type Shop,
+  type State,
+} from './restore-support.ts';
+
+let shop: Shop;
+let before: State;
+let later: State;
+beforeAll(async () => {
+  shop = await startShop();
+  before = await stateOfShop(shop);
+  await snapshotOf(shop);
+});
+afterAll(async () => shop[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await goOn(shop);
+  later = await stateOfShop(shop);
+});
+
+/** Whoever was restarted has the same container; only its database and files are another's. */
+function withoutConfig({ config: _config, ...state }: State): Omit<State, 'config'> {
+  return state;
+}
+
+test('everything comes back under the running project, and rollback brings back what was there in between', async () => {
+  const run = await restoreShop(shop, ['--keep-old', '1d']);
+  expect(run.code, run.stderr + run.says).toBe(0);
+  const after = await stateOfShop(shop);
+  expect(withoutConfig(after)).toEqual({ ...withoutConfig(before), database: withKept(before, after) });
+  // Configuration that differs is shown and kept; a file that is a bind of its own is data.
+  expect(after.config).toEqual({ ...later.config, 'one.conf': before.config['one.conf'], folder: after.config['folder'] });
+  expect(run.json).toMatchObject({
+    rolledBack: false,
+    databases: [{ name: 'postgres' }, { name: 'shop', rowsEqual: true }].map((one) => expect.objectContaining(one) as unknown),
+  });
+  expect(run.json['services']).toContainEqual(expect.objectContaining({ name: `${shop.name}-web-1`, state: 'running', health: 'healthy' }));
+  const verification = await readFile(String(run.json['verification']), 'utf8');
+  expect(verification).toContain('orders');
+  const back = await report(['rollback', '--yes'], { cwd: shop.directory });
+  expect(back.code, back.stderr + back.says).toBe(0);
+  expect(await stateOfShop(shop)).toEqual(later);
+  expect(await leftOf(shop)).toEqual([]);
+});
+
+/** The replaced databases are still there, closed and under another name. */
+function withKept(wanted: State, found: State): string {
+  const kept = found.database.split('\n').filter((line) => /mcads/.test(line));
+  expect(kept.length).toBeGreaterThan(0);
+  for (const line of kept) expect(line).toMatch(/\|f$/);
+  return [...kept, ...wanted.database.split('\n')].toSorted((a, b) => found.database.indexOf(a) - found.database.indexOf(b)).join('\n');
+}
+
+test('a service chooses what belongs to it, and nothing else changes', async () => {
+  const run = await restoreShop(shop, ['db', '--keep-old', '0']);
+  expect(run.code, run.stderr + run.says).toBe(0);
+  expect(await stateOfShop(shop)).toEqual({ ...later, database: before.database });
+  expect(await leftOf(shop)).toEqual([]);
+});
+
+test('a component chooses a tree, --with-config also replaces configuration, --keep-old 0 leaves nothing behind', async () => {
+  const run = await restoreShop(shop, ['--component', 'volume/media', '--component', 'config', '--with-config', '--keep-old', '0']);
+  expect(run.code, run.stderr + run.says).toBe(0);
+  expect(await stateOfShop(shop)).toEqual({
+    ...later,
+    trees: { ...later.trees, media: before.trees['media'] },
+    config: { ...before.config, 'one.conf': later.config['one.conf'] },
+  });
+  expect((await report(['rollback', '--yes'], { cwd: shop.directory })).code).toBe(2);
+  await shop.folder.write('notes.txt', 'second\n');
+});
+
+test('--dry-run prints the plan; without a terminal and --yes nothing happens', async () => {
+  const plan = await report(['restore', 'latest', '--dry-run'], { cwd: shop.directory });
+  expect(plan.code, plan.stderr + plan.says).toBe(0);
+  const { components, services, creates } = plan.json['plan'] as Record<string, readonly Record<string, unknown>[]>; // design §8
+  expect(components).toContainEqual(expect.objectContaining({ id: 'database/db/shop', action: 'replace' }));
+  expect(components).toContainEqual(expect.objectContaining({ id: 'volume/media', action: 'replace', swaps: true }));
+  expect(components).toContainEqual(
+    expect.objectContaining({ id: 'config', files: expect.arrayContaining([{ path: 'notes.txt', action: 'keep' }]) as unknown }),
+  );
+  expect(services).toContainEqual(expect.objectContaining({ name: 'web', stops: true, ran: true }));
+  expect(services).toContainEqual(expect.objectContaining({ name: 'db', stops: false }));
+  expect(services).toContainEqual(expect.objectContaining({ name: 'other', stops: true }));
+  expect(creates).toEqual({ containers: [], networks: [], volumes: [] });
+  const unasked = await report(['restore', 'latest'], { cwd: shop.directory });
+  expect(unasked.code).toBe(2);
+  expect(unasked.says).toContain('--yes');
+  expect(await stateOfShop(shop)).toEqual(later);
+});
+
+test('readers of the database see the old or the new one, never neither', async () => {
+  const db = await containerOf(shop.folder, 'db');
+  const counts = "select count(*) from orders where what = 'later'";
+  const loop = `while [ ! -e /tmp/stop ]; do PGPASSWORD=$POSTGRES_PASSWORD psql -X -At -U postgres -h 127.0.0.1 -d shop -c "${counts}" 2>&1; done`;
+  await docker(['exec', db, 'rm', '-f', '/tmp/stop']);
+  const reader = docker(['exec', db, 'sh', '-c', loop]);
+  const run = await restoreShop(shop, ['--component', 'database/db/shop', '--keep-old', '0']);
+  await docker(['exec', db, 'touch', '/tmp/stop']);
+  const seen = (await reader).stdout.trim().split('\n');
+  expect(run.code, run.stderr + run.says).toBe(0);
+  const answers = seen.filter((line) => /^\d+$/.test(line));
+  expect(answers[0]).not.toBe('0');
+  expect(answers.at(-1)).toBe('0');
+  expect(seen.filter((line) => /does not exist/.test(line))).toEqual([]);
+});
+
+test('a volume that another project uses is refused, and replaced only with --force-shared', async () => {
+  const stranger = `${shop.name}-stranger`;
+  await docker([
+    'run',
+    '-d',
+    '--name',
+    stranger,
+    '-v',
+    `${shop.name}_media:/m`,
+    '--entrypoint',
+    'sleep',
+    String(shop.env['WEB_IMAGE']),
+    'infinity',
+  ]);
+  try {
+    const refused = await restoreShop(shop, ['--component', 'volume/media']);
+    expect(refused.code).toBe(2);
+    expect(refused.says).toContain(stranger);
+    expect(refused.says).toContain('--force-shared');
+    expect(await stateOfShop(shop)).toEqual(later);
+    const forced = await restoreShop(shop, ['--component', 'volume/media', '--force-shared', '--keep-old', '0']);
+    expect(forced.code, forced.stderr + forced.says).toBe(0);
+    expect((await stateOfShop(shop)).trees['media']).toEqual(before.trees['media']);
+  } finally {
+    await docker(['rm', '-f', stranger]);
+  }
+});
+
+test('roles that exist stay as they are unless they are asked for by name', async () => {
+  const db = await containerOf(shop.folder, 'db');
+  await psql(db, 'alter role app connection limit 3');
+  const limit = async (): Promise<string> => psql(db, "select rolconnlimit from pg_roles where rolname = 'app'");
+  expect((await restoreShop(shop, ['db', '--keep-old', '0'])).code).toBe(0);
+  expect(await limit()).toBe('3');
+  const asked = await restoreShop(shop, ['--component', 'globals/db', '--keep-old', '0']);
+  expect(asked.code, asked.stderr + asked.says).toBe(0);
+  expect(await limit()).toBe('-1');
+});
+
+test('what cannot be swapped is said before it starts and saved first', async () => {
+  const args = ['--component', 'volume/media', '--transport', 'archive'];
+  const plan = await runCli(['restore', 'latest', '--dry-run', ...args], { cwd: shop.directory, env: shop.env });
+  expect(plan.stdout).toContain('overwritten in place');
+  const run = await restoreShop(shop, args);
+  expect(run.code, run.stderr + run.says).toBe(0);
+  expect(run.json['safetySnapshot']).toMatch(new RegExp(`^${shop.name}_backup_`));
+  expect(await inWeb(shop, 'cat /media/deep/one.png')).toBe('picture\n');
+  await writeFile(join(shop.directory, 'notes.txt'), 'second\n');
+});
