@@ -91,12 +91,13 @@ export async function expectTreesEqual(
 }
 
 /** What is left out of the project's own folder and by the exclude pattern of one volume. */
-function isLeftOut(id: string, line: string): boolean {
+export function isLeftOut(id: string, line: string): boolean {
   if (id === 'bind/app/app') return / \.\/(?:backups|logs|src\/__pycache__)(?:\/|$)/.test(line);
   return id === 'volume/filtered' && line.endsWith(' ./left.tmp');
 }
 
-async function sourceOf(facts: Manifest['sealed']['components'][string]['facts']): Promise<string | null> {
+/** Host path of a captured tree; null for what is none. */
+export async function sourceOf(facts: Manifest['sealed']['components'][string]['facts']): Promise<string | null> {
   if (typeof facts['hostPath'] === 'string') return facts['hostPath'];
   const volume = facts['volume'] as { readonly name: string; readonly options: Readonly<Record<string, string>> } | undefined;
   if (volume === undefined) return null;
@@ -167,7 +168,7 @@ async function list(command: readonly string[], project: string): Promise<readon
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-const CONTENT = String.raw`
+export const CONTENT = String.raw`
 SELECT n.nspname, c.relname, c.relkind, pg_get_userbyid(c.relowner), obj_description(c.oid), (xpath('/row/h/text()', query_to_xml(
   format('SELECT count(*) || '':'' || coalesce(md5(string_agg(t::text, chr(10) ORDER BY t::text)), '''') AS h FROM %I.%I t', n.nspname, c.relname),
   false, true, '')))[1]
@@ -177,7 +178,7 @@ SELECT * FROM pg_sequences ORDER BY 1, 2;
 SELECT oid, md5(lo_get(oid)), pg_get_userbyid(lomowner) FROM pg_largeobject_metadata ORDER BY 1;
 SELECT datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = current_database();
 `;
-const SERVER = `
+export const SERVER = `
 SELECT rolname, rolsuper, rolcanlogin, rolinherit, rolpassword FROM pg_authid WHERE rolname !~ '^pg_' AND rolname <> 'postgres' ORDER BY 1;
 SELECT roleid::regrole, member::regrole FROM pg_auth_members WHERE roleid::regrole::text !~ '^pg_' ORDER BY 1, 2;
 SELECT datname FROM pg_database WHERE datname <> 'postgres' ORDER BY 1;
