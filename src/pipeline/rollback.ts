@@ -21,7 +21,7 @@ export async function rollback(request: RollbackRequest, ports: RollbackPorts, s
   const kept = await newestKept(request.project, ports, signal);
   if (kept.journal.run !== shown.journal.run)
     throw new McadsError('usage', `${request.project} was restored again meanwhile; nothing was done`, { hint: 'run the command again' });
-  return goBack(kept, held, request, ports, signal);
+  return await goBack(kept, held, request, ports, signal);
 }
 
 async function goBack(
