@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ProjectClaim, UndoReport, UndoStep } from '../domain/ports.ts';
+import type { RestoreJournal } from '../domain/restore.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import type { ContainerJson } from './engine-api.ts';
 import { cancelled, statusOf } from './engine-errors.ts';
@@ -9,6 +10,8 @@ import { createMark, removeMark } from './mark.ts';
 import { judgeOwner, ownerLabel, parseOwner, type Owner } from './owner.ts';
 import type { TreeContext } from './tree-context.ts';
 import { removeDeadHelpers } from './dead-helpers.ts';
+import { removeRecord } from './engine-records.ts';
+import { recordRestore, replayRestoreRecords, type UndoJournal } from './restore-records.ts';
 import { replayUndoRecords, writeUndoRecords } from './undo-journal.ts';
 
 const BEAT_MS = 10_000;
@@ -28,13 +31,14 @@ export async function claimProject(
   context: TreeContext,
   project: string,
   purpose: string,
+  undoJournal: UndoJournal | null,
   signal: AbortSignal,
 ): Promise<{ readonly claim: ProjectClaim; readonly undone: UndoReport }> {
   const id = await takeClaim(context, project, purpose, signal);
   const claim = new HeldClaim(context, project, id);
   try {
     await claim.beat(signal);
-    const undone = await replayUndoRecords(context, project, signal);
+    const undone = await undoLeft(context, project, undoJournal, signal);
     const removed = await removeDeadHelpers(context, signal);
     if (removed.length > 0) context.log('info', removed.join(', '));
     return { claim, undone };
@@ -42,6 +46,14 @@ export async function claimProject(
     await claim[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Data first: nothing is started on files that could not be put back. */
+async function undoLeft(context: TreeContext, project: string, undoJournal: UndoJournal | null, signal: AbortSignal): Promise<UndoReport> {
+  const restores = await replayRestoreRecords(context, project, undoJournal, signal);
+  if (restores.failed.length > 0) return restores;
+  const steps = await replayUndoRecords(context, project, signal);
+  return { undone: [...restores.undone, ...steps.undone], failed: steps.failed };
 }
 
 /** The name of the container that is a project's mutex. */
@@ -91,6 +103,7 @@ class HeldClaim implements ProjectClaim {
   readonly #id: string;
   readonly #timer: NodeJS.Timeout;
   #records: string[] = [];
+  #restore: string | null = null;
   #order = 0;
   #beat = 0;
 
@@ -123,6 +136,17 @@ class HeldClaim implements ProjectClaim {
     const signal = AbortSignal.timeout(CLEANUP_TIMEOUT_MS);
     for (const id of this.#records) await removeMark(this.#context.client, id, signal);
     this.#records = [];
+  }
+
+  async recordRestore(journal: RestoreJournal): Promise<void> {
+    if (this.#restore !== null) throw new McadsError('unexpected', `a restore of ${this.#project} is under way already`);
+    this.#restore = await recordRestore(this.#context, this.#project, journal, AbortSignal.timeout(CLEANUP_TIMEOUT_MS));
+  }
+
+  async clearRestore(): Promise<void> {
+    if (this.#restore === null) return;
+    await removeRecord(this.#context.client, this.#restore, AbortSignal.timeout(CLEANUP_TIMEOUT_MS));
+    this.#restore = null;
   }
 
   /** Releases the project. An undo that was not cleared stays, for the next run or `recover`. */

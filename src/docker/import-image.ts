@@ -14,8 +14,27 @@ const REPOSITORY = 'mcads-helper';
 
 /** What the scripts of `src/stream/tree-commands.ts` and `restore-commands.ts` and the helper itself run. */
 const PROGRAMS = [
-  ...['sh', 'tar', 'find', 'sort', 'xargs', 'tr', 'cat', 'timeout', 'sync', 'date', 'stat', 'grep', 'true', 'readlink'],
-  ...['mv', 'mkdir', 'rm', 'touch', 'chmod', 'chown', 'sha256sum'],
+  'sh',
+  'tar',
+  'find',
+  'sort',
+  'xargs',
+  'tr',
+  'cat',
+  'timeout',
+  'sync',
+  'date',
+  'stat',
+  'grep',
+  'true',
+  'readlink',
+  'mv',
+  'mkdir',
+  'rm',
+  'touch',
+  'chmod',
+  'chown',
+  'sha256sum',
 ];
 const SEARCH = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
 

@@ -1,6 +1,6 @@
 import { release } from 'node:os';
 import type { EngineInfo } from '../domain/engine-model.ts';
-import type { Engine } from '../domain/ports.ts';
+import type { Engine, UndoRestore } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import * as actions from './container-actions.ts';
 import { resolveEndpoint, type Endpoint, type EndpointOptions } from './endpoint.ts';
@@ -15,6 +15,11 @@ import { HelperImages } from './helper-images.ts';
 import { openTarget, probePlace, removeFolder } from './open-place.ts';
 import { openTree } from './open-tree.ts';
 import { describeSelf } from './owner.ts';
+import { loadImage, pullImage } from './receive-images.ts';
+import * as recreate from './recreate.ts';
+import { recreation } from './recreation.ts';
+import { keepRestore, keptRestores, type UndoJournal } from './restore-records.ts';
+import { removeRecord } from './engine-records.ts';
 import { runThrowaway } from './throwaway.ts';
 import { toMounts } from './to-engine-container.ts';
 import type { TreeContext } from './tree-context.ts';
@@ -24,6 +29,8 @@ import { findContainer, inspectContainer, inspectImage, listProjects, viewProjec
 export interface OpenEngineOptions extends EndpointOptions {
   readonly ownVersion: string;
   readonly logger?: (level: 'debug' | 'info' | 'warn', message: string) => void;
+  /** Without it, restores that dead runs left cannot be undone and are told as failed. */
+  readonly undoRestore?: UndoRestore;
 }
 
 /**
@@ -47,7 +54,10 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
     log,
   };
   log('debug', `engine ${info.version} at ${info.endpoint} (${endpoint.from}), API ${info.apiVersion}`);
-  return {
+  const { undoRestore } = options;
+  const undoJournal: UndoJournal | null =
+    undoRestore === undefined ? null : async (journal, signal) => undoRestore(engine, journal, signal);
+  const engine: Engine = {
     info,
     listProjects: async (signal) => listProjects(client, signal),
     viewProject: async (project, signal) => viewProject(client, project, signal),
@@ -70,10 +80,24 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
     openTarget: async (place, options, signal) => openTarget(context, place, options, signal),
     removeFolder: async (path, options, signal) => removeFolder(context, path, options, signal),
     readHostFile: async (path, signal) => readHostFile(context, path, signal),
-    claimProject: async (project, purpose, signal) => claimProject(context, project, purpose, signal),
-    recover: async (project, signal) => recover(context, project, signal),
+    recreation,
+    createNetwork: async (network, signal) => recreate.createNetwork(client, network, signal),
+    createVolume: async (volume, signal) => recreate.createVolume(client, volume, signal),
+    createContainer: async (container, signal) => recreate.createContainer(client, container, signal),
+    removeContainer: async (name, signal) => recreate.removeContainer(client, name, signal),
+    removeVolume: async (name, signal) => recreate.removeVolume(client, name, signal),
+    removeNetwork: async (name, signal) => recreate.removeNetwork(client, name, signal),
+    existingNetworks: async (names, signal) => recreate.existingNetworks(client, names, signal),
+    loadImage: async (tar, signal) => loadImage(client, tar, signal),
+    pullImage: async (digest, tags, signal) => pullImage(client, digest, tags, signal),
+    keptRestores: async (project, signal) => keptRestores(context, project, signal),
+    keepRestore: async (journal, until, signal) => keepRestore(context, journal, until, signal),
+    forgetRestore: async (id, signal) => removeRecord(client, id, signal),
+    claimProject: async (project, purpose, signal) => claimProject(context, project, purpose, undoJournal, signal),
+    recover: async (project, signal) => recover(context, project, undoJournal, signal),
     [Symbol.asyncDispose]: async () => client[Symbol.dispose](),
   };
+  return engine;
 }
 
 interface ReadInfo {

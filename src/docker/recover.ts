@@ -4,15 +4,21 @@ import { claimProject } from './claim-project.ts';
 import { listMarks, removeDeadHelpers } from './dead-helpers.ts';
 import { CLAIM_PROJECT } from './labels.ts';
 import { baseFolders, removeDeadPipeFolders } from './pipe-folder.ts';
+import { projectsWithRestore, type UndoJournal } from './restore-records.ts';
 import type { TreeContext } from './tree-context.ts';
 
 /** What `Engine.recover` promises. A project whose holder lives is left alone: that run undoes its own. */
-export async function recover(context: TreeContext, project: string | null, signal: AbortSignal): Promise<UndoReport> {
+export async function recover(
+  context: TreeContext,
+  project: string | null,
+  undoJournal: UndoJournal | null,
+  signal: AbortSignal,
+): Promise<UndoReport> {
   const undone: string[] = [];
   const failed: string[] = [];
   for (const name of project === null ? await claimedProjects(context, signal) : [project]) {
     try {
-      const held = await claimProject(context, name, 'recover', signal);
+      const held = await claimProject(context, name, 'recover', undoJournal, signal);
       await held.claim[Symbol.asyncDispose]();
       undone.push(...held.undone.undone);
       failed.push(...held.undone.failed);
@@ -28,5 +34,6 @@ export async function recover(context: TreeContext, project: string | null, sign
 
 async function claimedProjects(context: TreeContext, signal: AbortSignal): Promise<readonly string[]> {
   const marks = await listMarks(context, CLAIM_PROJECT, signal);
-  return [...new Set(marks.flatMap(({ Labels: labels }) => labels?.[CLAIM_PROJECT] ?? []))].sort();
+  const restored = await projectsWithRestore(context, signal);
+  return [...new Set([...marks.flatMap(({ Labels: labels }) => labels?.[CLAIM_PROJECT] ?? []), ...restored])].sort();
 }
