@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Bytes } from '../domain/byte-stream.ts';
 import type { ExecHandle } from '../domain/ports.ts';
 import type { RestoreRun, TreePlace } from '../domain/restore.ts';
@@ -84,7 +85,11 @@ export class HelperTarget implements TreeTarget {
     await this.#do(SAVE_SPLITS, [staging, SAVED_NEW, source], signal, names(described.map(here)));
     await this.#do(COMMIT_PLAN, [staging], signal);
     for (const move of plan.moves) await this.#move(move, signal);
-    await this.#assertMoved(plan, folders, signal);
+    await this.#assertMoved(
+      plan.moves.filter(({ isOut }) => !isOut),
+      'swapped',
+      signal,
+    );
     await this.#do(APPLY_SPLITS, [staging, SAVED_NEW], signal);
   }
 
@@ -103,14 +108,7 @@ export class HelperTarget implements TreeTarget {
     const staging = stagingName(run);
     const found = await this.#plan(staging, signal);
     if (found === 'no staging') return false;
-    if (found !== 'no plan') {
-      const places = found.splits.flatMap((path) => [here(path), inside(`${staging}/old`, path)]);
-      const folders = await this.#list(places, signal);
-      // What came after the swap goes where the new things are: into the staging directory, and with it.
-      await this.#do(MAKE_FOLDERS, [staging], signal, names(found.splits.map((path) => (path === '' ? 'gone' : `gone/${path}`))));
-      for (const move of planBack(staging, found, folders)) await this.#move(move, signal);
-      await this.#do(APPLY_SPLITS, [staging, SAVED_OLD], signal);
-    }
+    if (found !== 'no plan') await this.#moveBack(staging, found, signal);
     await this.#do(REMOVE_STAGING, [staging], signal);
     return found !== 'no plan';
   }
@@ -126,6 +124,26 @@ export class HelperTarget implements TreeTarget {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#helper[Symbol.asyncDispose]();
+  }
+
+  async #moveBack(staging: string, plan: SwapPlan, signal: AbortSignal): Promise<void> {
+    const saved = plan.splits.map((path) => inside(`${staging}/old`, path));
+    const folders = await this.#list(
+      [...plan.splits.map(here), ...saved, ...plan.splits.map((path) => inside(`${staging}/new`, path))],
+      signal,
+    );
+    // What came after the swap goes where the new things are: into the staging directory, and with it. A folder of its own for every attempt: nothing may be in the way.
+    const gone = `gone-${randomBytes(4).toString('hex')}`;
+    const moves = planBack(staging, plan, folders, gone);
+    if (moves.length === 0) return;
+    await this.#do(MAKE_FOLDERS, [staging], signal, names(plan.splits.map((path) => (path === '' ? gone : `${gone}/${path}`))));
+    for (const move of moves) await this.#move(move, signal);
+    await this.#assertMoved(
+      moves.filter(({ isOut }) => !isOut),
+      'put back',
+      signal,
+    );
+    await this.#do(APPLY_SPLITS, [staging, SAVED_OLD], signal);
   }
 
   #scan(folder: string, signal: AbortSignal): TreeScan {
@@ -153,18 +171,19 @@ export class HelperTarget implements TreeTarget {
     await this.#do(MOVE, [to], signal, names(moved.map((name) => `${from}/${name}`)));
   }
 
-  /** `mv -n` leaves a name where something came in between. */
-  async #assertMoved(plan: SwapPlan, before: ReadonlyMap<string, readonly string[]>, signal: AbortSignal): Promise<void> {
-    const sources = [...new Set(plan.moves.map(({ from }) => from))];
-    const left = await this.#list(sources, signal);
-    for (const { from, names: moved, isOut } of plan.moves) {
-      if (isOut) continue; // its names are taken by what came in
+  /** `mv -n` leaves a name where something came in between: it must not go with the staging directory. */
+  async #assertMoved(moves: readonly Move[], doing: string, signal: AbortSignal): Promise<void> {
+    const left = await this.#list(
+      moves.map(({ from }) => from),
+      signal,
+    );
+    for (const { from, names: moved } of moves) {
       const still = new Set(left.get(from));
       const stuck = moved.find((name) => still.has(name));
       if (stuck === undefined) continue;
       const shown = Buffer.from(stuck, 'latin1').toString('utf8');
-      throw new McadsError('component-failed', `${this.#name}: ${shown} was made anew while it was swapped`, {
-        hint: `something that was not stopped writes there (${before.size} folders looked at); stop it and restore again`,
+      throw new McadsError('component-failed', `${this.#name}: ${shown} was made anew while it was ${doing}`, {
+        hint: 'something that was not stopped writes there; stop it and try again',
       });
     }
   }

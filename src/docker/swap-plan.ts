@@ -70,23 +70,42 @@ export function planSwap(given: {
 }
 
 /**
- * Back from wherever a swap or an earlier way back was interrupted. What is live and was not there before goes away first; a name that was
- * there before and is not in `old` was never moved, or is back already.
+ * Back from wherever a swap or an earlier way back was interrupted; `folders` lists the live, old and new split directories. What is live and was
+ * not there before goes away into `gone` first; a name that was there before and is not in `old` was never moved, or is back already.
+ * Nothing at all is moved where the swap had not moved anything: then what is live now is the users' own.
  */
-export function planBack(staging: string, plan: SwapPlan, folders: Folders): readonly Move[] {
+export function planBack(staging: string, plan: SwapPlan, folders: Folders, gone: string): readonly Move[] {
   const stays = staying(plan.splits, plan.kept, plan.only);
   const away: Move[] = [];
   const back: Move[] = [];
+  if (!hasBegun(staging, plan, folders)) return [];
   for (const split of plan.splits) {
     const before = new Set(plan.outs.find((out) => out.split === split)?.names);
     const old = within(`${staging}/old`, split);
     const saved = (folders.get(old) ?? []).filter((name) => before.has(name));
     const isSaved = new Set(saved);
-    const gone = (folders.get(live(split)) ?? []).filter((name) => !stays(split, name) && !(before.has(name) && !isSaved.has(name)));
-    if (gone.length > 0) away.push({ from: live(split), to: within(`${staging}/gone`, split), names: gone, isOut: true });
+    const come = (folders.get(live(split)) ?? []).filter((name) => !stays(split, name) && !(before.has(name) && !isSaved.has(name)));
+    if (come.length > 0) away.push({ from: live(split), to: within(`${staging}/${gone}`, split), names: come, isOut: true });
     if (saved.length > 0) back.push({ from: old, to: live(split), names: saved, isOut: false });
   }
   return [...away, ...back];
+}
+
+/** A name has left the place that it was moved from. */
+function hasBegun(staging: string, plan: SwapPlan, folders: Folders): boolean {
+  const hasOld = plan.splits.some((split) =>
+    (folders.get(within(`${staging}/old`, split)) ?? []).some((name) => isReplaced(plan, split, name)),
+  );
+  if (hasOld) return true;
+  return plan.moves.some(({ from, names, isOut }) => {
+    if (isOut) return false;
+    const waiting = new Set(folders.get(from));
+    return names.some((name) => !waiting.has(name));
+  });
+}
+
+function isReplaced(plan: SwapPlan, split: RawPath, name: string): boolean {
+  return plan.outs.some((out) => out.split === split && out.names.includes(name));
 }
 
 /** `D<folder>`, `E<child>`, in the end `~<status>`, NUL-terminated. */

@@ -55,8 +55,8 @@ export const MAKE_FOLDERS = `${ENTER}; cd -- "$2" && (umask 077; xargs -0 -r mkd
 /** $2 the staging directory. Everything that was staged is on the disk before the plan is, and that before the first rename. */
 export const COMMIT_PLAN = `${ENTER}; { sync -f . || sync; } && mv -- "$2/plan.part" "$2/plan" && sync "$2/plan" "$2"`;
 
-/** $2 where to; stdin: names to move there, of one filesystem. Never over something that is there. */
-export const MOVE = `${ENTER}; xargs -0 -r mv -n -t "$2" --`;
+/** $2 where to; stdin: names to move there, of one filesystem. Never over something that is there, and never by copying where `mv` can be told so (coreutils 9.2): half a copy looks like a whole move. */
+export const MOVE = `${ENTER}; only=; mv --no-copy --version >/dev/null 2>&1 && only=--no-copy; xargs -0 -r mv -n $only -t "$2" --`;
 
 /** $2 the staging directory, $3 the file of SAVE_SPLITS: the live directories become as it says. */
 export const APPLY_SPLITS = `${ENTER}; [ ! -e "$2/$3" ] || ${EXTRACT} < "$2/$3" || exit 4; sync -f . || sync`;
