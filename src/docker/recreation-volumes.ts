@@ -25,17 +25,25 @@ export function recreatedVolumes(
       const name = names.volume(recordedName);
       // A private copy of another project's volume is nobody's but ours.
       const ownLabels = labels[COMPOSE_PROJECT] === project.to ? labels : names.options.beside ? withoutCompose(labels) : labels;
+      const { folder, ...driver } = driverOf(volume, names);
       return {
         name,
         composeKey: isOwned(volume, project.from) ? (labels[COMPOSE_VOLUME] ?? null) : null,
         recordedName,
-        body: { Name: name, ...driverOf(volume, names), Labels: ownLabels },
+        folder,
+        body: { Name: name, ...driver, Labels: ownLabels },
       };
     })
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function driverOf(volume: JsonObject, names: RecreationNames): JsonObject {
+interface VolumeDriver {
+  readonly Driver: string;
+  readonly DriverOpts: JsonObject;
+  readonly folder: string | null;
+}
+
+function driverOf(volume: JsonObject, names: RecreationNames): VolumeDriver {
   const driver = textAt(volume, 'Driver') || 'local';
   const options = textMapAt(volume, 'Options');
   const name = textAt(volume, 'Name');
@@ -45,9 +53,10 @@ function driverOf(volume: JsonObject, names: RecreationNames): JsonObject {
   const isPrivate = driver === 'local' && (device === undefined || options['type'] === 'tmpfs' || isOwnFolder);
   if (names.options.beside && !isPrivate) {
     names.tell(`volume ${name} is made as a plain one: its driver's place (${device ?? driver}) belongs to ${names.options.project.from}`);
-    return { Driver: 'local', DriverOpts: {} };
+    return { Driver: 'local', DriverOpts: {}, folder: null };
   }
-  return { Driver: driver, DriverOpts: isFolder ? { ...options, device: names.path(device) } : options };
+  const folder = isFolder ? names.path(device) : null;
+  return { Driver: driver, DriverOpts: folder === null ? options : { ...options, device: folder }, folder };
 }
 
 function withoutCompose(labels: Readonly<Record<string, string>>): JsonObject {

@@ -76,7 +76,13 @@ export interface RestoreJournal {
   readonly roles: readonly JournalRoles[];
   readonly files: readonly JournalFile[];
   /** Did not exist before: container and network and volume names, removed when the restore is undone. */
-  readonly created: { readonly containers: readonly string[]; readonly networks: readonly string[]; readonly volumes: readonly string[] };
+  readonly created: {
+    readonly containers: readonly string[];
+    readonly networks: readonly string[];
+    readonly volumes: readonly string[];
+    /** Host folders that volumes are bound to, topmost missing ones. */
+    readonly folders?: readonly string[];
+  };
 }
 
 /** The state before a restore that is still there, in staging directories and renamed databases. */
@@ -124,6 +130,8 @@ export interface RecreatedVolume {
   readonly composeKey: string | null;
   /** Name in the snapshot. */
   readonly recordedName: string;
+  /** Host folder that the volume is bound to by its options; the engine does not make it. */
+  readonly folder: string | null;
   readonly body: JsonObject;
 }
 
@@ -154,6 +162,8 @@ export interface RecreatedContainer {
 export interface Recreation {
   readonly networks: readonly RecreatedNetwork[];
   readonly volumes: readonly RecreatedVolume[];
+  /** Topmost missing directories of the folders that volumes are bound to; known once somebody looked. */
+  readonly missingFolders?: readonly string[];
   /** In the order to create them. One-off containers are left out. */
   readonly containers: readonly RecreatedContainer[];
   /** What is not as it was, for people: `published port 8080 of web is dropped`. */

@@ -104,7 +104,7 @@ class RestoreRun {
   async apply(signal: AbortSignal): Promise<void> {
     const { plan, manifest, repository, ports, request } = this.#context;
     if (plan.fresh) await this.#writeConfig(signal);
-    const prepared = await prepare(plan, manifest, repository, ports, signal);
+    const prepared = await prepare(plan, manifest, repository, request, ports, signal);
     this.#skipped = prepared.skipped;
     this.#findings.push(...prepared.findings);
     await using open = new AsyncDisposableStack();

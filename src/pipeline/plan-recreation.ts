@@ -1,11 +1,11 @@
 import type { Finding } from '../domain/finding.ts';
 import type { Manifest } from '../domain/manifest.ts';
-import type { Recreation, RecreatedContainer, RestorePlan } from '../domain/restore.ts';
+import type { Recreation, RecreatedContainer, RecreatedVolume, RestorePlan } from '../domain/restore.ts';
 import { McadsError } from '../errors.ts';
 import type { JsonObject } from '../domain/byte-stream.ts';
 import { isJsonObject } from '../domain/byte-stream.ts';
 import { bindPath, recordedHostPath } from './restore-places.ts';
-import type { RestorePorts } from './restore-requests.ts';
+import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { servicesOf, type RestoreSelection, type SelectedForRestore } from './restore-selection.ts';
 import type { RestoreSituation } from './restore-situation.ts';
 
@@ -35,6 +35,7 @@ export async function missingPart(
   /** Engine names of the selected volumes. */
   targets: ReadonlySet<string>,
   situation: RestoreSituation,
+  request: RestoreRequest,
   ports: RestorePorts,
   signal: AbortSignal,
 ): Promise<Recreation | null> {
@@ -69,7 +70,24 @@ export async function missingPart(
     signal,
   );
   const networks = named.filter(({ name }) => !existing.has(name));
-  return containers.length + volumes.length + networks.length === 0 ? null : { containers, volumes, networks, changes: full.changes };
+  if (containers.length + volumes.length + networks.length === 0) return null;
+  return { containers, volumes, networks, missingFolders: await missingFolders(volumes, request, ports, signal), changes: full.changes };
+}
+
+async function missingFolders(
+  volumes: readonly RecreatedVolume[],
+  { transport, helperImage }: RestoreRequest,
+  { engine }: RestorePorts,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const missing: string[] = [];
+  for (const { folder } of volumes) {
+    if (folder === null) continue;
+    const place = { mount: { type: 'bind', hostPath: folder }, singleFile: null } as const;
+    const { createdFrom } = await engine.probePlace(place, { transport, helperImage, projectImages: [] }, signal);
+    if (createdFrom !== null) missing.push(createdFrom);
+  }
+  return [...new Set(missing)];
 }
 
 /** All of them where the project has none, else those of database services that have none. */

@@ -41,7 +41,7 @@ export async function planRestore(
   const binds = selectForRestore({ ...request, services: [], components: [] }, manifest).components.filter(({ kind }) => kind === 'bind');
   const full = fullRecreation(binds, situation, manifest, ports);
   const volumes = new Set(of('volume').map((one) => volumeNameOf(volumePlace(one, situation, full))));
-  const part = await missingPart(full, selection, volumes, situation, ports, signal);
+  const part = await missingPart(full, selection, volumes, situation, request, ports, signal);
   const config = await planConfiguration(of('config')[0] ?? null, request, situation, repository, ports, signal);
   await assertFreeDirectory(request, situation, ports, signal);
   const keptFiles = keptFilesOf(config);

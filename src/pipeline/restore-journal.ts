@@ -55,6 +55,7 @@ export function journalOf(plan: RestorePlan, parts: JournalParts): RestoreJourna
       containers: plan.recreation?.containers.map(({ name }) => name) ?? [],
       networks: plan.recreation?.networks.map(({ name }) => name) ?? [],
       volumes: plan.recreation?.volumes.map(({ name }) => name) ?? [],
+      folders: plan.recreation?.missingFolders ?? [],
     },
   };
 }

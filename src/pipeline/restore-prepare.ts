@@ -3,7 +3,7 @@ import type { Manifest } from '../domain/manifest.ts';
 import type { SnapshotRepository } from '../domain/ports.ts';
 import type { RecreatedContainer, RestorePlan } from '../domain/restore.ts';
 import { McadsError } from '../errors.ts';
-import type { RestorePorts } from './restore-requests.ts';
+import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { artifactsOf } from './select-components.ts';
 
 export interface Prepared {
@@ -20,6 +20,7 @@ export async function prepare(
   plan: RestorePlan,
   manifest: Manifest,
   repository: SnapshotRepository,
+  request: RestoreRequest,
   ports: RestorePorts,
   signal: AbortSignal,
 ): Promise<Prepared> {
@@ -35,13 +36,23 @@ export async function prepare(
     findings.push(problem);
   }
   for (const network of plan.recreation.networks) await engine.createNetwork(network, signal);
-  for (const volume of plan.recreation.volumes) await engine.createVolume(volume, signal);
+  for (const volume of plan.recreation.volumes) {
+    if (volume.folder !== null) await makeFolder(volume.folder, request, ports, signal);
+    await engine.createVolume(volume, signal);
+  }
   for (const container of plan.recreation.containers) {
     if (skipped.has(container.name)) continue;
     await engine.createContainer(container, signal);
     events({ type: 'log', level: 'info', message: `made container ${container.name}` });
   }
   return { skipped, findings };
+}
+
+/** The engine mounts no volume that is bound to a folder which is not there. */
+async function makeFolder(path: string, { helperImage }: RestoreRequest, ports: RestorePorts, signal: AbortSignal): Promise<void> {
+  const place = { mount: { type: 'bind', hostPath: path }, singleFile: null } as const;
+  const target = await ports.engine.openTarget(place, { transport: 'auto', helperImage, projectImages: [] }, signal);
+  await target[Symbol.asyncDispose]();
 }
 
 async function loadImages(

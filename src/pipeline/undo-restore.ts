@@ -121,10 +121,11 @@ class Undo {
   }
 
   async removeCreated(): Promise<void> {
-    const { containers, networks, volumes } = this.#journal.created;
+    const { containers, networks, volumes, folders = [] } = this.#journal.created;
     for (const name of containers) await this.#attempt(name, () => this.#engine.removeContainer(name, this.#signal));
     for (const name of networks) await this.#attempt(name, () => this.#engine.removeNetwork(name, this.#signal));
     for (const name of volumes) await this.#attempt(name, () => this.#engine.removeVolume(name, this.#signal));
+    for (const path of folders) await this.#attempt(path, () => this.#engine.removeFolder(path, this.#tree, this.#signal));
   }
 
   async startAgain(): Promise<void> {

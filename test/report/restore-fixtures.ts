@@ -111,7 +111,7 @@ export const BESIDE: RestorePlan = {
   services: [{ name: 'web', container: 'mcads-copy-web-1', stops: false, ran: false }],
   recreation: {
     networks: [{ name: 'mcads-copy_default', body: {} }],
-    volumes: [{ name: 'mcads-copy_media', composeKey: 'media', recordedName: 'mcads_media', body: {} }],
+    volumes: [{ name: 'mcads-copy_media', composeKey: 'media', recordedName: 'mcads_media', folder: null, body: {} }],
     containers: ['web', 'job'].map((service) => ({
       name: `mcads-copy-${service}-1`,
       service,
