@@ -85,8 +85,11 @@ export interface EngineProxy extends AsyncDisposable {
   hang(): void;
 }
 
-/** A socket of its own in front of the test engine, to be given to others or to break. */
-export async function engineProxy(owner?: { readonly uid: number; readonly gid: number; readonly mode: number }): Promise<EngineProxy> {
+/** A socket of its own in front of the test engine, to be given to others or to break. `onRequest` gets the first line of what a client asks, before the engine does. */
+export async function engineProxy(
+  owner?: { readonly uid: number; readonly gid: number; readonly mode: number },
+  onRequest?: (line: string) => void,
+): Promise<EngineProxy> {
   const folder = await temporaryFolder('mcads-proxy-');
   const socketPath = join(folder.path, 'docker.sock');
   const open = new Set<Socket>();
@@ -102,6 +105,12 @@ export async function engineProxy(owner?: { readonly uid: number; readonly gid: 
     engine.on('error', () => client.destroy());
     client.once('close', () => engine.destroy());
     engine.once('close', () => client.destroy());
+    if (onRequest !== undefined) {
+      client.on('data', (bytes: Buffer) => {
+        const line = /^(?:GET|HEAD|POST|PUT|DELETE) \S+ HTTP/.exec(bytes.subarray(0, 4096).toString('latin1'))?.[0];
+        if (line !== undefined) onRequest(line);
+      });
+    }
     client.pipe(engine).pipe(client);
   });
   server.listen(socketPath);

@@ -41,9 +41,10 @@ test('everything comes back under the running project, and rollback brings back 
   const run = await restoreShop(shop, ['--keep-old', '1d']);
   expect(run.code, run.stderr + run.says).toBe(0);
   const after = await stateOfShop(shop);
-  expect(withoutConfig(after)).toEqual({ ...withoutConfig(before), database: withKept(before, after) });
+  expect(withoutConfig(after)).toEqual(withoutConfig(before));
+  expect((await leftOf(shop)).length).toBeGreaterThan(0);
   // Configuration that differs is shown and kept; a file that is a bind of its own is data.
-  expect(after.config).toEqual({ ...later.config, 'one.conf': before.config['one.conf'], folder: after.config['folder'] });
+  expect(after.config).toEqual({ ...later.config, 'one.conf': before.config['one.conf'] });
   expect(run.json).toMatchObject({
     rolledBack: false,
     databases: [{ name: 'postgres' }, { name: 'shop', rowsEqual: true }].map((one) => expect.objectContaining(one) as unknown),
@@ -56,14 +57,6 @@ test('everything comes back under the running project, and rollback brings back 
   expect(await stateOfShop(shop)).toEqual(later);
   expect(await leftOf(shop)).toEqual([]);
 });
-
-/** The replaced databases are still there, closed and under another name. */
-function withKept(wanted: State, found: State): string {
-  const kept = found.database.split('\n').filter((line) => /mcads/.test(line));
-  expect(kept.length).toBeGreaterThan(0);
-  for (const line of kept) expect(line).toMatch(/\|f$/);
-  return [...kept, ...wanted.database.split('\n')].toSorted((a, b) => found.database.indexOf(a) - found.database.indexOf(b)).join('\n');
-}
 
 test('a service chooses what belongs to it, and nothing else changes', async () => {
   const run = await restoreShop(shop, ['db', '--keep-old', '0']);

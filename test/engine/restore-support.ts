@@ -143,12 +143,17 @@ export async function stateOfShop(shop: Shop): Promise<State> {
   const config: Record<string, string> = {};
   for (const name of ['compose.yaml', '.env', 'notes.txt', 'one.conf']) config[name] = await readFile(join(shop.directory, name), 'utf8');
   config['folder'] = (await readdir(shop.directory))
-    .filter((name) => name !== 'backups' && name !== 'logs')
+    .filter((name) => !['backups', 'logs'].includes(name) && !name.startsWith('.mcads-restore-'))
     .toSorted()
     .join(' ');
+  for (const [key, lines] of Object.entries(trees)) trees[key] = lines.filter((line) => !line.includes('/.mcads-restore-'));
   return {
     trees,
-    database: await psql(db, CONTENT),
+    // What is kept for a rollback is told by leftOf.
+    database: (await psql(db, CONTENT))
+      .split('\n')
+      .filter((line) => !line.includes('__mcads_'))
+      .join('\n'),
     roles: createHash('sha256')
       .update(await psql(db, 'select rolname, rolsuper, rolcanlogin, rolpassword from pg_authid order by 1'))
       .digest('hex'),
@@ -185,7 +190,10 @@ export async function leftOf(shop: Shop): Promise<readonly string[]> {
     '{{.Names}} {{.Labels}}',
   ]);
   const databases = await psql(await containerOf(shop.folder, 'db'), "select datname from pg_database where datname like '%mcads%'");
-  return [...marks.stdout.split('\n'), ...databases.split('\n')].filter((line) => line !== '');
+  const folders: string[] = [];
+  for (const folder of [shop.directory, join(shop.directory, 'uploads'), await mountpoint(`${shop.name}_media`)])
+    folders.push(...(await readdir(folder)).filter((name) => name.startsWith('.mcads-restore-')));
+  return [...marks.stdout.split('\n'), ...databases.split('\n'), ...folders].filter((line) => line !== '');
 }
 
 export { containerOf, docker, psql, report, testEngine };

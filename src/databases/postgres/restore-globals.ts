@@ -44,12 +44,33 @@ export async function applyGlobals(target: DatabaseTarget, globals: string, mode
     const undo = touchesOld ? undoOf(chosen, parseGlobals(await readGlobals(server)), there, isSuperuser) : null;
     const findings = await notesOn(session, statements, target.service);
     await inTransaction(session, target.service, hasStandardStrings(globals), async () => {
+      if (touchesOld) await resetOld(session, target.service, chosen, there);
       for (const statement of chosen) findings.push(...(await apply(session, target.service, statement)));
       await proveGlobals(session, chosen, isSuperuser, target.service);
     });
     return { undo, findings };
   });
 }
+
+/** What saved roles leave out is the default: roles that are there lose what they got since. */
+async function resetOld(
+  session: PsqlSession,
+  service: string,
+  chosen: readonly GlobalStatement[],
+  there: ReadonlySet<string>,
+): Promise<void> {
+  const expiring = new Set((await session.json(EXPIRING)) as readonly string[]); // the JSON that our own query builds
+  for (const one of chosen) {
+    if (one.kind !== 'alter' || !there.has(one.role)) continue;
+    const role = quoteIdentifier(one.role);
+    const forever = expiring.has(one.role) ? " VALID UNTIL 'infinity'" : '';
+    await execute(session, service, `role ${one.role}`, `ALTER ROLE ${role} WITH CONNECTION LIMIT -1${forever}`);
+    await execute(session, service, `role ${one.role}`, `ALTER ROLE ${role} RESET ALL`);
+    await execute(session, service, `role ${one.role}`, `COMMENT ON ROLE ${role} IS NULL`);
+  }
+}
+
+const EXPIRING = `select coalesce(json_agg(rolname), '[]') from pg_roles where rolvaliduntil < 'infinity'`;
 
 /** Statements as `applyGlobals` handed them out, in one transaction. */
 export async function runGlobals(target: DatabaseTarget, statements: string, io: DatabaseIo): Promise<void> {
