@@ -97,7 +97,7 @@ export function backupClosing(report: BackupReport, program: string, style: Styl
       : [`Pruned ${counted(removed.length, 'snapshot')}: ${removed.map((one) => printable(one.name)).join(', ')}`]),
     `Where it is:  ${printable(report.repository)}/snapshots/${printable(manifest.name)}`,
     `Not covered:  ${uncoveredLine(report.uncovered)}`,
-    `Bring back:   ${program} extract ${printable(manifest.name)} -r ${quoted(report.repository)} --target ./restored`,
+    `Bring back:   ${program} restore ${printable(manifest.name)} -r ${quoted(report.repository)}`,
   ].join('\n');
 }
 

@@ -55,7 +55,7 @@ describe('exit codes of a backup', () => {
     const run = startRun(['backup'], backing(COMPLETE));
     expect(await run.exit).toBe(0);
     expect(run.stdout()).toBe('');
-    expect(run.stderr()).toContain('Bring back:   mcads-orchestrate extract');
+    expect(run.stderr()).toContain('Bring back:   mcads-orchestrate restore');
   });
 
   test('--quiet says nothing about a good backup', async () => {

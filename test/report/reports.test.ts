@@ -66,7 +66,7 @@ test('a backup ends with where it is, what is not covered, and the command that 
     'Pruned 1 snapshot: mcads_backup_20250701_000000',
     "Where it is:  /srv/mcads/it's backups/snapshots/mcads_backup_20250801_142905",
     'Not covered:  tmpfs /run of web (lost at every stop by nature)',
-    "Bring back:   mcads-orchestrate extract mcads_backup_20250801_142905 -r '/srv/mcads/it'\\''s backups' --target ./restored",
+    "Bring back:   mcads-orchestrate restore mcads_backup_20250801_142905 -r '/srv/mcads/it'\\''s backups'",
   ]);
 });
 
