@@ -2,8 +2,9 @@ import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import type { Finding } from '../domain/finding.ts';
 import { settingsForAccess } from '../domain/plan.ts';
 import type { Engine } from '../domain/ports.ts';
-import type { KeptRestore, RestoreJournal } from '../domain/restore.ts';
+import type { KeptRestore, RestoreJournal, RestoreRun } from '../domain/restore.ts';
 import { McadsError, messageOf, stopsRun } from '../errors.ts';
+import { placeExists } from './place-exists.ts';
 import { findContainer, type UndoTools } from './undo-restore.ts';
 
 /** What a rollback would have nothing to put back for is left out; null where nothing is left. */
@@ -28,12 +29,14 @@ export async function discardExpired(
   tools: UndoTools,
   now: Date,
   signal: AbortSignal,
+  /** The restore that was just done: nothing of an earlier one outlives it. */
+  done: RestoreRun | null = null,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  const [newest, ...older] = await engine.keptRestores(project, signal);
-  if (newest === undefined) return findings;
-  const over = Date.parse(newest.until) <= now.getTime() ? [newest] : [];
-  for (const kept of [...older, ...over]) {
+  const all = await engine.keptRestores(project, signal);
+  const last = done ?? all[0]?.journal.run;
+  const isOver = ({ journal, until }: KeptRestore): boolean => journal.run !== last || Date.parse(until) <= now.getTime();
+  for (const kept of all.filter(isOver)) {
     try {
       await discardKept(engine, kept, tools, signal);
     } catch (error) {
@@ -56,8 +59,7 @@ export async function discardKept(engine: Engine, kept: KeptRestore, tools: Undo
   const images = (await engine.viewProject(project, signal)).containers.map(({ imageId }) => imageId);
   const tree = { ...tools.tree, projectImages: [...new Set(images)] };
   for (const { place } of trees) {
-    const { exists } = await engine.probePlace(place, tree, signal);
-    if (!exists && place.singleFile === null) continue; // gone with all that was in it
+    if (!(await placeExists(engine, place, tree, signal))) continue; // gone with all that was in it
     await using target = await engine.openTarget(place, tree, signal);
     if (target.swaps) await target.discard(run, signal);
   }

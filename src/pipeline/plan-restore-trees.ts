@@ -10,6 +10,7 @@ import { bindPlace, volumePlace, type RestorePlace } from './restore-places.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { targetsOf, type SelectedForRestore } from './restore-selection.ts';
 import type { RestoreSituation } from './restore-situation.ts';
+import { runAll } from './run-all.ts';
 import { mainContainer } from './service-views.ts';
 
 export interface TreePlanContext {
@@ -32,13 +33,10 @@ export async function planRestoreTrees(
   context: TreePlanContext,
   findings: Finding[],
 ): Promise<readonly TreeRestorePlan[]> {
-  const planned: TreeRestorePlan[] = [];
-  for (const one of selected) {
-    if (one.kind !== 'volume' && one.kind !== 'bind') continue;
-    context.signal.throwIfAborted();
-    planned.push(await planTree(one, context));
-    findings.push(...tornFindings(one));
-  }
+  const trees = selected.filter(({ kind }) => kind === 'volume' || kind === 'bind');
+  const work = trees.map((one) => (signal: AbortSignal) => planTree(one, { ...context, signal }));
+  const planned = await runAll(work, context.request.jobs, context.signal);
+  findings.push(...trees.flatMap(tornFindings));
   assertRoom(planned);
   return planned;
 }

@@ -27,7 +27,7 @@ export async function restore(request: RestoreRequest, ports: RestorePorts, sign
   events({ type: 'planned', components: plan.components.map(({ id, bytes }) => ({ id, bytes })) });
   const safetySnapshot = await saveFirst(plan, ports, signal);
   const applied = await applyRestore({ plan, request, manifest, repository, claim: claimed.claim, ports, startedAt }, signal);
-  const old = await discardExpired(ports.engine, plan.project, undoToolsOf(request, ports), ports.now(), signal);
+  const old = await discardExpired(ports.engine, plan.project, undoToolsOf(request, ports), ports.now(), signal, ports.run);
   return {
     plan,
     ...applied,

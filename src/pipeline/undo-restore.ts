@@ -9,6 +9,7 @@ import type { TreeTarget } from '../domain/restore-ports.ts';
 import type { OpenTreeOptions } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { isNewCluster } from './database-container.ts';
+import { placeExists } from './place-exists.ts';
 import { revertFiles } from './restore-config.ts';
 
 export interface UndoTools {
@@ -158,9 +159,9 @@ class Undo {
 
   /** Null where the place is gone, or was never made. */
   async #open(tree: JournalTree): Promise<TreeTarget | null> {
-    const report = await this.#engine.probePlace(tree.place, this.#tree, this.#signal);
-    const isThere = report.exists || (tree.place.singleFile !== null && report.createdFrom === null);
-    return isThere ? this.#engine.openTarget(tree.place, this.#tree, this.#signal) : null;
+    return (await placeExists(this.#engine, tree.place, this.#tree, this.#signal))
+      ? this.#engine.openTarget(tree.place, this.#tree, this.#signal)
+      : null;
   }
 
   #io(): DatabaseIo {
