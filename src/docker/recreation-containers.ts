@@ -132,7 +132,7 @@ function endpointOf(
   return {
     Aliases: aliases,
     Links: textsAt(endpoint, 'Links').map((link) => movedLink(link, names)),
-    DriverOpts: textMapAt(endpoint, 'DriverOpts'),
+    DriverOpts: endpoint['DriverOpts'] ?? null,
     ...(endpoint['GwPriority'] === undefined ? {} : { GwPriority: endpoint['GwPriority'] }),
     ...(beside ? {} : { IPAMConfig: objectAt(endpoint, 'IPAMConfig') }),
     ...(beside || mac === null ? {} : { MacAddress: mac.address }),
