@@ -11,6 +11,7 @@ export const COMPOSE_DEPENDS_ON = 'com.docker.compose.depends_on';
 export const COMPOSE_WORKING_DIR = 'com.docker.compose.project.working_dir';
 export const COMPOSE_CONFIG_FILES = 'com.docker.compose.project.config_files';
 export const COMPOSE_ENVIRONMENT_FILE = 'com.docker.compose.project.environment_file';
+export const COMPOSE_VERSION = 'com.docker.compose.version';
 /** Id of the image that the container was made from. */
 export const COMPOSE_IMAGE = 'com.docker.compose.image';
 export const SWARM_SERVICE = 'com.docker.swarm.service.id';

@@ -1,12 +1,13 @@
 import { isJsonObject, type JsonObject } from '../domain/byte-stream.ts';
 import type { EngineState } from '../domain/engine-model.ts';
 import type { RecreatedContainer } from '../domain/restore.ts';
-import { COMPOSE_DEPENDS_ON, COMPOSE_NUMBER, COMPOSE_PROJECT, COMPOSE_SERVICE } from './labels.ts';
+import { COMPOSE_DEPENDS_ON, COMPOSE_NUMBER, COMPOSE_PROJECT, COMPOSE_SERVICE, COMPOSE_VERSION } from './labels.ts';
 import {
   publishedPorts,
   recreatedHostConfig,
   referencesOf,
   sharedNetworkOf,
+  sharedWith,
   movedLink,
   type RecordedContainer,
 } from './recreation-host-config.ts';
@@ -38,6 +39,7 @@ export function recreatedContainers(
     const lent = textsAt(objectAt(json, 'HostConfig'), 'VolumesFrom').map((entry) => entry.split(':')[0] ?? '');
     const lenders = containers.filter((other) => lent.some((reference) => isNamed(other, reference)));
     const recorded: RecordedContainer = { json, service, lenders };
+    tellOfIds(json, service, names);
     const image = state.images.find((one) => textAt(one, 'Id') === textAt(json, 'Image')) ?? {};
     const status = objectAt(json, 'State');
     return {
@@ -55,6 +57,16 @@ export function recreatedContainers(
       body: bodyOf(recorded, state, names),
     };
   });
+}
+
+/** Compose 2 puts the ids of other containers into what it compares; they are new, and nobody can choose them. */
+function tellOfIds(json: JsonObject, service: string, names: RecreationNames): void {
+  const host = objectAt(json, 'HostConfig');
+  const isVersion1 = labelsOf(objectAt(json, 'Config'))[COMPOSE_VERSION]?.startsWith('1.') === true;
+  if (isVersion1 || (sharedWith(host).length === 0 && textsAt(host, 'VolumesFrom').length === 0)) return;
+  names.tell(
+    `${service} builds on another container, which has a new id: the next \`docker compose up\` makes it again, with the same volumes`,
+  );
 }
 
 function bodyOf(recorded: RecordedContainer, state: EngineState, names: RecreationNames): JsonObject {
@@ -120,7 +132,7 @@ function endpointOf(
   return {
     Aliases: aliases,
     Links: textsAt(endpoint, 'Links').map((link) => movedLink(link, names)),
-    DriverOpts: textMapAt(endpoint, 'DriverOpts'),
+    DriverOpts: endpoint['DriverOpts'] ?? null,
     ...(endpoint['GwPriority'] === undefined ? {} : { GwPriority: endpoint['GwPriority'] }),
     ...(beside ? {} : { IPAMConfig: objectAt(endpoint, 'IPAMConfig') }),
     ...(beside || mac === null ? {} : { MacAddress: mac.address }),

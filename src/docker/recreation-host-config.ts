@@ -38,15 +38,20 @@ export function sharedNetworkOf(host: JsonObject): string | null {
   return mode.startsWith(OF_CONTAINER) ? mode.slice(OF_CONTAINER.length) : null;
 }
 
+/** Containers whose network, processes or memory it shares: by name or id, as recorded. */
+export function sharedWith(host: JsonObject): readonly string[] {
+  const modes = SHARED_NAMESPACES.map((key) => textAt(host, key));
+  return modes.filter((mode) => mode.startsWith(OF_CONTAINER)).map((mode) => mode.slice(OF_CONTAINER.length));
+}
+
 /** Containers that must be there before: by name or id, as recorded. */
 export function referencesOf(json: JsonObject): readonly string[] {
   const host = objectAt(json, 'HostConfig');
-  const shared = SHARED_NAMESPACES.map((key) => textAt(host, key)).filter((mode) => mode.startsWith(OF_CONTAINER));
   const linked = Object.values(objectAt(objectAt(json, 'NetworkSettings'), 'Networks')).flatMap((endpoint) =>
     isJsonObject(endpoint) ? textsAt(endpoint, 'Links') : [],
   );
   return [
-    ...shared.map((mode) => mode.slice(OF_CONTAINER.length)),
+    ...sharedWith(host),
     ...textsAt(host, 'VolumesFrom').map((entry) => entry.split(':')[0] ?? ''),
     ...[...textsAt(host, 'Links'), ...linked].map((link) => link.split(':')[0] ?? ''),
   ];

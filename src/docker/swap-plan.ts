@@ -26,11 +26,13 @@ export interface SwapPlan {
 
 type Folders = ReadonlyMap<string, readonly string[]>;
 
-/** The root and every directory above a path that stays, parents first. */
+/** The root and every directory above a path that stays, parents first. What lies in something that stays is no reason to open that. */
 export function splitsOf(kept: readonly RawPath[]): readonly RawPath[] {
   const splits = new Set<RawPath>(['']);
+  const whole = new Set(kept);
   for (const path of kept) {
     const parts = path.split('/');
+    if (parts.some((_, depth) => depth > 0 && whole.has(parts.slice(0, depth).join('/')))) continue;
     for (let depth = 1; depth < parts.length; depth += 1) splits.add(parts.slice(0, depth).join('/'));
   }
   return [...splits].toSorted((a, b) => a.split('/').length - b.split('/').length || (a < b ? -1 : 1));

@@ -1,4 +1,5 @@
-/** A process that the tests kill: claims a project and stops a container, or reads a tree, and says `ready`. */
+/** A process that the tests kill: claims a project and stops a container, records a restore, or reads a tree, and says `ready`. */
+import type { RestoreJournal } from '../../src/domain/restore.ts';
 import { openEngine } from '../../src/docker/open-engine.ts';
 
 const [dockerHost, task, subject = '', container = ''] = process.argv.slice(2);
@@ -12,6 +13,10 @@ if (task === 'claim') {
   const { claim } = await engine.claimProject(subject, 'backup', signal);
   await claim.recordUndo([{ action: 'start', container, name: container, waitHealthy: false }]);
   await engine.stop(container, signal);
+} else if (task === 'restore') {
+  const journal = JSON.parse(subject) as RestoreJournal; // written by the test
+  const { claim } = await engine.claimProject(journal.project, 'restore', signal);
+  await claim.recordRestore(journal);
 } else {
   const transport = task === 'archive' ? 'archive' : 'pipe';
   const tree = await engine.openTree(

@@ -1,6 +1,6 @@
 import { runCommand } from './run-command.ts';
 
-/** Removes every container, volume, network and image from the engine whose name, or Compose project, begins with `prefix`. */
+/** Removes every container, volume, network and image from the engine whose name, or project, begins with `prefix`. */
 export async function removeEverything(prefix: string, env: Readonly<Record<string, string>>): Promise<void> {
   const named = `^/?${prefix}`;
   const containers = new Set([
@@ -11,6 +11,7 @@ export async function removeEverything(prefix: string, env: Readonly<Record<stri
   const volumes = new Set([
     ...(await list(['volume', 'ls', '--quiet'], env)).filter((name) => name.startsWith(prefix)),
     ...(await ofProjects(['volume', 'ls'], '{{.Name}}', prefix, env)),
+    ...(await ofProjects(['volume', 'ls'], '{{.Name}}', prefix, env, 'mcads.project')),
   ]);
   await remove(['volume', 'rm', '--force'], volumes, env);
   const networks = (await list(['network', 'ls', '--format', '{{.Name}}'], env)).filter((name) => name.startsWith(prefix));
@@ -24,8 +25,9 @@ async function ofProjects(
   id: string,
   prefix: string,
   env: Readonly<Record<string, string>>,
+  label = 'com.docker.compose.project',
 ): Promise<string[]> {
-  const format = `${id} {{.Label "com.docker.compose.project"}}`;
+  const format = `${id} {{.Label "${label}"}}`;
   const lines = await list([...command, '--format', format], env);
   return lines
     .map((line) => line.split(' '))
