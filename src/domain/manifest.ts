@@ -5,8 +5,11 @@ import type { TransportName } from './tree.ts';
 
 export type StrategyName = 'docker' | 'host';
 export type Completeness = 'complete' | 'partial';
-/** live: read while in use, nothing changed under us. dump: transactionally consistent. cold: nothing ran. crash: an engine ran and nothing froze it. */
-export type Consistency = 'dump' | 'cold' | 'stopped' | 'paused' | 'live' | 'crash';
+/**
+ * live: read while in use, nothing changed under us. dump: transactionally consistent. cold: nothing ran. crash: an engine ran and nothing froze it.
+ * archive: imported from an archive that does not say.
+ */
+export type Consistency = 'dump' | 'cold' | 'stopped' | 'paused' | 'live' | 'crash' | 'archive';
 
 /** One stored byte stream. `data` is the component's own; `catalogue` lists a tree's entries (JSON lines, see CatalogueEntry). */
 export interface ManifestArtifact {

@@ -22,7 +22,7 @@ import { TreeFindings } from './tree-findings.ts';
  * one shrinks under it.
  */
 export async function captureArchive(
-  source: TreeSource,
+  source: Pick<TreeSource, 'readAll'>,
   writer: SnapshotWriter,
   options: CaptureTreeOptions,
   signal: AbortSignal,

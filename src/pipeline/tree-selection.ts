@@ -134,7 +134,7 @@ function headerFor(member: TarMember, { isSelected, renamed }: TreeSelection): B
  * The repository may have been written by someone else: nothing may be put outside the target directory, neither by a name, nor below a
  * symlink that came before, nor in a way that tar reads other than we do. Remembers symlinks only.
  */
-class HostileMembers {
+export class HostileMembers {
   readonly #symlinks = new Set<RawPath>();
 
   assertHarmless({ path, type, target, extensions }: TarMember): void {
