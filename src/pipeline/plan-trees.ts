@@ -1,7 +1,7 @@
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import type { PlannedComponent, Project } from '../domain/plan.ts';
 import type { FileIdentity } from '../domain/ports.ts';
-import { classifyBind } from './plan-binds.ts';
+import { classifyBind, mayHoldState } from './plan-binds.ts';
 import { withoutNested, type PlannedTree } from './nested-binds.ts';
 import { mountKey, type ClusterMount } from './plan-databases.ts';
 import type { PlanPorts, PlanRequest, SettingsLookup } from './requests.ts';
@@ -40,7 +40,8 @@ export async function planTrees(
         identity: identity ?? null,
         holdsCluster: held.length > 0,
       });
-    else if (skip !== '') uncovered.push({ subject: candidate.name, reason: skip });
+    else if (skip !== '')
+      uncovered.push({ subject: candidate.name, reason: skip, ...(isLost(candidate, identity) ? {} : { harmless: true }) });
   }
   return { components: withoutNested(planned, findings), uncovered, findings };
 }
@@ -69,6 +70,7 @@ function nameUncreated(project: Project, candidates: ReadonlyMap<string, TreeCan
         project.engineInfo === null
           ? 'Docker is absent'
           : `declared, but the engine has no volume ${volume.name}${volume.external ? '' : ' yet'}`,
+      ...(project.engineInfo === null ? {} : { harmless: true }),
     });
   }
 }
@@ -110,6 +112,11 @@ function skipReason(
     if (identity.realPath.startsWith(`${own.realPath}/`)) return `it lies inside ${own.realPath}, where backups or logs are kept`;
   }
   return null;
+}
+
+/** Whether what is skipped may hold something that nobody meant to leave out. */
+function isLost({ mount }: TreeCandidate, identity: FileIdentity | null | undefined): boolean {
+  return identity === null || (mount.type === 'bind' && mayHoldState(mount.hostPath));
 }
 
 /** In a container, the repository is a mount of our own: whoever else has it, it is not state. */
