@@ -1,6 +1,6 @@
 import { QUIESCE_MODES, TRANSPORTS } from '../config/schema.ts';
 import type { CommandSpec, OptionSpec } from './command-spec.ts';
-import { KEEP_OPTIONS } from './global-options.ts';
+import { KEEP_OPTIONS, PING_OPTION } from './global-options.ts';
 
 const SNAPSHOT = {
   syntax: '<snapshot>',
@@ -28,11 +28,13 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--jobs <n>', description: 'components captured at a time (default: from the number of processors)' },
       { flags: '--rescan', description: 'read every byte, even where nothing seems changed' },
       { flags: '--no-prune', description: 'do not apply the retention policy afterwards' },
+      PING_OPTION,
       ...KEEP_OPTIONS,
     ],
     examples: [
       { command: 'mcads-orchestrate backup', says: 'the project in this directory, into ./backups' },
       { command: 'mcads-orchestrate backup db -r /mnt/backups --quiesce pause', says: 'only what the service db holds' },
+      { command: 'mcads-orchestrate backup --quiet --ping https://monitor.example/token', says: 'from cron, watched by a monitor' },
     ],
     exits: [0, 1, 2, 3, 10, 11, 13, 20, 21, 130, 143],
     load: async () => (await import('./commands/backup.ts')).backup,
@@ -55,6 +57,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--transport <name>', description: 'how trees are written (default: auto: pipe, attach, archive)', choices: TRANSPORTS },
       { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
       { flags: '--jobs <n>', description: 'components built at a time (default: from the number of processors)' },
+      PING_OPTION,
     ],
     examples: [
       { command: 'mcads-orchestrate restore latest --dry-run', says: 'what would happen, in full' },

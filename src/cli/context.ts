@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Style } from '../report/style.ts';
+import type { CommandSpec } from './command-spec.ts';
 import type { CommandOptions } from './command-options.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
@@ -48,4 +49,12 @@ export interface CommandContext {
   note(text: string): void;
   /** Compose files and settings, loaded once. */
   project(): Promise<ProjectContext>;
+  readonly commandLine: CommandLine;
+}
+
+/** The tool itself, for the commands that are about it. */
+export interface CommandLine {
+  readonly commands: readonly CommandSpec[];
+  /** Runs another command line as if it had been typed; its signals are its own. */
+  run(argv: readonly string[]): Promise<ExitCode>;
 }
