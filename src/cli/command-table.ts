@@ -208,6 +208,26 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/stats.ts')).stats,
   },
   {
+    name: 'status',
+    summary: 'show services, disk space, and whether the project is backed up, proven and covered',
+    description:
+      'Shows what runs (containers, systemd units), how much room the disks have, the newest snapshots and the last drill. Exit 4 when the newest complete ' +
+      'snapshot is older than --max-age, the last drill older than --max-proof-age, or when something holds state and is in no snapshot.',
+    options: [
+      { flags: '--max-age <time>', description: 'how old the newest complete snapshot may be (default: 26h)' },
+      { flags: '--max-proof-age <time>', description: 'how old the last drill may be (default: not asked for)' },
+    ],
+    examples: [
+      { command: 'mcads-orchestrate status', says: 'the project in this directory' },
+      {
+        command: 'mcads-orchestrate status --max-age 26h --max-proof-age 30d --quiet --all-projects -r /mnt/backups',
+        says: 'for cron or a monitor',
+      },
+    ],
+    exits: [0, 2, 4, 10, 13, 21, 30],
+    load: async () => (await import('./commands/status.ts')).status,
+  },
+  {
     name: 'prune',
     aliases: ['forget'],
     summary: 'remove snapshots that the retention policy does not keep',
