@@ -46,7 +46,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       'Brings a snapshot back, or what --component and services choose of it. New data is built beside the old and compared with what was ' +
       'recorded while the services run; then they are stopped, the data is swapped, they are started and checked. Whatever fails, everything is ' +
       'as it was before. Shows the plan and asks for the name of the project first, unless --yes.',
-    args: [SNAPSHOT, { syntax: '[service...]', description: 'only what belongs to these services (default: everything)' }],
+    args: [
+      { syntax: '[snapshot]', description: `${SNAPSHOT.description} (default: chosen from a list)` },
+      { syntax: '[service...]', description: 'only what belongs to these services (default: everything)' },
+    ],
     options: [
       { flags: '--as <name>', description: 'restore as another project beside this one: no published ports, private volumes' },
       { flags: '--with-config', description: 'also replace configuration files that differ (default: they are shown and kept)' },
@@ -289,5 +292,18 @@ export const COMMANDS: readonly CommandSpec[] = [
         load: async () => (await import('./commands/config-validate.ts')).configValidate,
       },
     ],
+  },
+  {
+    name: 'manager',
+    summary: 'choose from a menu: create, list, restore, show, clean up, status, drill',
+    description:
+      'A menu for the terminal, by arrow keys or numbers; Esc goes back. Every entry runs the command of that name with the global options given here, asks what that ' +
+      'asks, and comes back to the menu. Ctrl-C cancels the command that runs, as everywhere.',
+    examples: [
+      { command: 'mcads-orchestrate manager', says: 'the project in this directory' },
+      { command: 'mcads-orchestrate manager -p shop -r /mnt/backups/shop', says: 'a project by name, its backups elsewhere' },
+    ],
+    exits: [0, 2, 10, 13, 130, 143],
+    load: async () => (await import('./commands/manager.ts')).manager,
   },
 ];

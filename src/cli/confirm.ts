@@ -42,7 +42,8 @@ export async function confirmByName(context: CommandContext, summary: string, na
   if (answer !== name) throw new McadsError('cancelled', 'cancelled by answer; nothing was changed');
 }
 
-function assertTerminal(context: CommandContext, what: string, hint: string): void {
+/** Rejects `usage` with the hint where nobody can be asked. */
+export function assertTerminal(context: CommandContext, what: string, hint: string): void {
   if (context.io.stdin.isTTY === true && context.io.stderr.isTTY === true && !context.json) return;
   throw new McadsError('usage', `${what} needs an answer, and there is no terminal to ask on`, { hint });
 }

@@ -9,7 +9,11 @@ import type { Services } from './services.ts';
 import type { Announcer } from './announcer.ts';
 
 /** A terminal or a pipe. */
-export type TextStream = Writable & { readonly isTTY?: boolean | undefined; readonly columns?: number | undefined };
+export type TextStream = Writable & {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+};
 
 /** The process around the command line; the only way to it. */
 export interface Io {
