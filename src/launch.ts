@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import type { ExitCode } from './cli/exit-codes.ts';
@@ -8,6 +8,7 @@ export async function launch(readVersion: () => Promise<string>): Promise<void> 
   restartLean();
   cacheCompiledCode();
   const [{ run }, { createServices }, version] = await Promise.all([import('./cli/run.ts'), import('./wiring.ts'), readVersion()]);
+  const hearsHangup = !isHangupIgnored();
   process.exitCode = await run(process.argv.slice(2), {
     version,
     environment: process.env,
@@ -21,17 +22,26 @@ export async function launch(readVersion: () => Promise<string>): Promise<void> 
       const onTerminate = (): void => listener('SIGTERM');
       process.on('SIGINT', onInterrupt);
       process.on('SIGTERM', onTerminate);
+      if (hearsHangup) process.on('SIGHUP', onTerminate);
       return () => {
         process.off('SIGINT', onInterrupt);
         process.off('SIGTERM', onTerminate);
+        process.off('SIGHUP', onTerminate);
       };
     },
     exitNow: (code: ExitCode) => process.exit(code),
   });
 }
 
+/** Under nohup a run outlives its terminal; else a lost connection ends it as SIGTERM does, with services brought back. */
+function isHangupIgnored(): boolean {
+  if (process.platform !== 'linux') return process.platform === 'win32';
+  const ignored = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return (BigInt(`0x${ignored}`) & 1n) === 1n;
+}
+
 /** These move whole data sets through this process. */
-const MOVES_DATA = ['backup', 'verify', 'check', 'extract'];
+const MOVES_DATA = ['backup', 'verify', 'check', 'extract', 'manager'];
 const LEAN_HEAP = ['--max-semi-space-size=2', '--heap-growing-percent=60'];
 
 const LEAN_MALLOC = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '65536' };

@@ -5,9 +5,11 @@ import { text } from 'node:stream/consumers';
 import type { ComposeRequest, EngineRequest, RepositoryService, RunSetup, Services } from './cli/services.ts';
 import type { KeepSettings } from './config/setting.ts';
 import { ownContainerId } from './docker/own-container.ts';
+import type { EngineProject } from './domain/engine-model.ts';
 import type { EventSink } from './domain/events.ts';
 import type { Engine, PruneDecision } from './domain/ports.ts';
 import type { RetentionPolicy } from './domain/retention.ts';
+import type { ServiceState } from './domain/status.ts';
 import { McadsError } from './errors.ts';
 import { counted, humanBytes } from './report/human.ts';
 import type { BackupPorts, BackupRequest, BackupResult, DiscoverPorts, PlanPorts } from './pipeline/requests.ts';
@@ -47,6 +49,18 @@ export function createServices(environment: Environment, version: string): Servi
       await using opened = engine;
       return await orNull(opened.listProjects(signal), signal);
     },
+    projectServices: async (project, request, signal) => {
+      try {
+        const engine = await engineOf(request, () => undefined, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]));
+        if (engine === null) return { kind: 'absent' };
+        await using opened = engine;
+        return { kind: 'services', services: serviceStates(await opened.viewProject(project, signal)) };
+      } catch (error) {
+        if (!isNoAnswer(error, signal)) throw error;
+        return { kind: 'silent', reason: error.message };
+      }
+    },
+    unitStates: async (names, signal) => (await import('./host/unit-states.ts')).unitStates(names, signal),
     plan: async (request, setup, events, signal) => {
       await using engine = await engineFor(setup.engine, events, signal);
       const { discover } = await import('./pipeline/discover.ts');
@@ -96,11 +110,22 @@ async function orNull<T>(question: Promise<T>, signal: AbortSignal): Promise<T |
   try {
     return await question;
   } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof McadsError || (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError')))
-      return null;
+    if (isNoAnswer(error, signal)) return null;
     throw error;
   }
+}
+
+/** The engine refuses, is silent or fails; throws where we are to stop. */
+function isNoAnswer(error: unknown, signal: AbortSignal): error is Error {
+  signal.throwIfAborted();
+  return error instanceof McadsError || (error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError'));
+}
+
+function serviceStates({ containers }: EngineProject): readonly ServiceState[] {
+  return containers
+    .filter(({ oneOff }) => !oneOff)
+    .map(({ service, name, state, health, exitCode }) => ({ service, container: name, state, health, exitCode }))
+    .toSorted((a, b) => (a.container < b.container ? -1 : 1));
 }
 
 async function loadCompose(request: ComposeRequest, environment: Environment) {

@@ -1,6 +1,6 @@
 import { QUIESCE_MODES, TRANSPORTS } from '../config/schema.ts';
 import type { CommandSpec, OptionSpec } from './command-spec.ts';
-import { KEEP_OPTIONS } from './global-options.ts';
+import { KEEP_OPTIONS, PING_OPTION } from './global-options.ts';
 
 const SNAPSHOT = {
   syntax: '<snapshot>',
@@ -28,11 +28,13 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--jobs <n>', description: 'components captured at a time (default: from the number of processors)' },
       { flags: '--rescan', description: 'read every byte, even where nothing seems changed' },
       { flags: '--no-prune', description: 'do not apply the retention policy afterwards' },
+      PING_OPTION,
       ...KEEP_OPTIONS,
     ],
     examples: [
       { command: 'mcads-orchestrate backup', says: 'the project in this directory, into ./backups' },
       { command: 'mcads-orchestrate backup db -r /mnt/backups --quiesce pause', says: 'only what the service db holds' },
+      { command: 'mcads-orchestrate backup --quiet --ping https://monitor.example/token', says: 'from cron, watched by a monitor' },
     ],
     exits: [0, 1, 2, 3, 10, 11, 13, 20, 21, 130, 143],
     load: async () => (await import('./commands/backup.ts')).backup,
@@ -44,7 +46,10 @@ export const COMMANDS: readonly CommandSpec[] = [
       'Brings a snapshot back, or what --component and services choose of it. New data is built beside the old and compared with what was ' +
       'recorded while the services run; then they are stopped, the data is swapped, they are started and checked. Whatever fails, everything is ' +
       'as it was before. Shows the plan and asks for the name of the project first, unless --yes.',
-    args: [SNAPSHOT, { syntax: '[service...]', description: 'only what belongs to these services (default: everything)' }],
+    args: [
+      { syntax: '[snapshot]', description: `${SNAPSHOT.description} (default: chosen from a list)` },
+      { syntax: '[service...]', description: 'only what belongs to these services (default: everything)' },
+    ],
     options: [
       { flags: '--as <name>', description: 'restore as another project beside this one: no published ports, private volumes' },
       { flags: '--with-config', description: 'also replace configuration files that differ (default: they are shown and kept)' },
@@ -55,6 +60,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--transport <name>', description: 'how trees are written (default: auto: pipe, attach, archive)', choices: TRANSPORTS },
       { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
       { flags: '--jobs <n>', description: 'components built at a time (default: from the number of processors)' },
+      PING_OPTION,
     ],
     examples: [
       { command: 'mcads-orchestrate restore latest --dry-run', says: 'what would happen, in full' },
@@ -205,6 +211,26 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/stats.ts')).stats,
   },
   {
+    name: 'status',
+    summary: 'show services, disk space, and whether the project is backed up, proven and covered',
+    description:
+      'Shows what runs (containers, systemd units), how much room the disks have, the newest snapshots and the last drill. Exit 4 when the newest complete ' +
+      'snapshot is older than --max-age, the last drill older than --max-proof-age, or when something holds state and is in no snapshot.',
+    options: [
+      { flags: '--max-age <time>', description: 'how old the newest complete snapshot may be (default: 26h)' },
+      { flags: '--max-proof-age <time>', description: 'how old the last drill may be (default: not asked for)' },
+    ],
+    examples: [
+      { command: 'mcads-orchestrate status', says: 'the project in this directory' },
+      {
+        command: 'mcads-orchestrate status --max-age 26h --max-proof-age 30d --quiet --all-projects -r /mnt/backups',
+        says: 'for cron or a monitor',
+      },
+    ],
+    exits: [0, 2, 4, 10, 13, 21, 30],
+    load: async () => (await import('./commands/status.ts')).status,
+  },
+  {
     name: 'prune',
     aliases: ['forget'],
     summary: 'remove snapshots that the retention policy does not keep',
@@ -266,5 +292,18 @@ export const COMMANDS: readonly CommandSpec[] = [
         load: async () => (await import('./commands/config-validate.ts')).configValidate,
       },
     ],
+  },
+  {
+    name: 'manager',
+    summary: 'choose from a menu: create, list, restore, show, clean up, status, drill',
+    description:
+      'A menu for the terminal, by arrow keys or numbers; Esc goes back. Every entry runs the command of that name with the global options given here, asks what that ' +
+      'asks, and comes back to the menu. Ctrl-C cancels the command that runs, as everywhere.',
+    examples: [
+      { command: 'mcads-orchestrate manager', says: 'the project in this directory' },
+      { command: 'mcads-orchestrate manager -p shop -r /mnt/backups/shop', says: 'a project by name, its backups elsewhere' },
+    ],
+    exits: [0, 2, 10, 13, 130, 143],
+    load: async () => (await import('./commands/manager.ts')).manager,
   },
 ];

@@ -28,7 +28,7 @@ export async function confirmByName(context: CommandContext, summary: string, na
     context.note(`${summary}\n`);
     return;
   }
-  const command = [programName(context.io.environment), ...withYes(context.argv).map(quoted)].join(' ');
+  const command = [programName(context.io.environment), ...withoutAddress(withYes(context.argv)).map(quoted)].join(' ');
   assertTerminal(context, `${doing} ${name}`, `look at the plan with --dry-run, then run: ${command}`);
   context.io.stderr.write(`${summary}\n\n`);
   const prompts = await import('@clack/prompts');
@@ -42,7 +42,8 @@ export async function confirmByName(context: CommandContext, summary: string, na
   if (answer !== name) throw new McadsError('cancelled', 'cancelled by answer; nothing was changed');
 }
 
-function assertTerminal(context: CommandContext, what: string, hint: string): void {
+/** Rejects `usage` with the hint where nobody can be asked. */
+export function assertTerminal(context: CommandContext, what: string, hint: string): void {
   if (context.io.stdin.isTTY === true && context.io.stderr.isTTY === true && !context.json) return;
   throw new McadsError('usage', `${what} needs an answer, and there is no terminal to ask on`, { hint });
 }
@@ -51,4 +52,9 @@ function assertTerminal(context: CommandContext, what: string, hint: string): vo
 function withYes(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf('--');
   return end === -1 ? [...argv, '--yes'] : [...argv.slice(0, end), '--yes', ...argv.slice(end)];
+}
+
+/** What --ping was given holds a token. */
+function withoutAddress(argv: readonly string[]): readonly string[] {
+  return argv.map((word, at) => (argv[at - 1] === '--ping' ? 'URL' : word.replace(/^--ping=.*/s, '--ping=URL')));
 }

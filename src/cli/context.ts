@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Style } from '../report/style.ts';
+import type { CommandSpec } from './command-spec.ts';
 import type { CommandOptions } from './command-options.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
@@ -8,7 +9,11 @@ import type { Services } from './services.ts';
 import type { Announcer } from './announcer.ts';
 
 /** A terminal or a pipe. */
-export type TextStream = Writable & { readonly isTTY?: boolean | undefined; readonly columns?: number | undefined };
+export type TextStream = Writable & {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+};
 
 /** The process around the command line; the only way to it. */
 export interface Io {
@@ -48,4 +53,12 @@ export interface CommandContext {
   note(text: string): void;
   /** Compose files and settings, loaded once. */
   project(): Promise<ProjectContext>;
+  readonly commandLine: CommandLine;
+}
+
+/** The tool itself, for the commands that are about it. */
+export interface CommandLine {
+  readonly commands: readonly CommandSpec[];
+  /** Runs another command line as if it had been typed; its signals are its own. */
+  run(argv: readonly string[]): Promise<ExitCode>;
 }

@@ -7,6 +7,7 @@ export const EXIT_MEANINGS = {
   1: 'unexpected failure, or nothing could be captured',
   2: 'usage or configuration: bad option, unknown setting, nothing found, foreign folder, confirmation needed',
   3: 'partial: a snapshot or a restore exists, but an error finding does too',
+  4: 'status: a project is overdue, unproven or not all protected',
   10: 'repository or snapshot missing',
   11: 'locked by another run',
   12: 'wrong key',
@@ -21,7 +22,7 @@ export const EXIT_MEANINGS = {
 
 export type ExitCode = keyof typeof EXIT_MEANINGS;
 
-export const ALL_EXITS = [0, 1, 2, 3, 10, 11, 12, 13, 20, 21, 30, 40, 130, 143] as const satisfies readonly ExitCode[];
+export const ALL_EXITS = [0, 1, 2, 3, 4, 10, 11, 12, 13, 20, 21, 30, 40, 130, 143] as const satisfies readonly ExitCode[];
 
 /** The one table from errors to exit codes. */
 export function exitCodeOf(code: ErrorCode): ExitCode {

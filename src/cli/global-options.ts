@@ -37,3 +37,9 @@ export const KEEP_OPTIONS: readonly OptionSpec[] = [
   { flags: '--keep-yearly <n>', description: 'likewise for years' },
   { flags: '--keep-within <time>', description: 'keep everything younger than this: 30d, 1y6m' },
 ];
+
+/** Of the commands that run unattended. */
+export const PING_OPTION: OptionSpec = {
+  flags: '--ping <url>',
+  description: "tell a dead man's switch: URL/start, then URL or URL/fail (better as MCADS_PING_FILE: it holds a token)",
+};

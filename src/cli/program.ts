@@ -4,7 +4,7 @@ import { COMMANDS } from './command-table.ts';
 import type { CommandAction, CommandSpec, OptionSpec } from './command-spec.ts';
 import { ALL_EXITS, EXIT_MEANINGS } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
-import { GLOBAL_OPTIONS } from './global-options.ts';
+import { GLOBAL_OPTIONS, PING_OPTION } from './global-options.ts';
 
 /** What was asked, or the help text that was. */
 export type ParsedCommand =
@@ -12,6 +12,8 @@ export type ParsedCommand =
       readonly kind: 'command';
       /** `config show` */
       readonly name: string;
+      /** It can tell a monitor how it goes. */
+      readonly pings: boolean;
       readonly load: () => Promise<CommandAction>;
       readonly args: readonly (string | readonly string[] | undefined)[];
       readonly options: Readonly<Record<string, unknown>>;
@@ -38,11 +40,12 @@ export async function parseCommandLine(argv: readonly string[], version: string)
     command.addHelpText('after', `\n${examplesText(spec)}\n\n${exitsText(spec.exits)}`);
     for (const child of spec.children ?? []) add(command, child, `${path} ${child.name}`);
     const { load } = spec;
+    const pings = spec.options?.includes(PING_OPTION) === true;
     if (load !== undefined) {
       command.action((...all: unknown[]) => {
         // commander's contract: arguments in order, then options, then the command
         const args = all.slice(0, -2) as (string | string[] | undefined)[];
-        found = { kind: 'command', name: path, load, args, options: command.optsWithGlobals() };
+        found = { kind: 'command', name: path, pings, load, args, options: command.optsWithGlobals() };
       });
     }
     parent.addCommand(command);

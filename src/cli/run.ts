@@ -6,11 +6,14 @@ import { errorJson, findingJson, renderError, renderFindings } from '../report/f
 import { createStyle, wantsColor } from '../report/style.ts';
 import type { Style } from '../report/style.ts';
 import { CommandOptions } from './command-options.ts';
+import { COMMANDS } from './command-table.ts';
 import type { CommandResult } from './command-spec.ts';
 import type { CommandContext, Io, TextStream } from './context.ts';
 import { exitCodeOf, toMcadsError } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { Output } from './output.ts';
+import { pingAddress, startPings } from './ping.ts';
+import type { Pinger } from './ping.ts';
 import { parseCommandLine } from './program.ts';
 import type { ParsedCommand } from './program.ts';
 import { openProject } from './project-context.ts';
@@ -22,20 +25,25 @@ import type { Announcer } from './announcer.ts';
 export const JSON_SCHEMA = 1;
 
 /** Commands that do it themselves, and those about files only. */
-const LEAVES_SERVICES_ALONE = /^(?:backup|recover|config )/;
+const LEAVES_SERVICES_ALONE = /^(?:backup|recover|completion|config )/;
 
 /** Their dry run promises to change nothing at all. */
 const CHANGES_THE_PROJECT = /^(?:restore|rollback)$/;
 
 /** Runs one command line to its exit code. The one place where errors become words and codes; never rejects for a user's error. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
-  const output = new Output(io.stdout);
   io.stderr.on('error', () => undefined); // nobody is left to tell
+  return runLine(argv, io, new Output(io.stdout));
+}
+
+/** Also for the command lines that a menu runs, one after the other. */
+async function runLine(argv: readonly string[], io: Io, output: Output): Promise<ExitCode> {
   const early = earlyOptions(argv);
   const style = styleOf(io.stderr, !early.noColor, io);
   const announcer: Announcer = { say: (line) => io.stderr.write(`${line}\n`), release: () => undefined };
   const signals = watchSignals(io, announcer, style, early.json || early.quiet);
   let name = '';
+  let pinger: Pinger | null = null;
   const findings: Finding[] = [];
   try {
     const parsed = await parseCommandLine(argv, io.version);
@@ -44,14 +52,17 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
       return 0;
     }
     name = parsed.name;
-    const context = contextOf(parsed, argv, io, output, signals.signal, announcer, findings);
+    const runInner = (inner: readonly string[]): Promise<ExitCode> => signals.leave(() => runLine(inner, io, output));
+    const context = contextOf(parsed, argv, io, output, signals.signal, announcer, findings, runInner);
+    pinger = parsed.pings ? await openPinger(context) : null;
     const result = await (await parsed.load())(context);
     signals.finish();
-    return await printResult(context, result, await isStrict(context), [...findings, ...result.findings]);
+    return await printResult(context, result, await isStrict(context), [...findings, ...result.findings], pinger);
   } catch (thrown) {
     signals.finish();
     const error = toMcadsError(thrown, signals.signal);
     const exitCode = exitCodeOf(error.code);
+    const unheard = (await pinger?.end(exitCode)) ?? [];
     if (early.json) {
       const object = {
         schema: JSON_SCHEMA,
@@ -60,15 +71,23 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
         command: name,
         error: errorJson(error),
         ...factsOf(error),
-        findings: findings.map(findingJson),
+        findings: [...findings, ...unheard].map(findingJson),
       };
       await output.write(`${JSON.stringify(object)}\n`);
     }
     if (!early.json || error.code === 'unexpected') io.stderr.write(`${renderError(error, style, early.verbose)}\n`);
+    if (!early.json && unheard.length > 0) io.stderr.write(`${renderFindings(unheard, style, false)}\n`);
     return exitCode;
   } finally {
     signals.stop();
   }
+}
+
+/** Null where nobody is to be told; a dry run tells nobody. */
+async function openPinger(context: CommandContext): Promise<Pinger | null> {
+  if (context.options.flag('dryRun')) return null;
+  const address = pingAddress(context.name, (await context.project()).config);
+  return address === null ? null : startPings(address);
 }
 
 /** What scripts ask of a failed restore, beside its error. */
@@ -85,6 +104,7 @@ function contextOf(
   signal: AbortSignal,
   announcer: Announcer,
   findings: Finding[],
+  runInner: (argv: readonly string[]) => Promise<ExitCode>,
 ): CommandContext {
   const options = new CommandOptions(parsed.options);
   const json = options.flag('json');
@@ -122,6 +142,7 @@ function contextOf(
       if (!json && !quiet) io.stderr.write(`${text}\n`);
     },
     project: () => (project ??= open()),
+    commandLine: { commands: COMMANDS, run: runInner },
   };
 }
 
@@ -154,11 +175,13 @@ async function printResult(
   context: CommandContext,
   result: CommandResult,
   strict: boolean,
-  findings: readonly Finding[],
+  said: readonly Finding[],
+  pinger: Pinger | null,
 ): Promise<ExitCode> {
   const { io, output } = context;
-  const warned = strict && findings.some((finding) => finding.severity !== 'info');
-  const exitCode = result.exitCode === 0 && (hasErrors(findings) || warned) ? 3 : result.exitCode;
+  const warned = strict && said.some((finding) => finding.severity !== 'info');
+  const exitCode = result.exitCode === 0 && (hasErrors(said) || warned) ? 3 : result.exitCode;
+  const findings = [...said, ...((await pinger?.end(exitCode)) ?? [])];
   if (context.json && result.data !== null) {
     const head: JsonObject = { schema: JSON_SCHEMA, ok: exitCode === 0, exitCode, command: context.name };
     await output.write(`${JSON.stringify({ ...head, ...result.data, findings: findings.map(findingJson) })}\n`);

@@ -6,6 +6,7 @@ import type { EventSink, RunEvent } from '../domain/events.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { BackupPlan } from '../domain/plan.ts';
 import type { Damage, PruneDecision, SnapshotRepository, UndoReport } from '../domain/ports.ts';
+import type { EngineAnswer, UnitState } from '../domain/status.ts';
 import type { KeptRestore, RestorePlan, RestoreResult } from '../domain/restore.ts';
 import type { ExtractReport, ExtractRequest } from '../pipeline/extract.ts';
 import type { Difference, ListedFile } from '../pipeline/read-tree.ts';
@@ -90,6 +91,10 @@ export interface Services {
   loadCompose(request: ComposeRequest): Promise<ComposeModel>;
   /** Projects that the engine knows; null where it is absent or silent. Never rejects for that. */
   listProjects(request: EngineRequest, signal: AbortSignal): Promise<readonly EngineProjectSummary[] | null>;
+  /** What runs of a project. Never rejects for an engine that does not answer. */
+  projectServices(project: string, engine: EngineRequest, signal: AbortSignal): Promise<EngineAnswer>;
+  /** These systemd units, without those that do not exist; empty where systemd does not answer. */
+  unitStates(names: readonly string[], signal: AbortSignal): Promise<readonly UnitState[]>;
   plan(request: PlanRequest, setup: RunSetup, events: EventSink, signal: AbortSignal): Promise<BackupPlan>;
   backup(request: BackupRequest, setup: RunSetup, events: EventSink, signal: AbortSignal): Promise<BackupResult>;
   /** Restore's plan and nothing else. */

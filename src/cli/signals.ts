@@ -8,6 +8,8 @@ export interface SignalWatch {
   readonly signal: AbortSignal;
   /** The work is over: a signal from now on changes nothing but the output. */
   finish(): void;
+  /** Work that watches for signals itself. */
+  leave<T>(work: () => Promise<T>): Promise<T>;
   stop(): void;
 }
 
@@ -15,7 +17,7 @@ export interface SignalWatch {
 export function watchSignals(io: Io, announcer: Announcer, style: Style, quiet: boolean): SignalWatch {
   const controller = new AbortController();
   let finished = false;
-  const stop = io.onSignal((name) => {
+  const onSignal = (name: 'SIGINT' | 'SIGTERM'): void => {
     const code = name === 'SIGINT' ? 130 : 143;
     if (finished) return io.exitNow(code);
     if (controller.signal.aborted) {
@@ -33,6 +35,19 @@ export function watchSignals(io: Io, announcer: Announcer, style: Style, quiet: 
         ? new McadsError('cancelled', 'cancelled; nothing was committed and everything was undone')
         : new McadsError('terminated', 'terminated; nothing was committed and everything was undone'),
     );
-  });
-  return { signal: controller.signal, finish: () => (finished = true), stop };
+  };
+  let stop = io.onSignal(onSignal);
+  return {
+    signal: controller.signal,
+    finish: () => (finished = true),
+    leave: async (work) => {
+      stop();
+      try {
+        return await work();
+      } finally {
+        stop = io.onSignal(onSignal);
+      }
+    },
+    stop: () => stop(),
+  };
 }

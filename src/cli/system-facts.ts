@@ -12,16 +12,17 @@ export async function systemFacts(version: string, paths: readonly string[]): Pr
     node: process.versions.node,
     processors: availableParallelism(),
     memory: { total: totalmem(), free: freemem() },
-    disks: await Promise.all(paths.map(measure)),
+    disks: await Promise.all(paths.map(diskSpace)),
   };
 }
 
-async function measure(path: string): Promise<SystemFacts['disks'][number]> {
+/** The filesystem of an absolute path, or of its nearest parent that exists. */
+export async function diskSpace(path: string): Promise<SystemFacts['disks'][number]> {
   try {
     const { blocks, bavail, bsize } = await statfs(path);
     return { path, total: blocks * bsize, free: bavail * bsize };
   } catch (error) {
     if (dirname(path) === path) throw error;
-    return { ...(await measure(dirname(path))), path };
+    return { ...(await diskSpace(dirname(path))), path };
   }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DJANGO_PARTS } from '../domain/host.ts';
+import { Secret } from '../domain/secret.ts';
 import { parseDuration, parsePeriod } from './duration.ts';
 
 /** The one schema of `mcads.yaml` and `x-mcads:`; labels are read into the shape of its services and volumes. */
@@ -16,6 +17,16 @@ const duration = z.union([z.string(), z.number()], { error: 'must be a duration 
   const parsed = parseDuration(String(value));
   if (parsed === null) context.addIssue({ code: 'custom', message: 'must be a duration such as 30s or 5m' });
   return parsed ?? z.NEVER;
+});
+
+/** An address that holds a token: never shown, not even in an error. */
+const secretAddress = text.transform((value, context) => {
+  const url = URL.parse(value);
+  if (url === null || !['http:', 'https:'].includes(url.protocol)) {
+    context.addIssue({ code: 'custom', message: 'must be an address that begins with http:// or https://' });
+    return z.NEVER;
+  }
+  return new Secret(value);
 });
 
 const period = z.string({ error: 'must be a period such as 30d or 1y6m' }).transform((value, context) => {
@@ -94,6 +105,9 @@ export const GLOBAL_SCHEMA = z.strictObject(
     quiesce: oneOf(QUIESCE_MODES).optional(),
     keepOld: duration.optional(),
     lockTimeout: duration.optional(),
+    maxAge: duration.optional(),
+    maxProofAge: duration.optional(),
+    ping: secretAddress.optional(),
     logDir: text.optional(),
     progress: oneOf(PROGRESS_MODES).optional(),
     strict: flag.optional(),

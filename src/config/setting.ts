@@ -1,4 +1,5 @@
 import type { QuiesceMode } from '../domain/plan.ts';
+import type { Secret } from '../domain/secret.ts';
 
 /** Where a value came from. `where` is the flag, variable, label, `file:line:column`, or `default`. */
 export interface Origin {
@@ -51,6 +52,12 @@ export interface GlobalSettings {
   /** How long `rollback` can bring back what a restore replaced; 0: not at all. */
   readonly keepOldMs: number;
   readonly lockTimeoutMs: number;
+  /** `status` calls a project overdue whose newest complete snapshot is older. */
+  readonly maxAgeMs: number;
+  /** Likewise unproven, by its last drill; null: that is not asked for. */
+  readonly maxProofAgeMs: number | null;
+  /** Whom to tell how a run goes; the address holds a token. */
+  readonly ping: Secret | null;
   readonly logDirectory: string | null;
   readonly progress: 'auto' | 'tty' | 'plain' | 'quiet';
   readonly strict: boolean;
@@ -71,6 +78,9 @@ export const DEFAULT_SETTINGS: GlobalSettings = {
   quiesce: null,
   keepOldMs: 7 * 86_400_000,
   lockTimeoutMs: 60_000,
+  maxAgeMs: 26 * 3_600_000,
+  maxProofAgeMs: null,
+  ping: null,
   logDirectory: null,
   progress: 'auto',
   strict: false,

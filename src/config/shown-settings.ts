@@ -1,4 +1,5 @@
 import type { JsonValue } from '../domain/byte-stream.ts';
+import { Secret } from '../domain/secret.ts';
 import type { Config } from './config.ts';
 import type { ResolvedSettings } from './component-settings.ts';
 import { DEFAULT_ORIGIN } from './setting.ts';
@@ -18,7 +19,8 @@ export function globalSettings(config: Config): readonly SettingWithOrigin[] {
     if (name === 'keep') {
       for (const [rule, amount] of Object.entries(config.settings.keep)) rows.push(rowOf(`keep.${rule}`, amount, config));
     } else {
-      rows.push(rowOf(name === 'logDirectory' ? 'logDir' : name, value as JsonValue, config)); // settings are JSON values
+      const shown = value instanceof Secret ? value.toString() : (value as JsonValue); // all others are JSON values
+      rows.push(rowOf(name === 'logDirectory' ? 'logDir' : name, shown, config));
     }
   }
   return rows;

@@ -3,7 +3,9 @@ import type { Finding } from '../domain/finding.ts';
 import type { ProjectClaim, PruneDecision, SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
 import { isStored, type Outcome } from '../domain/outcome.ts';
 import type { BackupPlan, CaptureGroup, PlannedComponent, Project } from '../domain/plan.ts';
+import { sizeFinding, unusualSize } from '../domain/size-check.ts';
 import { snapshotName } from '../domain/snapshot-name.ts';
+import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { McadsError, stopsRun } from '../errors.ts';
 import { assembleManifest } from './assemble-manifest.ts';
 import { captureComponent } from './capture-component.ts';
@@ -93,10 +95,28 @@ async function captureSnapshot(
   for (const group of plan.groups) outcomes.push(...(await captureGroup(group, plan, writer, claimed.claim, request, ports, running)));
   if (!outcomes.some(isStored)) return { manifest: null, outcomes, location: repository.location };
   const undone = claimed.undone;
-  const manifest = assembleManifest({ plan, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, undone });
+  const made = assembleManifest({ plan, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, undone });
+  const manifest = withSizeFinding(made, await earlierSnapshots(repository));
   ports.events({ type: 'stage', stage: 'commit', detail: manifest.name });
   await writer.commit(manifest, ports.renderVerification(manifest));
   return { manifest, outcomes, location: repository.location };
+}
+
+/** For a comparison that no backup may fail for. */
+async function earlierSnapshots(repository: SnapshotRepository): Promise<readonly SnapshotSummary[]> {
+  try {
+    return await repository.snapshots();
+  } catch (error) {
+    if (!(error instanceof McadsError)) throw error;
+    return [];
+  }
+}
+
+/** A set that is much smaller or larger than its forerunners is kept, and said so. */
+function withSizeFinding(manifest: Manifest, others: readonly SnapshotSummary[]): Manifest {
+  const { sealed, name } = manifest;
+  const unusual = unusualSize({ ...sealed, name, bytes: sealed.stats.bytes }, others);
+  return unusual === null ? manifest : { ...manifest, sealed: { ...sealed, findings: [...sealed.findings, sizeFinding(unusual)] } };
 }
 
 function assertSomethingToDo(plan: BackupPlan): void {

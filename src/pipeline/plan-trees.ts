@@ -1,7 +1,7 @@
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import type { PlannedComponent, Project } from '../domain/plan.ts';
 import type { FileIdentity } from '../domain/ports.ts';
-import { classifyBind } from './plan-binds.ts';
+import { classifyBind, mayHoldState } from './plan-binds.ts';
 import { withoutNested, type PlannedTree } from './nested-binds.ts';
 import { mountKey, type ClusterMount } from './plan-databases.ts';
 import type { PlanPorts, PlanRequest, SettingsLookup } from './requests.ts';
@@ -40,7 +40,7 @@ export async function planTrees(
         identity: identity ?? null,
         holdsCluster: held.length > 0,
       });
-    else if (skip !== '') uncovered.push({ subject: candidate.name, reason: skip });
+    else if (skip.reason !== null) uncovered.push({ subject: candidate.name, ...skip });
   }
   return { components: withoutNested(planned, findings), uncovered, findings };
 }
@@ -69,6 +69,7 @@ function nameUncreated(project: Project, candidates: ReadonlyMap<string, TreeCan
         project.engineInfo === null
           ? 'Docker is absent'
           : `declared, but the engine has no volume ${volume.name}${volume.external ? '' : ' yet'}`,
+      ...(project.engineInfo === null ? {} : { harmless: true }),
     });
   }
 }
@@ -78,7 +79,10 @@ async function identities(paths: readonly string[], ports: PlanPorts): Promise<r
   return found.filter((identity) => identity !== null);
 }
 
-/** Why a candidate is left out, null where it is not; `''` where something else already says so. */
+/** Why a candidate is left out; no reason where something else already says so. */
+type Skip = { readonly reason: null } | Omit<Uncovered, 'subject'>;
+
+/** Null where it is not left out. */
 function skipReason(
   candidate: TreeCandidate,
   clusters: readonly ClusterMount[],
@@ -86,28 +90,29 @@ function skipReason(
   request: PlanRequest,
   never: readonly FileIdentity[],
   identity: FileIdentity | null | undefined,
-): string | null {
+): Skip | null {
   const views = [...candidate.views];
-  if (candidate.settings?.settings.enable === false) return 'switched off by mcads.enable on the volume';
+  if (candidate.settings?.settings.enable === false) return { reason: 'switched off by mcads.enable on the volume', harmless: true };
   if (views.length > 0 && candidate.settings?.settings.enable !== true && views.every((view) => view.settings.settings.enable === false))
-    return 'switched off by mcads.enable on the service';
-  if (clusters.some(({ treatment, relative }) => treatment === 'dumped' && relative === '')) return '';
+    return { reason: 'switched off by mcads.enable on the service', harmless: true };
+  if (clusters.some(({ treatment, relative }) => treatment === 'dumped' && relative === '')) return { reason: null };
   if (candidate.volume !== null && (candidate.volume.options['type'] === 'tmpfs' || candidate.volume.driver === 'tmpfs'))
-    return 'tmpfs: it lives in memory only';
-  if (isOwnRepository(candidate, project, request)) return 'backups or logs are kept there';
+    return { reason: 'tmpfs: it lives in memory only', harmless: true };
+  if (isOwnRepository(candidate, project, request)) return { reason: 'backups or logs are kept there', harmless: true };
   if (candidate.mount.type !== 'bind') return null;
   const path = candidate.mount.hostPath;
-  if (belongsToConfig(path, project)) return '';
+  if (belongsToConfig(path, project)) return { reason: null };
   const special = classifyBind(path);
-  if (special !== null) return special;
+  if (special !== null) return mayHoldState(path) ? { reason: special } : { reason: special, harmless: true };
   if (identity === undefined) return null;
-  if (identity === null) return `${path} does not exist on this host`;
-  if (identity.type === 'socket') return 'a socket holds no state';
-  if (identity.type === 'other') return 'a device or FIFO holds no state';
+  if (identity === null) return { reason: `${path} does not exist on this host` };
+  if (identity.type === 'socket') return { reason: 'a socket holds no state', harmless: true };
+  if (identity.type === 'other') return { reason: 'a device or FIFO holds no state', harmless: true };
   for (const own of never) {
     if (own.device !== '' && identity.device === own.device && identity.inode === own.inode)
-      return `it is ${own.realPath}, where backups or logs are kept`;
-    if (identity.realPath.startsWith(`${own.realPath}/`)) return `it lies inside ${own.realPath}, where backups or logs are kept`;
+      return { reason: `it is ${own.realPath}, where backups or logs are kept`, harmless: true };
+    if (identity.realPath.startsWith(`${own.realPath}/`))
+      return { reason: `it lies inside ${own.realPath}, where backups or logs are kept`, harmless: true };
   }
   return null;
 }

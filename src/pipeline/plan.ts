@@ -127,7 +127,7 @@ function layers(views: readonly ServiceView[], ports: PlanPorts): readonly Uncov
 function switchedOff(views: readonly ServiceView[]): readonly Uncovered[] {
   return views
     .filter((view) => view.settings.settings.enable === false)
-    .map((view) => ({ subject: `service ${view.name}`, reason: 'switched off by mcads.enable' }));
+    .map((view) => ({ subject: `service ${view.name}`, reason: 'switched off by mcads.enable', harmless: true }));
 }
 
 async function withSizes(

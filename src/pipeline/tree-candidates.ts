@@ -51,6 +51,7 @@ function nameOthersBinds(project: Project, candidates: ReadonlyMap<string, TreeC
       uncovered.push({
         subject: mount.type === 'bind' ? `bind ${mount.source}` : `${container.name}:${mount.target}`,
         reason: `only mounted by ${who}`,
+        harmless: true,
       });
     }
   }
@@ -68,9 +69,9 @@ function mountsOf(
 ): readonly { readonly mount: EngineMount; readonly container: EngineContainer | null }[] {
   const found: { mount: EngineMount; container: EngineContainer | null }[] = [];
   for (const container of view.containers) {
-    for (const path of container.tmpfs) uncovered.push({ subject: `${view.name}:${path}`, reason: 'tmpfs: it lives in memory only' });
+    for (const path of container.tmpfs) uncovered.push({ subject: `${view.name}:${path}`, reason: 'tmpfs: it lives in memory only', harmless: true });
     for (const mount of container.mounts) {
-      if (mount.type === 'tmpfs') uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only' });
+      if (mount.type === 'tmpfs') uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only', harmless: true });
       else if (mount.type === 'other')
         uncovered.push({
           subject: `${view.name}:${mount.target}`,
@@ -81,7 +82,7 @@ function mountsOf(
   }
   if (view.containers.length > 0 || view.declared === null) return found;
   for (const mount of view.declared.mounts)
-    if (mount.type === 'tmpfs') uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only' });
+    if (mount.type === 'tmpfs') uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only', harmless: true });
   for (const mount of declaredMounts(view.declared, project)) found.push({ mount, container: null });
   return found;
 }

@@ -54,6 +54,27 @@ export function listText(snapshots: readonly SnapshotSummary[], classic: readonl
   );
 }
 
+/** Header and rows for a list to choose from, in the order given. */
+export function snapshotRows(snapshots: readonly SnapshotSummary[], now: Date, width: number): readonly string[] {
+  return renderTable(
+    [
+      { title: 'SNAPSHOT', shrinkTo: 15 },
+      { title: 'AGE' },
+      { title: 'SIZE', align: 'right' },
+      { title: 'STATE', dropRank: 2 },
+      { title: 'PROOF', dropRank: 1 },
+    ],
+    snapshots.map((one) => [
+      printable(one.name),
+      humanAge(new Date(one.startedAt), now),
+      humanBytes(one.bytes),
+      one.completeness,
+      one.proof === null ? 'none' : `level ${one.proof.level}`,
+    ]),
+    width,
+  ).split('\n');
+}
+
 export function showJson(manifest: Manifest): JsonObject {
   const { sealed } = manifest;
   return {

@@ -18,6 +18,8 @@ export function fakeServices(given: Partial<Services> = {}): Services {
     loadCompose: async () => Promise.reject(new McadsError('nothing-found', 'no Compose file')),
     listProjects: async () => null,
     undoLeftovers: async () => null,
+    projectServices: async () => ({ kind: 'absent' }),
+    unitStates: async () => [],
     plan: never('plan'),
     backup: never('backup'),
     planRestore: never('planRestore'),

@@ -87,8 +87,15 @@ describe('trees of a project', () => {
     const { components, uncovered } = await planned(shop);
     expect(components.map((one) => one.id)).toEqual(['bind/web/media']);
     expect(uncovered).toEqual([
-      { subject: 'bind /mnt/link-to-backups', reason: 'it is /srv/shop/backups, where backups or logs are kept' },
+      { subject: 'bind /mnt/link-to-backups', reason: 'it is /srv/shop/backups, where backups or logs are kept', harmless: true },
     ]);
+  });
+
+  test('what is left out on purpose is told from what is missed', async () => {
+    const mounts = [bindMount('/srv', '/everything'), bindMount('/', '/rootfs'), bindMount('/proc', '/host/proc')];
+    const { uncovered } = await planned(project([container('web', { mounts, tmpfs: ['/run'] })]));
+    expect(uncovered.filter(({ harmless }) => harmless !== true).map(({ subject }) => subject)).toEqual(['bind /srv']);
+    expect(uncovered).toHaveLength(4);
   });
 
   test('sockets and system files are named, a bind inside a bind is captured once', async () => {
@@ -107,6 +114,7 @@ describe('trees of a project', () => {
     expect(components.map((one) => one.id)).toEqual(['bind/web/app']);
     expect(components[0]?.method).toMatchObject({ exclude: ['**/__pycache__'] });
     expect(uncovered).toHaveLength(3);
+    expect(uncovered.every(({ harmless }) => harmless)).toBe(true);
     expect(findings.map((one) => one.code)).toEqual(['bind-inside-bind']);
   });
 

@@ -13,6 +13,7 @@ const TOOLS: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
   perl: 'perl',
   git: 'git',
+  script: 'bsdutils',
 };
 
 /** Before any test: what is missing is installed (as root on Debian, saying so), or named. */

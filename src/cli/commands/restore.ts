@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { hasErrors } from '../../domain/finding.ts';
 import type { Finding } from '../../domain/finding.ts';
 import type { RestorePlan, RestoreResult } from '../../domain/restore.ts';
-import type { SnapshotSummary } from '../../domain/snapshot-summary.ts';
 import { McadsError, messageOf } from '../../errors.ts';
 import type { RestoreRequest } from '../../pipeline/restore-requests.ts';
 import { printable } from '../../report/escape.ts';
@@ -12,6 +11,7 @@ import type { RestorePlanFacts } from '../../report/restore-plan.ts';
 import { restoreClosing, restoreJson, restoreTables } from '../../report/restore-report.ts';
 import { restoreVerificationText } from '../../report/restore-verification.ts';
 import type { CommandResult } from '../command-spec.ts';
+import { selectOrChoose } from '../choose-snapshot.ts';
 import { confirmByName } from '../confirm.ts';
 import type { CommandContext } from '../context.ts';
 import type { ExitCode } from '../exit-codes.ts';
@@ -20,7 +20,6 @@ import { logDirectoryOf } from '../plan-request.ts';
 import { withProgress } from '../progress.ts';
 import type { OpenLog } from '../progress.ts';
 import type { ProjectContext } from '../project-context.ts';
-import { openRepository, wordOf } from '../repository-context.ts';
 import { projectOf, toRestoreRequest } from '../restore-request.ts';
 import { programName } from '../run-defaults.ts';
 import { openRunLog } from '../run-log.ts';
@@ -31,7 +30,7 @@ export async function restore(context: CommandContext): Promise<CommandResult> {
   if (context.options.flag('allProjects')) {
     throw new McadsError('usage', 'restore takes one project at a time, not --all-projects', { hint: 'name the snapshot in full' });
   }
-  const summary = await selectedSnapshot(context);
+  const summary = await selectOrChoose(context, 'Restore which snapshot?');
   const project = await projectOf(context, await context.project(), summary);
   const request = toRestoreRequest(context, project, summary);
   const facts: RestorePlanFacts = { proof: summary.proof, keepOldMs: request.keepOldMs, now: new Date() };
@@ -43,11 +42,6 @@ export async function restore(context: CommandContext): Promise<CommandResult> {
     return { data: { plan: restorePlanJson(plan, facts) }, text, findings: plan.findings, exitCode: 0 };
   }
   return new Restoration(context, project, request, facts).run();
-}
-
-async function selectedSnapshot(context: CommandContext): Promise<SnapshotSummary> {
-  await using opened = await openRepository(context);
-  return await opened.select(wordOf(context.args[0]));
 }
 
 /** One restore from the question to its report and the file with its proof. */

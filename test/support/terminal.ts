@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { MAIN } from './run-cli.ts';
+import { Screen } from './screen.ts';
+
+export interface TerminalRun extends AsyncDisposable {
+  /** Everything that was shown, as a person would have read it. */
+  text(): string;
+  readonly screen: Screen;
+  /** Resolves once this was shown after the last call of `shows`; rejects when the program ends before. */
+  shows(pattern: RegExp): Promise<void>;
+  /** Keys as a terminal sends them. */
+  type(keys: string): void;
+  readonly end: Promise<number>;
+}
+
+export const KEYS = { up: '\u001b[A', down: '\u001b[B', enter: '\r', escape: '\u001b', interrupt: '\u0003' } as const;
+
+interface TerminalOptions {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly columns?: number;
+  readonly rows?: number;
+}
+
+/** Runs the tool in a real pseudo-terminal, which util-linux's `script` makes. */
+export function startInTerminal(args: readonly string[], { cwd, env = {}, columns = 80, rows = 24 }: TerminalOptions): TerminalRun {
+  const words = [process.execPath, MAIN, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+  const child = spawn('script', ['-qfec', `stty cols ${columns} rows ${rows} && exec ${words}`, '/dev/null'], {
+    cwd,
+    env: { ...process.env, TERM: 'xterm-256color', SHELL: '/bin/sh', MCADS_REPOSITORY: undefined, ...env },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const screen = new Screen(columns);
+  let raw = '';
+  let looked = 0;
+  let waiting: { readonly pattern: RegExp; readonly resolve: () => void; readonly reject: (error: Error) => void } | null = null;
+  /** Looks at the raw text: the screen forgets what was drawn over. */
+  const look = (): void => {
+    if (waiting === null) return;
+    const found = waiting.pattern.exec(plain(raw.slice(looked)));
+    if (found === null) return;
+    looked = raw.length;
+    waiting.resolve();
+    waiting = null;
+  };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    raw += text;
+    screen.write(text);
+    look();
+  });
+  const end = once(child, 'close').then(([code]) => {
+    waiting?.reject(new Error(`ended with ${String(code)} before it showed ${String(waiting.pattern)}:\n${screen.text()}`));
+    return Number(code);
+  });
+  end.catch(() => undefined); // awaited by the test
+  return {
+    screen,
+    text: () => screen.text(),
+    shows: (pattern) =>
+      new Promise((resolve, reject) => {
+        waiting = { pattern, resolve, reject };
+        look();
+      }),
+    type: (keys) => child.stdin.write(keys),
+    end,
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode === null) child.kill('SIGKILL');
+      await end;
+    },
+  };
+}
+
+function plain(text: string): string {
+  return text.replaceAll(/\u001b\[[?\d;]*[A-Za-z]/g, '').replaceAll('\r', '');
+}
