@@ -1,7 +1,12 @@
-import { McadsError, messageOf } from '../errors.ts';
 import { sha256Hex } from '../stream/digest.ts';
-import type { FramePool } from '../stream/frame-pool.ts';
-import { decompressFrame, frameContentSize, FrameError } from '../stream/zstd-frame.ts';
+import {
+  compressFrameSync,
+  decompressFrame,
+  decompressFrameSync,
+  frameContentSize,
+  FrameError,
+  releaseBuffer,
+} from '../stream/zstd-frame.ts';
 
 /* The envelope of every object under `chunks/` and `segments/`; id derivation and (later) encryption live here and nowhere else. */
 
@@ -13,16 +18,15 @@ export function objectId(plain: Uint8Array): string {
   return sha256Hex(plain);
 }
 
-/** One frame, decoded again and compared before it is handed out, because compressors have had bugs. Takes the bytes. */
-export async function encodeObject(pool: FramePool, plain: Uint8Array, level: number, id: string): Promise<Uint8Array> {
-  try {
-    return await pool.encode(plain, level);
-  } catch (error) {
-    throw new McadsError('store-failed', `chunk ${id} could not be encoded: ${messageOf(error)}`, {
-      hint: "Check this machine's memory; nothing was stored.",
-      cause: error,
-    });
-  }
+/** One frame, decoded again and compared before it is handed out, because compressors have had bugs. Throws FrameError. */
+export function encodeObject(plain: Uint8Array, level: number, id: string): Uint8Array {
+  const frame = compressFrameSync(plain, level);
+  const again = decompressFrameSync(frame, plain.length);
+  const isSame = again.equals(plain);
+  // Given back at once: a small heap hardly ever collects, and megabytes outside of it would pile up.
+  releaseBuffer(again);
+  if (!isSame) throw new FrameError(`the frame of ${id} did not decode to what was encoded`);
+  return frame;
 }
 
 /** Length (where known beforehand) and SHA-256 are always checked. Rejects FrameError for anything but exactly these bytes. */

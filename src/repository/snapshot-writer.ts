@@ -4,20 +4,16 @@ import type { Manifest, ManifestArtifact } from '../domain/manifest.ts';
 import type { ArtifactWriter, ChunkerSettings, SnapshotWriter, StoredChunk } from '../domain/ports.ts';
 import type { ChunkRef, Segment } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
-import { FramePool } from '../stream/frame-pool.ts';
-import { FrameError, releaseBuffer } from '../stream/zstd-frame.ts';
+import { FrameError } from '../stream/zstd-frame.ts';
 import { PagedArtifactWriter } from './artifact-writer.ts';
-import { CHUNKS, chunkKey, idOfKey, MAX_CHUNK_BYTES, pageKey, SEGMENTS, type RepositoryConfig } from './format.ts';
+import { CHUNKS, idOfKey, MAX_CHUNK_BYTES, SEGMENTS, type RepositoryConfig } from './format.ts';
 import { IdSet } from './id-set.ts';
 import { LeaseObserver, type Lease } from './lease.ts';
 import { listSnapshotFolders, publishManifest, readManifest, toManifestBytes } from './manifest-store.ts';
-import { decodeObject, encodeObject, objectId } from './object-codec.ts';
+import { decodeObject } from './object-codec.ts';
 import { ObjectReader } from './object-reader.ts';
+import { ObjectSink } from './object-sink.ts';
 import type { Store, StoreBatch } from './store.ts';
-
-/** Small chunks by the dozen keep the compressing threads busy; of large ones a few are enough, and bound the memory. */
-const MOST_IN_FLIGHT = 32;
-const BYTES_IN_FLIGHT = 6 * 1024 * 1024;
 
 export interface WriterRun {
   readonly store: Store;
@@ -40,11 +36,9 @@ export class RepositoryWriter implements SnapshotWriter {
   readonly #batch: StoreBatch;
   readonly #reader: ObjectReader;
   readonly #flushBytes: number;
-  readonly #pool = new FramePool(availableParallelism());
   readonly #chunks = new IdSet();
   readonly #pages = new IdSet();
-  readonly #inFlight = new Map<string, Promise<number>>();
-  #bytesInFlight = 0;
+  readonly #sink: ObjectSink;
   readonly #parents = new Map<string, Manifest>();
   #snapshotsAtBegin: readonly string[] = [];
   #newChunks = 0;
@@ -61,6 +55,16 @@ export class RepositoryWriter implements SnapshotWriter {
     this.#lease = run.lease;
     this.#batch = batch;
     this.#reader = new ObjectReader(batch);
+    this.#sink = new ObjectSink(batch, {
+      threads: availableParallelism(),
+      level: run.config.compression.level,
+      known: (folder) => (folder === CHUNKS ? this.#chunks : this.#pages),
+      onSettled: () => {
+        this.#flushWhenDue();
+        this.#wake();
+      },
+      onFailed: (error) => this.#fail(error),
+    });
     this.name = run.name;
     this.#project = run.project;
     this.signal = AbortSignal.any([run.signal, run.lease.signal]);
@@ -150,22 +154,16 @@ export class RepositoryWriter implements SnapshotWriter {
   async putChunk(bytes: Uint8Array): Promise<StoredChunk> {
     this.#assertUsable();
     if (bytes.length > MAX_CHUNK_BYTES) throw new McadsError('unexpected', `a chunk of ${bytes.length} bytes is too large`);
-    const id = objectId(bytes);
-    const ref: ChunkRef = [id, bytes.length];
-    const running = this.#inFlight.get(id);
-    if (running !== undefined) {
-      await running;
-      return { ref, isNew: false, storedBytes: 0 };
-    }
-    if (this.#chunks.has(id)) return { ref, isNew: false, storedBytes: 0 };
-    const storedBytes = await this.#storeObject(id, chunkKey(id), bytes, this.#chunks);
-    this.#newChunks += 1;
-    return { ref, isNew: true, storedBytes };
+    const { length } = bytes; // encoding takes the buffer away
+    const { id, isNew, storedBytes } = await this.#sink.put(CHUNKS, bytes);
+    if (isNew) this.#newChunks += 1;
+    return { ref: [id, length], isNew, storedBytes };
   }
 
   async room(): Promise<void> {
     while (this.#isFull()) {
       this.#assertUsable();
+      this.#sink.send();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#assertUsable();
@@ -173,35 +171,7 @@ export class RepositoryWriter implements SnapshotWriter {
 
   #isFull(): boolean {
     if (this.#flushing !== null && this.#batch.stagedBytes >= this.#flushBytes) return true;
-    return this.#inFlight.size >= MOST_IN_FLIGHT || this.#bytesInFlight >= BYTES_IN_FLIGHT;
-  }
-
-  async #storeObject(id: string, key: string, bytes: Uint8Array, known: IdSet): Promise<number> {
-    const { length } = bytes; // encoding takes the buffer away
-    const storing = this.#encodeAndPut(id, key, bytes);
-    this.#inFlight.set(id, storing);
-    this.#bytesInFlight += length;
-    try {
-      const storedBytes = await storing;
-      known.add(id);
-      return storedBytes;
-    } catch (error) {
-      this.#fail(error);
-      throw error;
-    } finally {
-      this.#inFlight.delete(id);
-      this.#bytesInFlight -= length;
-      this.#flushWhenDue();
-      this.#wake();
-    }
-  }
-
-  async #encodeAndPut(id: string, key: string, bytes: Uint8Array): Promise<number> {
-    const frame = await encodeObject(this.#pool, bytes, this.#config.compression.level, id);
-    const { length } = frame;
-    await this.#batch.put(key, frame);
-    releaseBuffer(frame);
-    return length;
+    return this.#sink.isFull;
   }
 
   #fail(error: unknown): void {
@@ -244,11 +214,9 @@ export class RepositoryWriter implements SnapshotWriter {
 
   async #putPage(plain: Buffer): Promise<string> {
     await this.room();
-    const id = objectId(plain);
-    const running = this.#inFlight.get(id);
-    if (running !== undefined) await running;
-    else if (!this.#pages.has(id)) await this.#storeObject(id, pageKey(id), plain, this.#pages);
-    return id;
+    const storing = this.#sink.put(SEGMENTS, plain);
+    this.#sink.send();
+    return (await storing).id;
   }
 
   read(artifact: ManifestArtifact): Bytes {
@@ -268,7 +236,7 @@ export class RepositoryWriter implements SnapshotWriter {
   }
 
   async commit(manifest: Manifest, verification: string): Promise<void> {
-    await Promise.allSettled(this.#inFlight.values());
+    await this.#sink.settle();
     await this.#flushing;
     this.#assertUsable();
     for (const { id, artifacts } of manifest.components) {
@@ -310,10 +278,10 @@ export class RepositoryWriter implements SnapshotWriter {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended = true;
-    await Promise.allSettled(this.#inFlight.values());
+    await this.#sink.settle();
     await this.#flushing;
     try {
-      await this.#pool[Symbol.asyncDispose]();
+      await this.#sink[Symbol.asyncDispose]();
       await this.#batch[Symbol.asyncDispose]();
     } finally {
       await this.#lease[Symbol.asyncDispose]();

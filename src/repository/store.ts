@@ -56,6 +56,12 @@ export interface StoreBatch extends AsyncDisposable {
   /** Bytes put and not yet flushed. */
   readonly stagedBytes: number;
   put(key: string, bytes: Uint8Array): Promise<void>;
+  /** A path that a thread of this process may write the object to itself, instead of `put`; null where the store wants the bytes. */
+  placeFor(key: string): string | null;
+  /** Counts an object in that now lies whole at its place. */
+  placed(key: string, bytes: number): void;
+  /** The error of a failed attempt to write it there. */
+  notPlaced(key: string, message: string, errno: string | undefined): McadsError;
   /** Staged objects of this batch and visible ones. Null where neither exists. */
   get(key: string): Promise<Buffer | null>;
   /** After it resolves, everything whose put had resolved is durable and has its name. Puts may go on meanwhile. */

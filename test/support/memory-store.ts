@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { McadsError } from '../../src/errors.ts';
 import { BAD_SUFFIX } from '../../src/repository/format.ts';
 import type { ListOptions, Store, StoreBatch, StoreEntry } from '../../src/repository/store.ts';
 
@@ -89,6 +90,18 @@ class MemoryBatch implements StoreBatch {
   async put(key: string, bytes: Uint8Array): Promise<void> {
     this.#staged.set(key, Buffer.from(bytes));
     await Promise.resolve();
+  }
+
+  placeFor(): null {
+    return null;
+  }
+
+  placed(key: string): void {
+    throw new Error(`nothing can be placed in memory: ${key}`);
+  }
+
+  notPlaced(key: string): McadsError {
+    return new McadsError('unexpected', `nothing can be placed in memory: ${key}`);
   }
 
   async get(key: string): Promise<Buffer | null> {

@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { McadsError } from '../../errors.ts';
 import type { StoreBatch } from '../store.ts';
-import { guarded, makeFolder, nullIfMissing, syncFilesystem, syncPath } from './local-files.ts';
+import { guarded, makeFolder, nullIfMissing, storeError, syncFilesystem, syncPath } from './local-files.ts';
 
 /** So few are flushed one by one, because flushing the filesystem also waits for whatever others wrote to it. */
 const FEW_FILES = 64;
@@ -46,8 +47,20 @@ export class LocalBatch implements StoreBatch {
   async put(key: string, bytes: Uint8Array): Promise<void> {
     // On the calling thread: a chunk goes into the page cache in a fraction of what three trips through libuv's pool cost.
     await guarded(`writing ${key}`, async () => writeFileSync(this.#stagedPath(key), bytes, { mode: 0o600 }));
-    this.#staged.set(key, bytes.length);
-    this.#stagedBytes += bytes.length;
+    this.placed(key, bytes.length);
+  }
+
+  placeFor(key: string): string {
+    return this.#stagedPath(key);
+  }
+
+  placed(key: string, bytes: number): void {
+    this.#staged.set(key, bytes);
+    this.#stagedBytes += bytes;
+  }
+
+  notPlaced(key: string, message: string, errno: string | undefined): McadsError {
+    return storeError(Object.assign(new Error(message), errno === undefined ? {} : { code: errno }), `writing ${key}`);
   }
 
   async get(key: string): Promise<Buffer | null> {

@@ -1,0 +1,204 @@
+import { McadsError } from '../errors.ts';
+import { CHUNKS, chunkKey, pageKey, type SEGMENTS } from './format.ts';
+import type { IdSet } from './id-set.ts';
+import { ObjectPool } from './object-pool.ts';
+import type { EncodedObject } from './object-worker.ts';
+import type { StoreBatch } from './store.ts';
+
+/**
+ * What goes to a thread in one message. Large enough that messages cost nothing beside the compression, small enough that four of them
+ * (one in work and one waiting on each of two cores) bound the memory.
+ */
+const BATCH_BYTES = 512 * 1024;
+const BATCH_OBJECTS = 64;
+const OBJECTS_IN_FLIGHT = 256;
+const BYTES_IN_FLIGHT = 8 * 1024 * 1024;
+
+export type ObjectFolder = typeof CHUNKS | typeof SEGMENTS;
+
+export interface StoredObject {
+  readonly id: string;
+  readonly isNew: boolean;
+  /** Of the frame; 0 where it was there. */
+  readonly storedBytes: number;
+}
+
+interface Waiting {
+  readonly folder: ObjectFolder;
+  readonly plain: Uint8Array;
+  readonly length: number;
+  readonly resolve: (stored: StoredObject) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A new object that this batch stores. */
+interface Claim {
+  readonly id: string;
+  readonly key: string;
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export interface SinkOptions {
+  readonly threads: number;
+  readonly level: number;
+  readonly known: (folder: ObjectFolder) => IdSet;
+  /** After each object that left, stored or not: there may be room again. */
+  readonly onSettled: () => void;
+  readonly onFailed: (error: unknown) => void;
+}
+
+/** Stores objects that the repository does not have: gathered into batches, hashed, encoded and (where the store lets them) written by threads. */
+export class ObjectSink implements AsyncDisposable {
+  readonly #batch: StoreBatch;
+  readonly #options: SinkOptions;
+  readonly #pool: ObjectPool;
+  /** New objects on their way, by key. */
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #open = new Set<Promise<void>>();
+  #gathered: Waiting[] = [];
+  #gatheredBytes = 0;
+  #objects = 0;
+  #bytes = 0;
+  #isDue = false;
+
+  constructor(batch: StoreBatch, options: SinkOptions) {
+    this.#batch = batch;
+    this.#options = options;
+    this.#pool = new ObjectPool(options.threads);
+  }
+
+  get isFull(): boolean {
+    return this.#objects >= OBJECTS_IN_FLIGHT || this.#bytes >= BYTES_IN_FLIGHT;
+  }
+
+  /** Takes the bytes; they may be gone afterwards. */
+  async put(folder: ObjectFolder, plain: Uint8Array): Promise<StoredObject> {
+    const { promise, resolve, reject } = Promise.withResolvers<StoredObject>();
+    const { length } = plain;
+    this.#gathered.push({ folder, plain, length, resolve, reject });
+    this.#gatheredBytes += length;
+    this.#objects += 1;
+    this.#bytes += length;
+    if (this.#gatheredBytes >= BATCH_BYTES || this.#gathered.length >= BATCH_OBJECTS) this.send();
+    else this.#sendSoon();
+    return promise;
+  }
+
+  /** What was gathered goes on its way now. */
+  send(): void {
+    const batch = this.#gathered;
+    if (batch.length === 0) return;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    const work = this.#store(batch);
+    this.#open.add(work);
+    void work.finally(() => this.#open.delete(work));
+  }
+
+  /** After everything that was put has been stored, or has failed. */
+  async settle(): Promise<void> {
+    this.send();
+    while (this.#open.size > 0) await Promise.all(this.#open);
+  }
+
+  /** A thread that would idle gets what there is with the next turn of the loop; while all are busy the batch grows. */
+  #sendSoon(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    setImmediate(() => {
+      this.#isDue = false;
+      if (this.#pool.isHungry) this.send();
+    });
+  }
+
+  async #store(batch: readonly Waiting[]): Promise<void> {
+    const mine = new Map<number, Claim>();
+    try {
+      const objects = await this.#pool.submit(
+        batch.map(({ plain }) => plain),
+        this.#options.level,
+        (ids) => batch.map((waiting, at) => this.#claim(waiting, at, ids[at] ?? '', mine)),
+      );
+      for (const [at, waiting] of batch.entries()) {
+        const claimed = mine.get(at);
+        const object = objects[at];
+        if (claimed === undefined) continue;
+        try {
+          const storedBytes = await this.#place(waiting, claimed.id, claimed.key, object ?? null);
+          claimed.done();
+          waiting.resolve({ id: claimed.id, isNew: true, storedBytes });
+        } catch (error) {
+          this.#options.onFailed(error);
+          claimed.failed(error);
+          waiting.reject(error);
+        }
+      }
+    } catch (error) {
+      const failure = new McadsError('store-failed', 'the threads that compress failed', {
+        hint: "Check this machine's memory; nothing was committed.",
+        cause: error,
+      });
+      this.#options.onFailed(failure);
+      for (const claimed of mine.values()) claimed.failed(failure);
+      for (const waiting of batch) waiting.reject(failure);
+    }
+    for (const { length } of batch) {
+      this.#objects -= 1;
+      this.#bytes -= length;
+    }
+    this.#options.onSettled();
+    this.#sendSoon();
+  }
+
+  /** Decides what becomes of one object; known ones, and those that another batch is storing, settle without being encoded. */
+  #claim(waiting: Waiting, at: number, id: string, mine: Map<number, Claim>): string | boolean {
+    const known = { id, isNew: false, storedBytes: 0 };
+    if (this.#options.known(waiting.folder).has(id)) {
+      waiting.resolve(known);
+      return false;
+    }
+    const key = waiting.folder === CHUNKS ? chunkKey(id) : pageKey(id);
+    const running = this.#running.get(key);
+    if (running !== undefined) {
+      running.then(() => waiting.resolve(known), waiting.reject);
+      return false;
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    promise.catch(() => undefined); // told to whoever waits for the same object
+    this.#running.set(key, promise);
+    mine.set(at, {
+      id,
+      key,
+      done: () => {
+        this.#options.known(waiting.folder).add(id);
+        this.#running.delete(key);
+        resolve();
+      },
+      failed: (error) => {
+        this.#running.delete(key);
+        reject(error instanceof Error ? error : new Error(String(error)));
+      },
+    });
+    return this.#batch.placeFor(key) ?? true;
+  }
+
+  async #place({ folder }: Waiting, id: string, key: string, object: EncodedObject | null): Promise<number> {
+    if (object === null) throw new McadsError('unexpected', `object ${id} came back without a frame`);
+    if ('error' in object) {
+      if (object.stage === 'write') throw this.#batch.notPlaced(key, object.error, object.errno);
+      const what = folder === CHUNKS ? 'chunk' : 'page';
+      throw new McadsError('store-failed', `${what} ${id} could not be encoded: ${object.error}`, {
+        hint: "Check this machine's memory; nothing was stored.",
+      });
+    }
+    if (object.frame === null) this.#batch.placed(key, object.bytes);
+    else await this.#batch.put(key, object.frame);
+    return object.bytes;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.settle();
+    await this.#pool[Symbol.asyncDispose]();
+  }
+}
