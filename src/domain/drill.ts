@@ -1,5 +1,5 @@
-import type { JsonObject } from './byte-stream.ts';
 import type { ComponentId } from './component.ts';
+import type { EngineInfo } from './engine-model.ts';
 import type { Finding } from './finding.ts';
 import type { SnapshotSummary } from './snapshot-summary.ts';
 
@@ -135,7 +135,7 @@ export interface DrillEvidence {
   readonly images: readonly DrilledImage[];
   readonly by: { readonly user: string; readonly host: string };
   readonly tool: { readonly name: string; readonly version: string };
-  readonly engine: JsonObject;
+  readonly engine: Pick<EngineInfo, 'id' | 'name' | 'version' | 'apiVersion' | 'operatingSystem' | 'architecture' | 'endpoint'>;
   /** What the copy has not, for people: `published port 8080 of web is dropped`. */
   readonly changes: readonly string[];
   readonly findings: readonly Finding[];

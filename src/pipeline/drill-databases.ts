@@ -5,7 +5,7 @@ import { McadsError } from '../errors.ts';
 import { remembering } from '../stream/remembering.ts';
 import type { CopyTools } from './drill-copy.ts';
 import type { DrilledDatabase, DrilledServer } from './drill-plan.ts';
-import { asRecord, differenceOf, type ReadDumps } from './drill-read.ts';
+import { asRecord, differenceOf, said, type ReadDumps } from './drill-read.ts';
 
 export interface DatabaseOptions {
   readonly jobs: number;
@@ -127,12 +127,12 @@ export function fixpointDifference(first: Readonly<Record<string, JsonValue>>, a
   if (rows !== null) return rows;
   const [before, now] = [asRecord(first['archiveEntries']), asRecord(again['archiveEntries'])];
   for (const kind of new Set([...Object.keys(before), ...Object.keys(now)]))
-    if (before[kind] !== now[kind]) return `${String(now[kind] ?? 0)} entries of kind ${kind} instead of ${String(before[kind] ?? 0)}`;
+    if (before[kind] !== now[kind]) return `${said(now[kind])} entries of kind ${kind} instead of ${said(before[kind])}`;
   for (const [key, what] of [
     ['archiveLargeObjects', 'large objects'],
     ['archiveSequences', 'sequences'],
   ] as const)
-    if (first[key] !== again[key]) return `${String(again[key])} ${what} instead of ${String(first[key])}`;
+    if (first[key] !== again[key]) return `${said(again[key])} ${what} instead of ${said(first[key])}`;
   return first['archiveStatements'] === again['archiveStatements'] ? null : 'the schema text is another, with as many objects of each kind';
 }
 

@@ -5,7 +5,7 @@ import { McadsError } from '../errors.ts';
 import { parseCatalogue } from '../stream/catalogue.ts';
 import { BLOCK, encodePaxMember, encodeTarHeader, paddedSize } from '../stream/tar-header.ts';
 import { scanTar } from '../stream/tar-scanner.ts';
-import type { DrilledComponent } from './drill-plan.ts';
+import type { DrilledComponent } from './drilled-component.ts';
 
 /** A file of the source's host that containers mounted: it is put into those of the copy. */
 export interface HeldFile {

@@ -1,27 +1,20 @@
-import { decodeIdPart, kindOf, matchesComponent, type ComponentId } from '../domain/component.ts';
+import { decodeIdPart, kindOf, matchesComponent } from '../domain/component.ts';
 import { isJsonObject, type JsonValue } from '../domain/byte-stream.ts';
 import type { Assertion } from '../domain/drill.ts';
 import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import type { IsolatedCopy } from '../domain/drill-ports.ts';
 import type { EngineContainer, EngineState } from '../domain/engine-model.ts';
-import type { ComponentDetails, Manifest, ManifestArtifact } from '../domain/manifest.ts';
+import type { Manifest, ManifestArtifact } from '../domain/manifest.ts';
 import { settingsForAccess, type TreeMount } from '../domain/plan.ts';
 import type { SnapshotRepository } from '../domain/ports.ts';
 import type { DatabaseAccess } from '../domain/restore.ts';
 import { McadsError } from '../errors.ts';
+import type { DrilledComponent } from './drilled-component.ts';
 import { heldFilesOf, type HeldFile } from './drill-held-files.ts';
 import type { DrillPorts, DrillRequest } from './drill-requests.ts';
 import { mountHolding, mountKey } from './plan-databases.ts';
 import type { SettingsLookup } from './requests.ts';
 import { artifactsOf } from './select-components.ts';
-
-/** One component as a drill sees it. */
-export interface DrilledComponent {
-  readonly id: ComponentId;
-  readonly details: ComponentDetails;
-  readonly data: ManifestArtifact;
-  readonly catalogue: ManifestArtifact | null;
-}
 
 export interface DrilledTree extends DrilledComponent {
   readonly catalogue: ManifestArtifact;

@@ -7,7 +7,8 @@ import { remembering, type RememberedBytes } from '../stream/remembering.ts';
 import { TarFormatError } from '../stream/tar-header.ts';
 import { scanTar } from '../stream/tar-scanner.ts';
 import type { DrillLog } from './drill-log.ts';
-import type { DrilledComponent, DrilledDatabase, DrilledServer, DrillPlan } from './drill-plan.ts';
+import type { DrilledDatabase, DrilledServer, DrillPlan } from './drill-plan.ts';
+import type { DrilledComponent } from './drilled-component.ts';
 import { listArchive } from './list-archive.ts';
 import { artifactsOf } from './select-components.ts';
 
@@ -134,11 +135,16 @@ export function differenceOf(wanted: Readonly<Record<string, JsonValue>>, got: R
     const is = got[table];
     if (is === undefined) return `table ${table} is missing`;
     const [before, now] = [asRecord(was), asRecord(is)];
-    if (before['rows'] !== now['rows']) return `table ${table} holds ${String(now['rows'])} rows instead of ${String(before['rows'])}`;
-    if (before['sha256'] !== now['sha256']) return `the rows of table ${table} are others, though as many (${String(now['rows'])})`;
+    if (before['rows'] !== now['rows']) return `table ${table} holds ${said(now['rows'])} rows instead of ${said(before['rows'])}`;
+    if (before['sha256'] !== now['sha256']) return `the rows of table ${table} are others, though as many (${said(now['rows'])})`;
   }
   const more = Object.keys(got).find((table) => wanted[table] === undefined);
   return more === undefined || Object.keys(wanted).length === 0 ? null : `table ${more} was not there`;
+}
+
+/** A number of the facts for people; what is not there is none. */
+export function said(value: JsonValue | undefined): string {
+  return JSON.stringify(value ?? 0);
 }
 
 export function asRecord(value: JsonValue | undefined): Readonly<Record<string, JsonValue>> {
@@ -150,10 +156,9 @@ async function countMembers(stored: RememberedBytes): Promise<number> {
   try {
     for await (const { kind } of scanTar(stored)) members += kind === 'member' ? 1 : 0;
   } catch (error) {
-    if (stored.failure !== undefined) throw stored.failure;
-    if (error instanceof TarFormatError)
+    if (stored.failure === undefined && error instanceof TarFormatError)
       throw new McadsError('component-failed', `the archive is not whole: ${messageOf(error)}`, { cause: error });
-    throw error;
+    throw stored.failure ?? error;
   }
   return members;
 }

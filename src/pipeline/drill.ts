@@ -142,8 +142,8 @@ async function sweep({ engine, events }: DrillPorts, log: DrillLog, signal: Abor
   for (const message of failed) log.warn({ severity: 'warning', code: 'not-undone', subject: 'drill', message, hint: 'run `recover`' });
 }
 
-async function keep(copy: DrillCopy, request: DrillRequest, { engine, now }: DrillPorts): Promise<boolean> {
-  await engine.keepCopy(copy.plan, new Date(now().getTime() + request.keepForMs), AbortSignal.timeout(KEEP_MS));
+async function keep(copy: DrillCopy, request: DrillRequest, ports: DrillPorts): Promise<boolean> {
+  await ports.engine.keepCopy(copy.plan, new Date(ports.now().getTime() + request.keepForMs), AbortSignal.timeout(KEEP_MS));
   return true;
 }
 
