@@ -55,7 +55,7 @@ export function hardenedHost(
     Memory: recorded > 0 ? Math.min(recorded, memoryBytes) : memoryBytes,
     PidsLimit: PROCESSES,
     // The live project comes first when there is not enough for both.
-    CpuShares: 256,
+    CpuShares: 512,
     OomScoreAdj: 500,
     LogConfig: { Type: 'json-file', Config: { 'max-size': '10m' } },
   };

@@ -9,7 +9,7 @@ import { asRecord, differenceOf, said, type ReadDumps } from './drill-read.ts';
 
 export interface DatabaseOptions {
   readonly jobs: number;
-  readonly healthTimeoutMs: number;
+  readonly serverTimeoutMs: number;
   /** Level 3 is among what was asked for. */
   readonly proves: boolean;
 }
@@ -49,13 +49,13 @@ export async function restoreDatabases(
 async function startServer(
   server: DrilledServer,
   tools: CopyTools,
-  { healthTimeoutMs }: DatabaseOptions,
+  { serverTimeoutMs }: DatabaseOptions,
   signal: AbortSignal,
 ): Promise<string> {
   const container = await tools.copy.container(server.service, signal);
   await tools.engine.start(container.id, signal);
   try {
-    await server.adapter.restorer.waitReady(await targetOf(server, tools, signal), healthTimeoutMs, ioOf(tools, signal));
+    await server.adapter.restorer.waitReady(await targetOf(server, tools, signal), serverTimeoutMs, ioOf(tools, signal));
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof McadsError)) throw error;

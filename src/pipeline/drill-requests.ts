@@ -19,7 +19,10 @@ export interface DrillRequest {
   readonly keepForMs: number;
   /** The drill fails when it takes longer. */
   readonly maxDurationMs: number;
+  /** For a service of the application. */
   readonly healthTimeoutMs: number;
+  /** For a database server, which may have to make a new cluster first, with less of the processors than the live project has. */
+  readonly serverTimeoutMs: number;
   readonly jobs: number;
   readonly transport: OpenTreeOptions['transport'];
   readonly helperImage: string | null;

@@ -100,7 +100,7 @@ async function inCopy(
   ports: DrillPorts,
   signal: AbortSignal,
 ): Promise<void> {
-  const { level, transport, helperImage, jobs, healthTimeoutMs } = request;
+  const { level, transport, helperImage, jobs, healthTimeoutMs, serverTimeoutMs } = request;
   const { log, copy } = tools;
   const stage = (name: string): void => ports.events({ type: 'stage', stage: name, detail: copy.plan.copy });
   const tree = { transport, helperImage, projectImages: [...new Set(copy.plan.containers.map(({ imageId }) => imageId))] };
@@ -114,7 +114,7 @@ async function inCopy(
   if (!made) return;
   stage('restore');
   const samples = await clock.measure('files', () => restoreTrees(plan.trees, tools, tree, level >= 3, signal));
-  await clock.measure('databases', () => restoreDatabases(plan.servers, tools, { jobs, healthTimeoutMs, proves: level >= 3 }, signal));
+  await clock.measure('databases', () => restoreDatabases(plan.servers, tools, { jobs, serverTimeoutMs, proves: level >= 3 }, signal));
   if (log.failed) return;
   clock.restored();
   if (level >= 4) {

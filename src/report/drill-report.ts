@@ -89,7 +89,7 @@ export function drillClosing(evidence: DrillEvidence, facts: DrillFacts, now: Da
     field('Recovery:', rto === null ? 'not measured: the restore did not come to its end' : recoveryText(evidence), style),
     field('Evidence:', facts.evidence === null ? 'not kept' : printable(facts.evidence), style),
     ...(facts.copy === null ? [] : [field('Copy:', copyText(facts.copy, evidence.drill), style)]),
-    ...(evidence.changes.length === 0 ? [] : [field('Not in the copy:', evidence.changes.map(printable).join('; '), style)]),
+    ...(evidence.changes.length === 0 ? [] : [field('Left out:', evidence.changes.map(printable).join('; '), style)]),
   ].join('\n');
 }
 

@@ -21,6 +21,7 @@ import { defaultJobs, HEALTH_TIMEOUT_MS } from '../run-defaults.ts';
 import { openRunLog } from '../run-log.ts';
 
 const DEFAULT_DURATION_MS = 4 * 3_600_000;
+const SERVER_TIMEOUT_MS = 600_000;
 const LEAST_MEMORY = 256 * 1024 * 1024;
 
 /** Restores a snapshot into an isolated copy and proves it. Exit 40 where anything did not hold. */
@@ -91,6 +92,7 @@ function toDrillRequest(context: CommandContext, project: ProjectContext, summar
     keepForMs: durationOf(options.text('keepFor'), '--keep-for') ?? 0,
     maxDurationMs: durationOf(options.text('maxDuration'), '--max-duration') ?? DEFAULT_DURATION_MS,
     healthTimeoutMs: HEALTH_TIMEOUT_MS,
+    serverTimeoutMs: SERVER_TIMEOUT_MS,
     jobs: settings.jobs ?? defaultJobs(),
     transport: settings.transport,
     helperImage: settings.helperImage,
