@@ -87,6 +87,12 @@ export function createServices(environment: Environment, version: string): Servi
       const { runRollback } = await import('./wiring-restore.ts');
       return await runRollback(request, setup, engine, confirm, events, signal);
     },
+    drill: async (request, assertions, setup, events, signal) => {
+      await using engine = await engineFor(setup.engine, events, signal);
+      const { runDrill } = await import('./wiring-drill.ts');
+      const repository = (): Promise<Repository> => openRepository(setup.repository, setup.lockTimeoutMs, 'read');
+      return await runDrill(request, assertions, setup, engine, repository, version, events, signal);
+    },
     undoLeftovers: async (project, request, signal) => {
       const engine = await orNull(
         engineOf(request, () => undefined, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)])),

@@ -72,6 +72,33 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('./commands/restore.ts')).restore,
   },
   {
+    name: 'drill',
+    summary: 'prove a snapshot by restoring it into an isolated copy of the project',
+    description:
+      'Restores a snapshot into a copy of the project that can reach nothing outside of itself, compares it with what was recorded, and removes it ' +
+      'again. Names the level of proof that was reached. The live project is only read. Evidence is kept with the snapshot.',
+    args: [{ syntax: '[snapshot]', description: 'full name, time, unique prefix, or latest (the default)' }],
+    options: [
+      { flags: '--level <n>', description: 'how far to go, 0 to 6 (default: 5, or 6 with --services)' },
+      { flags: '--services', description: "start the application's services in the copy too, not only its databases" },
+      { flags: '--keep-for <time>', description: 'leave the copy for somebody to look at (default: it goes at once)' },
+      { flags: '--max-duration <time>', description: 'the drill fails when it takes longer (default: 4h)' },
+      { flags: '--oldest-proof', description: 'take the snapshot that was proven longest ago, or never' },
+      { flags: '--output <file>', description: 'also write the evidence there: JSON, or Markdown for a name that ends in .md' },
+      { flags: '--junit <file>', description: 'also write every check as JUnit XML there' },
+      { flags: '--transport <name>', description: 'how trees are written (default: auto: pipe, attach, archive)', choices: TRANSPORTS },
+      { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
+      { flags: '--jobs <n>', description: 'parts of a database built at a time (default: from the number of processors)' },
+    ],
+    examples: [
+      { command: 'mcads-orchestrate drill', says: 'the newest complete snapshot, to level 5' },
+      { command: 'mcads-orchestrate drill latest --services --keep-for 2h', says: 'start everything, and leave it for two hours' },
+      { command: 'mcads-orchestrate drill --oldest-proof --max-duration 1h --junit drill.xml', says: 'every night, in turn' },
+    ],
+    exits: [0, 2, 3, 10, 11, 13, 20, 21, 30, 40, 130, 143],
+    load: async () => (await import('./commands/drill.ts')).drill,
+  },
+  {
     name: 'rollback',
     summary: 'go back to what was there before the last restore',
     description:

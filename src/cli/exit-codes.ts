@@ -15,7 +15,7 @@ export const EXIT_MEANINGS = {
   20: 'engine unreachable or lost',
   21: 'repository full, read-only or failing',
   30: 'integrity: damaged or missing data',
-  40: 'proof failed: restored rows or files differ, or a service is not healthy; undone',
+  40: 'proof failed: a check of a drill, or restored rows, files or services of a restore, which is undone',
   130: 'cancelled by answer or SIGINT, everything undone',
   143: 'cancelled by SIGTERM, everything undone',
 } as const;

@@ -106,7 +106,7 @@ function openView(context: CommandContext, project: ProjectContext): ProgressVie
   const mode = context.quiet || context.json ? 'quiet' : project.config.settings.progress;
   const style = createStyle(wantsColor(stderr, context.options.flag('color'), context.io.environment), stderr.columns ?? 80);
   const verbose = context.options.flag('verbose');
-  const doing = context.name === 'restore' || context.name === 'rollback' ? 'restore' : 'capture';
+  const doing = ['restore', 'rollback', 'drill'].includes(context.name) ? 'restore' : 'capture';
   switch (mode) {
     case 'quiet':
       return null;

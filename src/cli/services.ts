@@ -1,6 +1,7 @@
 import type { RepositoryStats } from '../domain/repository-stats.ts';
 import type { KeepSettings } from '../config/setting.ts';
 import type { ComposeModel } from '../domain/compose-model.ts';
+import type { Assertion } from '../domain/drill.ts';
 import type { EngineProjectSummary } from '../domain/engine-model.ts';
 import type { EventSink, RunEvent } from '../domain/events.ts';
 import type { Finding } from '../domain/finding.ts';
@@ -8,6 +9,7 @@ import type { BackupPlan } from '../domain/plan.ts';
 import type { Damage, PruneDecision, SnapshotRepository, UndoReport } from '../domain/ports.ts';
 import type { EngineAnswer, UnitState } from '../domain/status.ts';
 import type { KeptRestore, RestorePlan, RestoreResult } from '../domain/restore.ts';
+import type { DrillRequest, DrillResult } from '../pipeline/drill-requests.ts';
 import type { ExtractReport, ExtractRequest } from '../pipeline/extract.ts';
 import type { Difference, ListedFile } from '../pipeline/read-tree.ts';
 import type { BackupRequest, BackupResult, PlanRequest, SettingsLookup } from '../pipeline/requests.ts';
@@ -115,6 +117,14 @@ export interface Services {
     events: EventSink,
     signal: AbortSignal,
   ): Promise<RollbackResult>;
+  /** Restores into an isolated copy and proves it. What does not hold is in the result. */
+  drill(
+    request: DrillRequest,
+    assertions: readonly Assertion[],
+    setup: RunSetup,
+    events: EventSink,
+    signal: AbortSignal,
+  ): Promise<DrillResult>;
   /** What `recover` does, where the engine answers at once; null where it does not. Never rejects for the engine's sake. */
   undoLeftovers(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport | null>;
   recover(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport>;

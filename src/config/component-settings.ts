@@ -1,4 +1,6 @@
 import type { ComponentSettings, QuiesceMode } from '../domain/plan.ts';
+import type { Assertion } from '../domain/drill.ts';
+import { toAssertions } from './assertions.ts';
 import { readLabels } from './labels.ts';
 import type { SettingOwner } from './labels.ts';
 import type { ServiceInput } from './schema.ts';
@@ -75,9 +77,22 @@ export function resolveSettings(
     execAfter: pick(['exec', 'after'], (input) => input.exec?.after),
     execTimeoutMs: pick(['exec', 'timeout'], (input) => input.exec?.timeout) ?? DEFAULT_EXEC_TIMEOUT_MS,
     execUser: pick(['exec', 'user'], (input) => input.exec?.user),
+    assertions: owner === 'service' ? assertionsOf(name, pick) : [],
   };
   return { settings, origins, problems: fromLabels.problems, failure: failureOf(owner, name, fromLabels.problems) };
 }
+
+type Pick = <T>(path: readonly string[], of: (input: ServiceInput) => T | undefined) => T | null;
+
+function assertionsOf(service: string, pick: Pick): readonly Assertion[] {
+  const claim = <K extends keyof Claims>(key: K): Claims[K] | undefined =>
+    pick(['assert', key], (input) => input.assert?.[key]) ?? undefined;
+  const [sql, http, command] = [claim('sql'), claim('http'), claim('command')];
+  const about = { database: claim('database'), expect: claim('expect'), status: claim('status'), contains: claim('contains') };
+  return toAssertions(service, { ...about, sql, http, command });
+}
+
+type Claims = NonNullable<ServiceInput['assert']>;
 
 function joinQuiesce(
   own: QuiesceMode | null,

@@ -1,7 +1,9 @@
 import type { ComposeModel } from '../domain/compose-model.ts';
+import type { Assertion } from '../domain/drill.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { QuiesceMode } from '../domain/plan.ts';
 import { McadsError } from '../errors.ts';
+import { joinAssertions } from './assertions.ts';
 import { resolveSettings } from './component-settings.ts';
 import type { ComponentLayer, ResolvedSettings } from './component-settings.ts';
 import { readEnvironment } from './environment.ts';
@@ -35,6 +37,8 @@ export interface Config {
   readonly origins: Readonly<Record<string, Origin>>;
   /** The application on a host without Docker. */
   readonly host: HostSettings;
+  /** Claims that drills try; those of service blocks and labels are with their service. */
+  readonly assertions: readonly Assertion[];
   /** Unknown variables: warnings. */
   readonly findings: readonly Finding[];
   forService(service: string, labels: Readonly<Record<string, string>>): ResolvedSettings;
@@ -69,6 +73,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     settings,
     origins,
     host: joinHost(blocks, origins),
+    assertions: joinAssertions(blocks),
     findings: environment.unknown.map(warningOf),
     forService: (service, labels) => resolve('service', service, labels),
     forVolume: (key, labels) => resolve('volume', key, labels),
@@ -144,7 +149,20 @@ function unknownOwners(block: SettingsBlock, model: ComposeModel | null): readon
         message: `the project has no ${key === 'services' ? 'service' : 'volume'} ${name}`,
         hint: suggestionHint(name, known),
       }));
-  return [...check('services', Object.keys(model.services)), ...check('volumes', Object.keys(model.volumes))];
+  const known = Object.keys(model.services);
+  const asserted = (block.input.assertions ?? []).flatMap(({ service }, index): readonly Problem[] =>
+    known.includes(service)
+      ? []
+      : [
+          {
+            where: block.whereOf(['assertions', String(index), 'service']),
+            setting: `assertions.${index}.service`,
+            message: `the project has no service ${service}`,
+            hint: suggestionHint(service, known),
+          },
+        ],
+  );
+  return [...check('services', known), ...check('volumes', Object.keys(model.volumes)), ...asserted];
 }
 
 function ownersOf(blocks: readonly SettingsBlock[], owner: SettingOwner, name: string): readonly ComponentLayer[] {

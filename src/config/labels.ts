@@ -29,6 +29,13 @@ export const LABELS: Readonly<Record<string, LabelRow>> = {
   'mcads.exec.after': { path: ['exec', 'after'], kind: 'command', volumes: false },
   'mcads.exec.timeout': { path: ['exec', 'timeout'], kind: 'text', volumes: false },
   'mcads.exec.user': { path: ['exec', 'user'], kind: 'text', volumes: false },
+  'mcads.assert.sql': { path: ['assert', 'sql'], kind: 'text', volumes: false },
+  'mcads.assert.database': { path: ['assert', 'database'], kind: 'text', volumes: false },
+  'mcads.assert.expect': { path: ['assert', 'expect'], kind: 'text', volumes: false },
+  'mcads.assert.http': { path: ['assert', 'http'], kind: 'text', volumes: false },
+  'mcads.assert.status': { path: ['assert', 'status'], kind: 'number', volumes: false },
+  'mcads.assert.contains': { path: ['assert', 'contains'], kind: 'text', volumes: false },
+  'mcads.assert.command': { path: ['assert', 'command'], kind: 'command', volumes: false },
 };
 
 export type SettingOwner = 'service' | 'volume';

@@ -45,6 +45,23 @@ export const TRANSPORTS = ['auto', 'pipe', 'attach', 'archive'] as const;
 export const QUIESCE_MODES = ['none', 'pause', 'stop'] as const;
 export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'quiet'] as const;
 
+/** Claims about the restored copy, tried by drills. */
+const assertion = {
+  sql: text.optional(),
+  database: text.optional(),
+  expect: z
+    .union([z.string(), z.number(), z.boolean()], { error: 'must be the answer as text' })
+    .transform((value) => (typeof value === 'boolean' ? (value ? 't' : 'f') : String(value)))
+    .optional(),
+  http: z
+    .string()
+    .regex(/^https?:\/\//, 'must be an address such as http://localhost:8000/health')
+    .optional(),
+  status: z.int({ error: 'must be an HTTP status' }).min(100, 'must be an HTTP status').max(599, 'must be an HTTP status').optional(),
+  contains: text.optional(),
+  command: command.optional(),
+};
+
 const volume = z.strictObject(
   {
     enable: flag.optional(),
@@ -74,6 +91,7 @@ const service = volume.extend({
       { error: 'must be a mapping of settings' },
     )
     .optional(),
+  assert: z.strictObject(assertion, { error: 'must be a mapping with sql, http or command' }).optional(),
 });
 
 const keep = z.strictObject(
@@ -148,6 +166,19 @@ export const FILE_SCHEMA = GLOBAL_SCHEMA.extend({
   services: z.record(z.string(), service, { error: 'must be a mapping of service names' }).optional(),
   volumes: z.record(z.string(), volume, { error: 'must be a mapping of volume keys' }).optional(),
   host: host.optional(),
+  assertions: z
+    .array(
+      z
+        .strictObject(
+          { name: text.optional(), service: text, ...assertion },
+          { error: 'must be a mapping with service and sql, http or command' },
+        )
+        .refine(({ sql, http, command: run }) => [sql, http, run].filter((one) => one !== undefined).length === 1, {
+          error: 'must have exactly one of sql, http and command',
+        }),
+      { error: 'must be a list of assertions' },
+    )
+    .optional(),
 });
 
 export type GlobalInput = z.output<typeof GLOBAL_SCHEMA>;

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../domain/byte-stream.ts';
+import type { Assertion } from '../domain/drill.ts';
 import { Secret } from '../domain/secret.ts';
 import type { Config } from './config.ts';
 import type { ResolvedSettings } from './component-settings.ts';
@@ -43,12 +44,32 @@ export function componentSettings(name: string, resolved: ResolvedSettings): rea
     'exec.after': settings.execAfter,
     'exec.timeout': durationText(settings.execTimeoutMs),
     'exec.user': settings.execUser,
+    ...Object.fromEntries((settings.assertions ?? []).flatMap(claimsOf)),
   };
   return Object.entries(resolved.origins).map(([setting, origin]) => ({
     name: `${name}.${setting}`,
     value: values[setting] ?? null,
     origin: origin.where,
   }));
+}
+
+function claimsOf(assertion: Assertion): readonly (readonly [string, JsonValue])[] {
+  switch (assertion.kind) {
+    case 'sql':
+      return [
+        ['assert.sql', assertion.sql],
+        ['assert.database', assertion.database],
+        ['assert.expect', assertion.expect],
+      ];
+    case 'http':
+      return [
+        ['assert.http', assertion.url],
+        ['assert.status', assertion.status],
+        ['assert.contains', assertion.contains],
+      ];
+    case 'command':
+      return [['assert.command', assertion.argv]];
+  }
 }
 
 function rowOf(name: string, value: JsonValue, config: Config): SettingWithOrigin {

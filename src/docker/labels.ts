@@ -39,3 +39,8 @@ export const IMPORTED_IMAGE = 'mcads.image';
 
 /** The labels of `compose build` that a container inherits from its image: never wanted on a helper. */
 export const NO_COMPOSE_LABELS = { [COMPOSE_PROJECT]: '', [COMPOSE_SERVICE]: '', [COMPOSE_VOLUME]: '' } as const;
+
+/** On everything of a drill's copy, beside DRILL_LABEL: the project that it is a copy of. */
+export const DRILL_PROJECT = 'mcads.drill.project';
+/** On the mark of a copy that is kept: until when, ISO 8601. */
+export const DRILL_UNTIL = 'mcads.drill.until';

@@ -7,10 +7,13 @@ import { resolveEndpoint, type Endpoint, type EndpointOptions } from './endpoint
 import type { ContainerJson, InfoJson, PingVersion } from './engine-api.ts';
 import { EngineClient } from './engine-client.ts';
 import { readState, saveImage, volumeSizes } from './engine-state.ts';
+import { copyLogs, keepCopy, makeCopy, putIntoCopy } from './drill-copies.ts';
 import { exec } from './exec.ts';
 import { claimProject } from './claim-project.ts';
 import { recover } from './recover.ts';
 import { readHostFile } from './archive-tree.ts';
+import { isolatedCopy, recordedContainers } from './isolated-copy.ts';
+import { removeCopy, sweepCopies } from './sweep-copies.ts';
 import { HelperImages } from './helper-images.ts';
 import { openTarget, probePlace, removeFolder } from './open-place.ts';
 import { openTree } from './open-tree.ts';
@@ -95,6 +98,14 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
     forgetRestore: async (id, signal) => removeRecord(client, id, signal),
     claimProject: async (project, purpose, signal) => claimProject(context, project, purpose, undoJournal, signal),
     recover: async (project, signal) => recover(context, project, undoJournal, signal),
+    recordedContainers,
+    isolatedCopy,
+    makeCopy: async (copy, signal) => makeCopy(context, copy, signal),
+    putIntoCopy: async (drill, container, tar, signal) => putIntoCopy(context, drill, container, tar, signal),
+    copyLogs: async (drill, container, lines, signal) => copyLogs(context, drill, container, lines, signal),
+    keepCopy: async (copy, until, signal) => keepCopy(context, copy, until, signal),
+    removeCopy: async (drill, signal) => removeCopy(context, drill, signal),
+    sweepCopies: async (project, signal) => sweepCopies(context, project, signal),
     [Symbol.asyncDispose]: async () => client[Symbol.dispose](),
   };
   return engine;

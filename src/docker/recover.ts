@@ -5,6 +5,7 @@ import { listMarks, removeDeadHelpers } from './dead-helpers.ts';
 import { CLAIM_PROJECT } from './labels.ts';
 import { baseFolders, removeDeadPipeFolders } from './pipe-folder.ts';
 import { projectsWithRestore, type UndoJournal } from './restore-records.ts';
+import { sweepCopies } from './sweep-copies.ts';
 import type { TreeContext } from './tree-context.ts';
 
 /** What `Engine.recover` promises. A project whose holder lives is left alone: that run undoes its own. */
@@ -28,6 +29,9 @@ export async function recover(
     }
   }
   undone.push(...(await removeDeadHelpers(context, signal)));
+  const copies = await sweepCopies(context, project, signal);
+  undone.push(...copies.undone);
+  failed.push(...copies.failed);
   for (const base of baseFolders(context.environment)) undone.push(...(await removeDeadPipeFolders(base)).map((path) => `removed ${path}`));
   return { undone, failed };
 }

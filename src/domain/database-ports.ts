@@ -135,6 +135,8 @@ export interface DatabaseRestorer {
   swap(target: DatabaseTarget, swaps: readonly DatabaseSwap[], io: DatabaseIo): Promise<void>;
   /** Back to before, from whatever state; idempotent. Resolves with what was done, for people. */
   revert(target: DatabaseTarget, swaps: readonly DatabaseSwap[], io: DatabaseIo): Promise<readonly string[]>;
+  /** Runs one statement that changes nothing; resolves with its lines, columns apart by `|`. Rejects `component-failed` with the server's words. */
+  ask(target: DatabaseTarget, database: string, sql: string, io: DatabaseIo): Promise<readonly string[]>;
   /** Drops kept databases; missing ones are no error. */
   drop(target: DatabaseTarget, databases: readonly string[], io: DatabaseIo): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import type { ComponentId } from './component.ts';
 import type { ComposeModel } from './compose-model.ts';
+import type { Assertion } from './drill.ts';
 import type { EngineInfo, EngineProject } from './engine-model.ts';
 import type { Finding, Uncovered } from './finding.ts';
 import type { HostApplication } from './host.ts';
@@ -24,6 +25,8 @@ export interface ComponentSettings {
   readonly execAfter: readonly string[] | null;
   readonly execTimeoutMs: number;
   readonly execUser: string | null;
+  /** What a drill tries in the restored copy. */
+  readonly assertions?: readonly Assertion[] | undefined;
 }
 
 /** Settings of a service that nobody set anything for, but how its database is reached. */

@@ -1,4 +1,5 @@
 import type { Bytes, ByteStream, JsonObject } from './byte-stream.ts';
+import type { DrillEngine } from './drill-ports.ts';
 import type { EngineContainer, EngineInfo, EngineProject, EngineProjectSummary, EngineState } from './engine-model.ts';
 import type { Manifest, ManifestArtifact } from './manifest.ts';
 import type { QuiesceMode, TreeMount } from './plan.ts';
@@ -76,7 +77,7 @@ export interface EngineImage {
 export type UndoRestore = (engine: Engine, journal: RestoreJournal, signal: AbortSignal) => Promise<UndoReport>;
 
 /** One container engine. The only implementation with a network is `src/docker`. */
-export interface Engine extends RestoreEngine, AsyncDisposable {
+export interface Engine extends RestoreEngine, DrillEngine, AsyncDisposable {
   readonly info: EngineInfo;
   listProjects(signal: AbortSignal): Promise<readonly EngineProjectSummary[]>;
   /** Also for a project that has no containers left but volumes; empty lists when the engine knows nothing of it. */

@@ -12,8 +12,16 @@ export interface SnapshotSummary {
   readonly components: readonly string[];
   /** Those of them that were stored with an error or as a crash copy. */
   readonly doubtful?: readonly string[];
-  /** Highest drill level reached and when; null when never drilled. */
-  readonly proof: { readonly level: number; readonly at: string } | null;
+  /** What the newest drill of all of it reached, and when; null when never drilled. `level` null: not even the lowest. */
+  readonly proof: SnapshotProof | null;
+}
+
+export interface SnapshotProof {
+  readonly level: number | null;
+  /** ISO 8601 UTC. */
+  readonly at: string;
+  /** Something did not hold. */
+  readonly failed?: true | undefined;
 }
 
 /** A `.tar.gz` of the old scripts (or an export) lying in the repository folder. */

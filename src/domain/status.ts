@@ -2,7 +2,7 @@ import type { ContainerState } from './engine-model.ts';
 import type { Uncovered } from './finding.ts';
 import { unusualSize } from './size-check.ts';
 import type { UnusualSize } from './size-check.ts';
-import type { SnapshotSummary } from './snapshot-summary.ts';
+import type { SnapshotProof, SnapshotSummary } from './snapshot-summary.ts';
 
 /** A container of the project as it is now. */
 export interface ServiceState {
@@ -34,7 +34,7 @@ export interface Protection {
   /** Newest first, at most five, partial ones too. */
   readonly newest: readonly SnapshotSummary[];
   readonly newestComplete: SnapshotSummary | null;
-  readonly lastDrill: { readonly snapshot: string; readonly level: number; readonly at: string } | null;
+  readonly lastDrill: (SnapshotProof & { readonly snapshot: string }) | null;
   readonly unusual: UnusualSize | null;
   readonly overdue: boolean;
   readonly unproven: boolean;
@@ -75,7 +75,7 @@ export function judgeProtection(
     lastDrill,
     unusual: newestComplete === null ? null : unusualSize(newestComplete, own),
     overdue: isOlder(newestComplete?.startedAt, limits.maxAgeMs),
-    unproven: limits.maxProofAgeMs !== null && isOlder(lastDrill?.at, limits.maxProofAgeMs),
+    unproven: limits.maxProofAgeMs !== null && (lastDrill?.failed === true || isOlder(lastDrill?.at, limits.maxProofAgeMs)),
     unprotected: newestComplete === null ? [] : uncovered.filter(({ harmless }) => harmless !== true),
   };
 }

@@ -187,7 +187,8 @@ function safetyOf(planned: readonly PlannedRestore[]): RestorePlan['safety'] {
 
 async function proofOf(repository: SnapshotRepository, name: string): Promise<string | null> {
   const proof = (await repository.snapshots()).find((snapshot) => snapshot.name === name)?.proof ?? null;
-  return proof === null ? null : `L${proof.level}`;
+  if (proof === null) return null;
+  return proof.failed === true || proof.level === null ? 'failed' : `L${proof.level}`;
 }
 
 /** Only asked where an image may be missing. */

@@ -69,9 +69,11 @@ function mountsOf(
 ): readonly { readonly mount: EngineMount; readonly container: EngineContainer | null }[] {
   const found: { mount: EngineMount; container: EngineContainer | null }[] = [];
   for (const container of view.containers) {
-    for (const path of container.tmpfs) uncovered.push({ subject: `${view.name}:${path}`, reason: 'tmpfs: it lives in memory only', harmless: true });
+    for (const path of container.tmpfs)
+      uncovered.push({ subject: `${view.name}:${path}`, reason: 'tmpfs: it lives in memory only', harmless: true });
     for (const mount of container.mounts) {
-      if (mount.type === 'tmpfs') uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only', harmless: true });
+      if (mount.type === 'tmpfs')
+        uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only', harmless: true });
       else if (mount.type === 'other')
         uncovered.push({
           subject: `${view.name}:${mount.target}`,
@@ -82,7 +84,8 @@ function mountsOf(
   }
   if (view.containers.length > 0 || view.declared === null) return found;
   for (const mount of view.declared.mounts)
-    if (mount.type === 'tmpfs') uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only', harmless: true });
+    if (mount.type === 'tmpfs')
+      uncovered.push({ subject: `${view.name}:${mount.target}`, reason: 'tmpfs: it lives in memory only', harmless: true });
   for (const mount of declaredMounts(view.declared, project)) found.push({ mount, container: null });
   return found;
 }

@@ -2,7 +2,7 @@ import type { JsonObject } from '../domain/byte-stream.ts';
 import type { PlannedFile, PlannedRestore, RestoreAction, RestorePlan } from '../domain/restore.ts';
 import { printable } from './escape.ts';
 import { counted, humanBytes, localTime } from './human.ts';
-import { ageOf, field, namesOf, proofText, spanOf } from './restore-words.ts';
+import { ageOf, field, namesOf, proofJson, proofText, spanOf } from './restore-words.ts';
 import type { Proof } from './restore-words.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
@@ -20,7 +20,7 @@ export interface RestorePlanFacts {
 export function restorePlanJson(plan: RestorePlan, { proof, keepOldMs }: RestorePlanFacts): JsonObject {
   const { recreation } = plan;
   return {
-    snapshot: { name: plan.snapshot, takenAt: plan.takenAt, completeness: plan.completeness, proof },
+    snapshot: { name: plan.snapshot, takenAt: plan.takenAt, completeness: plan.completeness, proof: proofJson(proof) },
     project: plan.project,
     engine: plan.engine,
     directory: plan.directory,

@@ -1,4 +1,6 @@
 import { stripVTControlCharacters } from 'node:util';
+import type { JsonObject } from '../domain/byte-stream.ts';
+import type { SnapshotProof } from '../domain/snapshot-summary.ts';
 import { displayWidth, printable } from './escape.ts';
 import { counted, humanAge } from './human.ts';
 import type { Style } from './style.ts';
@@ -22,10 +24,17 @@ export function spanOf(milliseconds: number): string {
 }
 
 /** The drill that proved a snapshot; null: none did. */
-export type Proof = { readonly level: number; readonly at: string } | null;
+export type Proof = SnapshotProof | null;
 
 export function proofText(proof: Proof, now: Date): string {
-  return proof === null ? 'never drilled' : `drilled at level ${proof.level}, ${humanAge(new Date(proof.at), now)}`;
+  if (proof === null) return 'never drilled';
+  const level = proof.level === null ? 'no level' : `level ${proof.level}`;
+  const age = humanAge(new Date(proof.at), now);
+  return proof.failed === true ? `the drill ${age} FAILED behind ${level}` : `drilled at ${level}, ${age}`;
+}
+
+export function proofJson(proof: Proof): JsonObject | null {
+  return proof === null ? null : { level: proof.level, at: proof.at, ok: proof.failed !== true };
 }
 
 /** Names from elsewhere, joined for one line. */

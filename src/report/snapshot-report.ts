@@ -1,9 +1,10 @@
 import type { JsonObject } from '../domain/byte-stream.ts';
 import type { Manifest } from '../domain/manifest.ts';
-import type { ClassicArchive, SnapshotSummary } from '../domain/snapshot-summary.ts';
+import type { ClassicArchive, SnapshotProof, SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { printable } from './escape.ts';
 import { uncoveredJson } from './findings.ts';
 import { counted, humanAge, humanBytes, humanDuration, localMinute, localTime } from './human.ts';
+import { proofJson, proofText } from './restore-words.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
 
@@ -16,7 +17,7 @@ export function listJson(snapshots: readonly SnapshotSummary[], classic: readonl
       startedAt,
       completeness,
       bytes,
-      proof: proof === null ? null : { level: proof.level, at: proof.at },
+      proof: proofJson(proof),
     })),
     classic: classic.map(({ file, project, strategy, startedAt, bytes }) => ({ file, project, strategy, startedAt, bytes })),
   };
@@ -27,7 +28,7 @@ export function listText(snapshots: readonly SnapshotSummary[], classic: readonl
   const rows = [
     ...snapshots.map((one) => ({
       at: one.startedAt,
-      cells: [one.name, one.completeness, one.bytes, one.proof === null ? 'none' : `level ${one.proof.level}`] as const,
+      cells: [one.name, one.completeness, one.bytes, proofCell(one.proof, now)] as const,
     })),
     ...classic.map((one) => ({ at: one.startedAt, cells: [one.file, 'classic', one.bytes, ''] as const })),
   ].toSorted((a, b) => (a.at < b.at ? -1 : 1));
@@ -69,16 +70,24 @@ export function snapshotRows(snapshots: readonly SnapshotSummary[], now: Date, w
       humanAge(new Date(one.startedAt), now),
       humanBytes(one.bytes),
       one.completeness,
-      one.proof === null ? 'none' : `level ${one.proof.level}`,
+      proofCell(one.proof, now),
     ]),
     width,
   ).split('\n');
 }
 
-export function showJson(manifest: Manifest): JsonObject {
+/** `level 5, 2 days ago`; what did not hold is said first. */
+export function proofCell(proof: SnapshotProof | null, now: Date, none = 'none'): string {
+  if (proof === null) return none;
+  const age = humanAge(new Date(proof.at), now);
+  return proof.failed === true ? `FAILED, ${age}` : `level ${proof.level ?? '-'}, ${age}`;
+}
+
+export function showJson(manifest: Manifest, proof: SnapshotProof | null): JsonObject {
   const { sealed } = manifest;
   return {
     snapshot: {
+      proof: proofJson(proof),
       name: manifest.name,
       project: sealed.project,
       strategy: sealed.strategy,
@@ -109,7 +118,7 @@ export function showJson(manifest: Manifest): JsonObject {
   };
 }
 
-export function showText(manifest: Manifest, now: Date, style: Style): string {
+export function showText(manifest: Manifest, proof: SnapshotProof | null, now: Date, style: Style): string {
   const { sealed } = manifest;
   const started = new Date(sealed.startedAt);
   const state = sealed.completeness === 'partial' ? style.yellow('partial') : sealed.completeness;
@@ -117,6 +126,7 @@ export function showText(manifest: Manifest, now: Date, style: Style): string {
     `${style.bold(printable(manifest.name))}  ${state}, ${sealed.strategy}`,
     `started ${localTime(started)} (${humanAge(started, now)}), took ${humanDuration(sealed.stats.seconds)}, ${humanBytes(sealed.stats.bytes)}, new ${humanBytes(sealed.stats.newBytes)}`,
     `by ${printable(sealed.tool.name)} ${printable(sealed.tool.version)} on ${printable(sealed.host.name)}${sealed.workingDirectory === null ? '' : `, from ${printable(sealed.workingDirectory)}`}`,
+    proof?.failed === true ? style.red(proofText(proof, now)) : proofText(proof, now),
   ];
   const table = renderTable(
     [{ title: 'COMPONENT', shrinkTo: 16 }, { title: 'SIZE', align: 'right' }, { title: 'CONSISTENCY' }, { title: 'HOW', shrinkTo: 12 }],

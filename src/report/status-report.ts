@@ -4,6 +4,7 @@ import { sizeFinding } from '../domain/size-check.ts';
 import { isDown } from '../domain/status.ts';
 import type { EngineAnswer, Protection, ProtectionLimits, ServiceState, UnitState } from '../domain/status.ts';
 import { printable } from './escape.ts';
+import { proofCell } from './snapshot-report.ts';
 import { counted, humanAge, humanBytes, humanDuration } from './human.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
@@ -39,7 +40,7 @@ export function statusJson(report: StatusReport): JsonObject {
       newest: one.newest.map(({ name, strategy, startedAt, completeness, bytes }) => ({ name, strategy, startedAt, completeness, bytes })),
       newestComplete: one.newestComplete?.name ?? null,
       ageSeconds: one.newestComplete === null ? null : ageSeconds(one.newestComplete.startedAt, report.now),
-      lastDrill: one.lastDrill === null ? null : { ...one.lastDrill },
+      lastDrill: one.lastDrill === null ? null : { ...one.lastDrill, failed: one.lastDrill.failed === true },
       overdue: one.overdue,
       unproven: one.unproven,
       unprotected: one.unprotected.map(({ subject, reason }) => ({ subject, reason })),
@@ -103,7 +104,7 @@ function protectionFindings(one: ProjectStatus, report: StatusReport, limits: Pr
             'unproven',
             lastDrill === null
               ? 'no snapshot of it was ever restored in a drill'
-              : `its last drill was ${humanAge(new Date(lastDrill.at), report.now)}; allowed: ${allowed(limits.maxProofAgeMs ?? 0)}`,
+              : `its last drill ${lastDrill.failed === true ? 'failed' : 'was'} ${humanAge(new Date(lastDrill.at), report.now)}; allowed: ${allowed(limits.maxProofAgeMs ?? 0)}`,
             'run `drill`',
           ),
         ]
@@ -162,7 +163,7 @@ function projectText(one: ProjectStatus, now: Date, style: Style): string {
   const good = !one.overdue && !one.unproven && one.unprotected.length === 0;
   const words = [one.overdue ? 'overdue' : '', one.unproven ? 'unproven' : '', one.unprotected.length > 0 ? 'not all protected' : ''];
   const verdict = good ? style.green('protected') : style.red(words.filter((word) => word !== '').join(', '));
-  const drill = one.lastDrill === null ? 'never' : `level ${one.lastDrill.level}, ${humanAge(new Date(one.lastDrill.at), now)}`;
+  const drill = proofCell(one.lastDrill, now, 'never');
   return [
     `${style.bold(printable(one.project))}: ${verdict}, ${count}, last drill: ${drill}`,
     ...servicesText(one, style),
@@ -203,7 +204,7 @@ function snapshotsText({ newest }: ProjectStatus, now: Date, style: Style): read
       humanAge(new Date(one.startedAt), now),
       humanBytes(one.bytes),
       one.completeness,
-      one.proof === null ? 'none' : `level ${one.proof.level}`,
+      proofCell(one.proof, now),
     ]),
     style.width,
     (text, row, column) => (row === -1 ? style.dim(text) : column === 3 && text.startsWith('partial') ? style.yellow(text) : text),

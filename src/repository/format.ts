@@ -33,6 +33,11 @@ export function verificationKey(name: string): string {
   return `${SNAPSHOTS}${name}/verification.txt`;
 }
 
+/** Evidence of one drill; `time` sorts as text. */
+export function evidenceKey(name: string, time: string): string {
+  return `${SNAPSHOTS}${name}/drills/${time}.json`;
+}
+
 /** The id that a key under `chunks/` or `segments/` names; null for anything else, `.bad` ones included. */
 export function idOfKey(key: string): string | null {
   const id = key.slice(key.lastIndexOf('/') + 1);

@@ -1,3 +1,4 @@
+import { proofOf } from '../domain/drill.ts';
 import { hasErrors } from '../domain/finding.ts';
 import type { ComponentDetails, Manifest } from '../domain/manifest.ts';
 import { parseSnapshotName } from '../domain/snapshot-name.ts';
@@ -156,7 +157,7 @@ export async function toSummary(store: Store, manifest: Manifest, drills: readon
     bytes: sealed.stats.bytes,
     components: manifest.components.map(({ id }) => id),
     doubtful: manifest.components.flatMap(({ id }) => (isDoubtful(sealed.components[id]) ? [id] : [])),
-    proof: await highestProof(store, drills),
+    proof: await newestProof(store, drills),
   };
 }
 
@@ -164,13 +165,22 @@ function isDoubtful(details: ComponentDetails | undefined): boolean {
   return details === undefined || details.consistency === 'crash' || hasErrors(details.findings);
 }
 
-async function highestProof(store: Store, drills: readonly string[]): Promise<SnapshotSummary['proof']> {
-  let best: SnapshotSummary['proof'] = null;
-  for (const key of drills) {
-    const bytes = await store.get(key);
-    if (bytes === null) continue;
-    const { level, at } = parseObject(bytes, key);
-    if (typeof level === 'number' && typeof at === 'string' && (best === null || level >= best.level)) best = { level, at };
+/** Of the newest drill of the whole snapshot; names are times, so the last one is. What cannot be read proves nothing. */
+async function newestProof(store: Store, drills: readonly string[]): Promise<SnapshotSummary['proof']> {
+  for (const key of drills.toReversed()) {
+    const proof = proofOf((await readEvidence(store, key)) ?? {});
+    if (proof !== null) return proof;
   }
-  return best;
+  return null;
+}
+
+async function readEvidence(store: Store, key: string): Promise<Readonly<Record<string, unknown>> | null> {
+  const bytes = await store.get(key);
+  if (bytes === null) return null;
+  try {
+    return parseObject(bytes, key);
+  } catch (error) {
+    if (error instanceof McadsError && error.code === 'damaged') return null;
+    throw error;
+  }
 }

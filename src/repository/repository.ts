@@ -1,11 +1,12 @@
 import type { Bytes } from '../domain/byte-stream.ts';
 import type { Manifest, ManifestArtifact } from '../domain/manifest.ts';
-import type { ChunkerSettings, Damage, SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
+import type { DrillRepository } from '../domain/drill-repository.ts';
+import type { ChunkerSettings, Damage, SnapshotWriter } from '../domain/ports.ts';
 import type { ClassicArchive, SnapshotSummary } from '../domain/snapshot-summary.ts';
 import type { ChunkRef, Segment } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { listClassicArchives } from './classic-archives.ts';
-import { manifestKey, unknownWriteFeatures, type RepositoryConfig } from './format.ts';
+import { evidenceKey, manifestKey, unknownWriteFeatures, type RepositoryConfig } from './format.ts';
 import { Lease, LeaseObserver, type LeaseMode } from './lease.ts';
 import { readManifest, toSummary } from './manifest-store.ts';
 import { ObjectReader } from './object-reader.ts';
@@ -35,7 +36,7 @@ export interface SnapshotInventory {
 }
 
 /** An open repository over any store. Obtained from `openRepository`. */
-export class Repository implements SnapshotRepository {
+export class Repository implements DrillRepository {
   readonly id: string;
   readonly location: string;
   /** False: readable only (permissions, read-only filesystem, a write feature of a newer version). Reading then takes no lease. */
@@ -118,6 +119,14 @@ export class Repository implements SnapshotRepository {
   /** For longer readings, so that no prune runs beside them. Null where the repository cannot be written: then there is no lease. */
   async lease(mode: LeaseMode, purpose: string, signal: AbortSignal): Promise<Lease | null> {
     return this.writable ? this.#acquire(mode, purpose, signal) : null;
+  }
+
+  /** Evidence of a drill beside the manifest. Rejects `no-snapshot` where that is gone. */
+  async keepEvidence(snapshot: string, name: string, evidence: string): Promise<void> {
+    this.#assertWritable();
+    if ((await this.#store.stat(manifestKey(snapshot))) === null)
+      throw new McadsError('no-snapshot', `the snapshot ${snapshot} was removed while it was drilled`);
+    await this.#store.put(evidenceKey(snapshot, name), Buffer.from(evidence));
   }
 
   async verify(options: VerifyOptions): Promise<VerifyReport> {

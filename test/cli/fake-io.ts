@@ -25,6 +25,7 @@ export function fakeServices(given: Partial<Services> = {}): Services {
     planRestore: never('planRestore'),
     restore: never('restore'),
     rollback: never('rollback'),
+    drill: never('drill'),
     recover: never('recover'),
     openRepository: never('openRepository'),
     openLog: never('openLog'),

@@ -52,7 +52,7 @@ describe.each(WIDTHS)('%i columns', (width) => {
   });
 
   test('one snapshot', () => {
-    expect(`\n${showText(MANIFEST, NOW, plain(width))}\n`).toMatchSnapshot();
+    expect(`\n${showText(MANIFEST, null, NOW, plain(width))}\n`).toMatchSnapshot();
   });
 
   test('decisions of a prune', () => {

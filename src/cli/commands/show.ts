@@ -11,9 +11,12 @@ export async function show(context: CommandContext): Promise<CommandResult> {
   const manifest = await opened.service.repository.manifest(summary.name);
   const recorded = [...manifest.sealed.findings, ...Object.values(manifest.sealed.components).flatMap((component) => component.findings)];
   const findings = renderFindings(recorded, context.style, true);
-  const text = showText(manifest, new Date(), context.style);
+  const text = showText(manifest, summary.proof, new Date(), context.style);
   return {
-    data: { ...showJson(manifest), recordedFindings: recorded.map((finding) => ({ ...finding, hint: finding.hint ?? null })) },
+    data: {
+      ...showJson(manifest, summary.proof),
+      recordedFindings: recorded.map((finding) => ({ ...finding, hint: finding.hint ?? null })),
+    },
     text: findings === '' ? text : `${text}\n\n${findings}`,
     findings: [],
     exitCode: 0,

@@ -8,7 +8,7 @@ import { dumpVersion, serverFacts } from './list.ts';
 import { changedTables, countLive, type SnapshotTable } from './live-counts.ts';
 import type { PostgresOptions } from './options.ts';
 import type { PsqlSession } from './psql-session.ts';
-import { DATABASE_PROPERTIES, EXPORT_SNAPSHOT, LOCK_HOLDERS, NO_TIMEOUTS, OBJECTS, TABLES } from './queries.ts';
+import { ACCESS, DATABASE_PROPERTIES, EXPORT_SNAPSHOT, LOCK_HOLDERS, NO_TIMEOUTS, OBJECTS, TABLES } from './queries.ts';
 import { applicationName, endDeadRuns, endOnServer } from './run-backends.ts';
 import { connectTo, explained, openServer, openSession, toolOptions, type Server } from './server.ts';
 
@@ -203,6 +203,7 @@ async function judge(dump: RunningDump, version: string, bytes: number, options:
   const subject = `database/${target.service}/${database}`;
   const counts = await countLive(holder, tables, Math.max(options.countFloorMs, dumpMs * options.countShare), subject);
   const objects = (await holder.json(OBJECTS)) as Readonly<Record<string, number>>; // the JSON that our own query builds
+  const access = (await holder.json(ACCESS)) as Readonly<Record<string, number>>; // as above
   const properties = (await holder.json(DATABASE_PROPERTIES)) as Readonly<Record<string, JsonValue>>; // as above
   await holder.query('rollback');
   const end = await holder.end();
@@ -227,6 +228,7 @@ async function judge(dump: RunningDump, version: string, bytes: number, options:
       rowsLive: counts.rows,
       rowsNotCounted: counts.notCounted,
       objects,
+      access,
       seconds: Math.round(dumpMs) / 1000,
       bytes,
     },

@@ -99,6 +99,24 @@ export const OBJECTS = `select json_object_agg(kind, amount) from (
   union all select 'eventTriggers', count(*) from pg_event_trigger
   union all select 'largeObjects', count(*) from pg_largeobject_metadata) counted`;
 
+/** Owners and who may do what, counted per role and kind, so that a lost grant names its role. Rights that everybody has by default are among them on both sides. */
+export const ACCESS = `with owned as (
+    select case c.relkind when 'S' then 'sequences' when 'v' then 'views' when 'm' then 'views' else 'tables' end kind, c.relowner as role,
+      coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner)) acl
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where ${OWN_SCHEMA} and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't' and ${notOfExtension('pg_class', 'c.oid')}
+    union all select 'functions', p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace where ${OWN_SCHEMA} and ${notOfExtension('pg_proc', 'p.oid')}
+    union all select 'schemas', n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)) from pg_namespace n
+    where ${OWN_SCHEMA} and ${notOfExtension('pg_namespace', 'n.oid')})
+  select coalesce(json_object_agg(what, amount), '{}') from (
+    select format('%s owned by %s', kind, pg_get_userbyid(role)) what, count(*) amount from owned group by 1
+    union all select format('%s on %s granted to %s', lower(a.privilege_type), kind, case when a.grantee = 0 then 'public' else pg_get_userbyid(a.grantee) end), count(*)
+    from owned, aclexplode(acl) a group by 1
+    union all select format('%s on columns granted to %s', lower(a.privilege_type), case when a.grantee = 0 then 'public' else pg_get_userbyid(a.grantee) end), count(*)
+    from pg_attribute t join pg_class c on c.oid = t.attrelid join pg_namespace n on n.oid = c.relnamespace, aclexplode(t.attacl) a
+    where ${OWN_SCHEMA} and t.attacl is not null and ${notOfExtension('pg_class', 'c.oid')} group by 1) counted`;
+
 /** What makes this database this database: a restore needs it and the archive holds it only for --create. Columns differ between versions, so through to_jsonb. */
 export const DATABASE_PROPERTIES = `select json_build_object(
   'owner', pg_get_userbyid(d.datdba),

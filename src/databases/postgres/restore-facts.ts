@@ -37,6 +37,8 @@ export interface RecordedDatabase {
   /** Table (as `qualifiedName` writes it) to rows. */
   readonly rows: ReadonlyMap<string, number>;
   readonly objects: ReadonlyMap<string, number>;
+  /** Owners and rights, counted; null where an older version recorded none. */
+  readonly access: ReadonlyMap<string, number> | null;
 }
 
 /** The facts of a database component in their shape; what is missing gets a value that asks for nothing. */
@@ -51,6 +53,7 @@ export function recordedDatabase({ facts }: DatabaseSource): RecordedDatabase {
     bytes: number(facts['bytes'], 0),
     rows: new Map([...numbers(facts['rowsLive']), ...archive]),
     objects: new Map(numbers(facts['objects'])),
+    access: facts['access'] === undefined ? null : new Map(numbers(facts['access'])),
   };
 }
 

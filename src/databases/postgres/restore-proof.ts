@@ -3,7 +3,7 @@ import type { Finding } from '../../domain/finding.ts';
 import { isJsonObject, type JsonValue } from '../../domain/byte-stream.ts';
 import { qualifiedName, quoteIdentifier } from './names.ts';
 import type { PsqlSession } from './psql-session.ts';
-import { ALL_TABLES, DATABASE_PROPERTIES, OBJECTS } from './queries.ts';
+import { ACCESS, ALL_TABLES, DATABASE_PROPERTIES, OBJECTS } from './queries.ts';
 import { databaseProperties, majorOf, type DatabaseProperties, type RecordedDatabase } from './restore-facts.ts';
 
 interface Table {
@@ -44,6 +44,7 @@ export async function proveDatabase(
   const sameMajor = majorOf(versionNum) === majorOf(recorded.versionNum);
   const rows = await proveRows(session, recorded, differs);
   await proveObjects(session, recorded, sameMajor, differs);
+  if (sameMajor) await proveAccess(session, recorded, differs);
   const findings = await proveProperties(session, recorded.properties, sameMajor, differs);
   return { tables: recorded.rows.size, rows, findings: findings.map((message) => noted(service, database, message)) };
 }
@@ -84,6 +85,16 @@ async function proveObjects(session: PsqlSession, { objects }: RecordedDatabase,
     // pg_dump leaves out indexes that were never finished.
     const least = kind === 'indexes' ? wanted - invalid : kind === 'invalidIndexes' ? 0 : wanted;
     if (got < least || got > wanted) differs(`the number of ${kind}`, wanted, got);
+  }
+}
+
+/** Other versions know other rights. */
+async function proveAccess(session: PsqlSession, { access }: RecordedDatabase, differs: Differs): Promise<void> {
+  if (access === null) return;
+  const now = new Map(Object.entries((await session.json(ACCESS)) as Readonly<Record<string, number>>)); // the JSON that our own query builds
+  for (const what of new Set([...access.keys(), ...now.keys()])) {
+    const [wanted, got] = [access.get(what) ?? 0, now.get(what) ?? 0];
+    if (wanted !== got) differs(`the number of ${what}:`, wanted, got);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { DatabaseRestorer } from '../../domain/database-ports.ts';
+import { ask } from './ask.ts';
 import { buildDatabase } from './restore-build.ts';
 import { checkRestore } from './restore-check.ts';
 import { checkCold } from './restore-cold.ts';
@@ -21,4 +22,5 @@ export const postgresRestorer: DatabaseRestorer = {
   swap: swapDatabases,
   revert: revertDatabases,
   drop: dropDatabases,
+  ask,
 };
