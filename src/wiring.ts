@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -8,9 +8,10 @@ import { ownContainerId } from './docker/own-container.ts';
 import type { EventSink } from './domain/events.ts';
 import type { Engine, PruneDecision } from './domain/ports.ts';
 import type { RetentionPolicy } from './domain/retention.ts';
+import { parseSnapshotName } from './domain/snapshot-name.ts';
 import { McadsError } from './errors.ts';
 import { counted, humanBytes } from './report/human.ts';
-import type { BackupPorts, BackupRequest, BackupResult, DiscoverPorts, PlanPorts } from './pipeline/requests.ts';
+import type { BackupPorts, BackupRequest, BackupResult, DiscoverPorts, PastBackup, PlanPorts } from './pipeline/requests.ts';
 import type { Repository } from './repository/repository.ts';
 import type { RestoreWiring } from './wiring-restore.ts';
 
@@ -28,7 +29,6 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function createServices(environment: Environment, version: string): Services {
   const engineOf = (request: EngineRequest, events: EventSink, signal: AbortSignal): Promise<Engine | null> =>
     openEngine(request, environment, version, events, signal);
-  /** A run on the live project is never made without its engine: it would be a backup without the databases. */
   const engineFor = async (request: EngineRequest, events: EventSink, signal: AbortSignal): Promise<Engine> =>
     (await engineOf(request, events, signal)) ?? refuseWithoutEngine(request);
   const restoreWiring: RestoreWiring = {
@@ -48,14 +48,14 @@ export function createServices(environment: Environment, version: string): Servi
       return await orNull(opened.listProjects(signal), signal);
     },
     plan: async (request, setup, events, signal) => {
-      await using engine = await engineFor(setup.engine, events, signal);
+      await using engine = await engineOf(setup.engine, events, signal);
       const { discover } = await import('./pipeline/discover.ts');
       const { plan } = await import('./pipeline/plan.ts');
       const project = await discover(request, await discoverPorts(engine, setup), signal);
       return await plan(project, engine, request, await planPorts(setup), signal);
     },
     backup: async (request, setup, events, signal) => {
-      await using engine = await engineFor(setup.engine, events, signal);
+      await using engine = await engineOf(setup.engine, events, signal);
       return await runBackup(request, setup, engine, version, events, signal);
     },
     planRestore: async (request, setup, events, signal) => {
@@ -135,15 +135,28 @@ function refuseWithoutEngine(request: EngineRequest): never {
 }
 
 async function discoverPorts(engine: Engine | null, setup: RunSetup): Promise<DiscoverPorts> {
+  const { hostRuntime } = await import('./host/runtime.ts');
   return {
     engine,
     loadCompose: () => setup.loadCompose(),
-    projectsInRepository: async () => {
-      if (!existsSync(join(setup.repository, 'repository.json'))) return [];
-      await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'read');
-      return [...new Set((await repository.snapshots()).map((snapshot) => snapshot.project))];
-    },
+    history: () => history(setup),
+    hostRuntime: hostRuntime(),
   };
+}
+
+async function history(setup: RunSetup): Promise<readonly PastBackup[]> {
+  if (!existsSync(join(setup.repository, 'repository.json'))) return classicOnly(setup.repository);
+  await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'read');
+  const snapshots = (await repository.snapshots()).map((one) => ({ ...one, isClassic: false }));
+  const classic = (await repository.classicArchives()).map((one) => ({ ...one, isClassic: true }));
+  return [...snapshots, ...classic].toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1));
+}
+
+/** A folder of the old scripts is no repository yet. */
+function classicOnly(folder: string): readonly PastBackup[] {
+  const names = existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder) : [];
+  const found = names.flatMap((name) => (name.endsWith('.tar.gz') ? (parseSnapshotName(name.slice(0, -'.tar.gz'.length)) ?? []) : []));
+  return found.toSorted((a, b) => (a.time < b.time ? -1 : 1)).map(({ project, strategy }) => ({ project, strategy, isClassic: true }));
 }
 
 async function planPorts(setup: RunSetup): Promise<PlanPorts> {
@@ -182,6 +195,7 @@ async function runBackup(
         throw await withReadyPlace(error, setup, request);
       }
     },
+    hostClaims: null,
     applyRetention: async (project, strategy): Promise<readonly PruneDecision[]> => {
       await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'write');
       const report = await repository.prune({ policy: toPolicy(setup.keep), dryRun: false, project, strategy, signal });
