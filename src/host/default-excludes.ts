@@ -1,3 +1,5 @@
+import { STAGING_PREFIX } from '../stream/restore-commands.ts';
+
 /** Folders that are made again by themselves, by name. */
 const KINDS: readonly (readonly [reason: string, names: readonly string[]])[] = [
   ['compiled Python: made again when it runs', ['__pycache__']],
@@ -10,7 +12,7 @@ const KINDS: readonly (readonly [reason: string, names: readonly string[]])[] = 
 export const EXCLUDED_NAMES: readonly string[] = KINDS.flatMap(([, names]) => names);
 
 export function excludedGlobs(): readonly string[] {
-  return EXCLUDED_NAMES.map((name) => `**/${name}`);
+  return [...EXCLUDED_NAMES.map((name) => `**/${name}`), `**/${STAGING_PREFIX}*`];
 }
 
 export function reasonFor(name: string): string {

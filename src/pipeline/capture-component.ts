@@ -198,7 +198,8 @@ async function captureFolder(
   const own = await pathsWithin(path, await ownFolders(context), context);
   const options = { temporaryDirectory: writer.spoolDirectory, prune: own.map((raw) => Buffer.from(raw, 'latin1').toString('utf8')) };
   await using source = await runtimeOf(ports.hostRuntime).openTree(path, options, signal);
-  return await captureFiles(component, context, source, exclude, path);
+  const captured = await captureFiles(component, context, source, exclude, path);
+  return source.singleFile ? { ...captured, facts: { ...captured.facts, singleFile: true } } : captured;
 }
 
 async function captureFiles(

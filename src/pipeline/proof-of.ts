@@ -1,0 +1,7 @@
+import type { SnapshotRepository } from '../domain/ports.ts';
+
+/** Level of a snapshot's best drill; null: never drilled. */
+export async function proofOf(repository: SnapshotRepository, name: string): Promise<string | null> {
+  const proof = (await repository.snapshots()).find((snapshot) => snapshot.name === name)?.proof ?? null;
+  return proof === null ? null : `L${proof.level}`;
+}
