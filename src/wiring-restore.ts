@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { RunSetup } from './cli/services.ts';
 import type { EventSink } from './domain/events.ts';
 import type { Finding } from './domain/finding.ts';
+import { NO_HOST_SETTINGS } from './domain/host.ts';
 import { isStored } from './domain/outcome.ts';
 import type { Engine, SnapshotRepository, UndoRestore } from './domain/ports.ts';
 import type { KeptRestore, RestorePlan, RestoreResult } from './domain/restore.ts';
@@ -139,6 +140,9 @@ async function safetyBackup(
     exclude: [],
     sizes: false,
     neverCapture: neverTouch,
+    logDirectory: setup.repository,
+    hostSettings: NO_HOST_SETTINGS,
+    strategy: setup.engine.strategy,
     transport,
     helperImage,
     rescan: false,

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -9,11 +9,13 @@ import type { EngineProject } from './domain/engine-model.ts';
 import type { EventSink } from './domain/events.ts';
 import type { Engine, PruneDecision } from './domain/ports.ts';
 import type { RetentionPolicy } from './domain/retention.ts';
+import { parseSnapshotName } from './domain/snapshot-name.ts';
 import type { ServiceState } from './domain/status.ts';
 import { McadsError } from './errors.ts';
 import { counted, humanBytes } from './report/human.ts';
-import type { BackupPorts, BackupRequest, BackupResult, DiscoverPorts, PlanPorts } from './pipeline/requests.ts';
+import type { BackupPorts, BackupRequest, BackupResult, DiscoverPorts, PastBackup, PlanPorts } from './pipeline/requests.ts';
 import type { Repository } from './repository/repository.ts';
+import { STATE_FOLDER } from './stream/restore-commands.ts';
 import type { RestoreWiring } from './wiring-restore.ts';
 
 /** How long an engine may take to answer where it is not what the command is about. */
@@ -30,9 +32,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function createServices(environment: Environment, version: string): Services {
   const engineOf = (request: EngineRequest, events: EventSink, signal: AbortSignal): Promise<Engine | null> =>
     openEngine(request, environment, version, events, signal);
-  /** A run on the live project is never made without its engine: it would be a backup without the databases. */
   const engineFor = async (request: EngineRequest, events: EventSink, signal: AbortSignal): Promise<Engine> =>
     (await engineOf(request, events, signal)) ?? refuseWithoutEngine(request);
+  /** A snapshot's name says where it belongs. */
+  const engineToRestore = async (snapshot: string, request: EngineRequest, events: EventSink, signal: AbortSignal): Promise<Engine> =>
+    parseSnapshotName(snapshot)?.strategy === 'host' ? openHostEngine(request, events) : engineFor(request, events, signal);
   const restoreWiring: RestoreWiring = {
     openRepository: (setup) => openRepository(setup.repository, setup.lockTimeoutMs, 'read'),
     backup: (request, setup, engine, events, signal) => runBackup(request, setup, engine, version, events, signal),
@@ -62,28 +66,29 @@ export function createServices(environment: Environment, version: string): Servi
     },
     unitStates: async (names, signal) => (await import('./host/unit-states.ts')).unitStates(names, signal),
     plan: async (request, setup, events, signal) => {
-      await using engine = await engineFor(setup.engine, events, signal);
+      await using engine = await engineOf(setup.engine, events, signal);
       const { discover } = await import('./pipeline/discover.ts');
       const { plan } = await import('./pipeline/plan.ts');
       const project = await discover(request, await discoverPorts(engine, setup), signal);
       return await plan(project, engine, request, await planPorts(setup), signal);
     },
     backup: async (request, setup, events, signal) => {
-      await using engine = await engineFor(setup.engine, events, signal);
+      await using engine = await engineOf(setup.engine, events, signal);
       return await runBackup(request, setup, engine, version, events, signal);
     },
     planRestore: async (request, setup, events, signal) => {
-      await using engine = await engineFor(setup.engine, events, signal);
+      await using engine = await engineToRestore(request.snapshot, setup.engine, events, signal);
       const { planRestore } = await import('./wiring-restore.ts');
       return await planRestore(request, setup, engine, restoreWiring, events, signal);
     },
     restore: async (request, setup, confirm, events, signal) => {
-      await using engine = await engineFor(setup.engine, events, signal);
+      await using engine = await engineToRestore(request.snapshot, setup.engine, events, signal);
       const { runRestore } = await import('./wiring-restore.ts');
       return await runRestore(request, setup, engine, restoreWiring, confirm, events, signal);
     },
     rollback: async (request, setup, confirm, events, signal) => {
-      await using engine = await engineFor(setup.engine, events, signal);
+      const onHost = await keptOnHost(setup.engine);
+      await using engine = onHost === null ? await engineFor(setup.engine, events, signal) : await openHostEngine(setup.engine, events);
       const { runRollback } = await import('./wiring-restore.ts');
       return await runRollback(request, setup, engine, confirm, events, signal);
     },
@@ -102,9 +107,21 @@ export function createServices(environment: Environment, version: string): Servi
       await using opened = engine;
       return await orNull(opened.recover(project, signal), signal);
     },
+    undoOnHost: async (request, signal) => {
+      if (!hasHostState(request)) return null;
+      await using engine = await openHostEngine(request, () => undefined);
+      return await orNull(engine.recover(null, signal), signal);
+    },
+    keptOnHost,
     recover: async (project, request, signal) => {
-      await using engine = await engineFor(request, () => undefined, signal);
-      return await engine.recover(project, signal);
+      await using host = await openHostEngine(request, () => undefined);
+      const onHost = await host.recover(null, signal);
+      await using engine =
+        request.strategy === 'docker'
+          ? await engineFor(request, () => undefined, signal)
+          : await engineOf(request, () => undefined, signal);
+      const onEngine = (await engine?.recover(project, signal)) ?? { undone: [], failed: [] };
+      return { undone: [...onHost.undone, ...onEngine.undone], failed: [...onHost.failed, ...onEngine.failed] };
     },
     openRepository: (location, lockTimeoutMs) => openForCommands(location, lockTimeoutMs),
     openLog: async (directory, command, at) => (await import('./logger.ts')).openLog(directory, command, at, version),
@@ -156,9 +173,26 @@ async function openEngine(
   return docker.openEngine({ ...options, ownVersion: version, logger, undoRestore: undoRestoreWith(events) }, signal);
 }
 
+/** This machine in an engine's place. */
+async function openHostEngine({ host }: EngineRequest, events: EventSink): Promise<Engine> {
+  const [{ hostEngine }, { undoRestoreWith }] = await Promise.all([import('./host/host-engine.ts'), import('./wiring-restore.ts')]);
+  return hostEngine({ ...host, undoRestore: undoRestoreWith(events) });
+}
+
+function hasHostState({ host }: EngineRequest): boolean {
+  return existsSync(join(host.directory, STATE_FOLDER));
+}
+
+async function keptOnHost(request: EngineRequest): Promise<string | null> {
+  if (!hasHostState(request)) return null;
+  await using engine = await openHostEngine(request, () => undefined);
+  const [newest] = await engine.keptRestores(null, NEVER);
+  return newest?.journal.project ?? null;
+}
+
 function refuseWithoutEngine(request: EngineRequest): never {
   if (request.strategy === 'host') {
-    throw new McadsError('usage', 'this version has no host strategy yet', { hint: 'use --strategy docker where Docker is there' });
+    throw new McadsError('usage', 'this takes Docker, and --strategy host does without', { hint: 'leave --strategy host out' });
   }
   throw new McadsError('engine-unreachable', 'there is no Docker here: no DOCKER_HOST, no context and no socket in the default places', {
     hint: 'start Docker, or say where it is with DOCKER_HOST or --context',
@@ -166,15 +200,28 @@ function refuseWithoutEngine(request: EngineRequest): never {
 }
 
 async function discoverPorts(engine: Engine | null, setup: RunSetup): Promise<DiscoverPorts> {
+  const { hostRuntime } = await import('./host/runtime.ts');
   return {
     engine,
     loadCompose: () => setup.loadCompose(),
-    projectsInRepository: async () => {
-      if (!existsSync(join(setup.repository, 'repository.json'))) return [];
-      await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'read');
-      return [...new Set((await repository.snapshots()).map((snapshot) => snapshot.project))];
-    },
+    history: () => history(setup),
+    hostRuntime: hostRuntime(),
   };
+}
+
+async function history(setup: RunSetup): Promise<readonly PastBackup[]> {
+  if (!existsSync(join(setup.repository, 'repository.json'))) return classicOnly(setup.repository);
+  await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'read');
+  const snapshots = (await repository.snapshots()).map((one) => ({ ...one, isClassic: false }));
+  const classic = (await repository.classicArchives()).map((one) => ({ ...one, isClassic: true }));
+  return [...snapshots, ...classic].toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1));
+}
+
+/** A folder of the old scripts is no repository yet. */
+function classicOnly(folder: string): readonly PastBackup[] {
+  const names = existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder) : [];
+  const found = names.flatMap((name) => (name.endsWith('.tar.gz') ? (parseSnapshotName(name.slice(0, -'.tar.gz'.length)) ?? []) : []));
+  return found.toSorted((a, b) => (a.time < b.time ? -1 : 1)).map(({ project, strategy }) => ({ project, strategy, isClassic: true }));
 }
 
 async function planPorts(setup: RunSetup): Promise<PlanPorts> {
@@ -213,13 +260,21 @@ async function runBackup(
         throw await withReadyPlace(error, setup, request);
       }
     },
+    hostClaims: await openHostEngine(setup.engine, events),
     applyRetention: async (project, strategy): Promise<readonly PruneDecision[]> => {
       await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'write');
       const report = await repository.prune({ policy: toPolicy(setup.keep), dryRun: false, project, strategy, signal });
       return [...report.snapshots, ...report.classic];
     },
-    discardOld: async (project) =>
-      engine === null ? [] : (await import('./wiring-restore.ts')).discardOld(engine, project, events, signal),
+    discardOld: async (project) => {
+      const { discardOld } = await import('./wiring-restore.ts');
+      const places = [
+        ...(engine === null ? [] : [engine]),
+        ...(hasHostState(setup.engine) ? [await openHostEngine(setup.engine, events)] : []),
+      ];
+      const findings = await Promise.all(places.map((place) => discardOld(place, project, events, signal)));
+      return findings.flat();
+    },
     renderVerification: verificationText,
     now: () => new Date(),
     tool: { name: 'mcads-orchestrate', version },

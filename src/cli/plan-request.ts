@@ -22,7 +22,10 @@ export function toPlanRequest(context: CommandContext, project: ProjectContext):
     configFiles: settings.files,
     exclude: settings.exclude,
     sizes: context.name === 'plan' || context.options.flag('dryRun'),
-    neverCapture: [project.repository, logDirectoryOf(context, project)],
+    neverCapture: [project.repository],
+    logDirectory: logDirectoryOf(context, project),
+    hostSettings: project.config.host,
+    strategy: settings.strategy,
   };
 }
 

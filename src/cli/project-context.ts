@@ -51,12 +51,17 @@ export async function openProject(sources: ProjectSources): Promise<ProjectConte
   const file = await readSettingsFile(named === null ? null : absolute(named), nearby);
   const config = await loadConfig({ flags: options.settings(), environment, model: loaded.model, file, workingDirectory });
   const { settings } = config;
-  const engine: EngineRequest = { context: settings.context, strategy: settings.strategy };
+  const engineIn = (directory: string): EngineRequest => ({
+    context: settings.context,
+    strategy: settings.strategy,
+    host: { directory, settings: config.host },
+  });
   const name = settings.project ?? loaded.model?.name ?? null;
   const directory =
     loaded.model === null && projectDirectory === null && settings.project !== null
-      ? ((await directoryFromEngine(sources, engine, settings.project)) ?? nearby)
+      ? ((await directoryFromEngine(sources, engineIn(nearby), settings.project)) ?? nearby)
       : nearby;
+  const engine = engineIn(directory);
   const repository = settings.repository ?? join(directory, 'backups');
   return {
     config,

@@ -53,9 +53,12 @@ async function findProjectName(
 ): Promise<string | null> {
   if (context.options.flag('allProjects')) return null;
   const project = await context.project();
-  if (project.name !== null) return project.name;
+  const isSure = project.config.settings.project !== null || project.model?.nameFrom !== 'directory';
+  if (project.name !== null && isSure) return project.name;
   const stored = [...new Set([...snapshots, ...(await service.repository.classicArchives())].map((one) => one.project))].toSorted();
   const [only, second] = stored;
+  // A directory's name only stands where nothing in the repository says better: on a host, Django's settings may name the project.
+  if (project.name !== null && (stored.includes(project.name) || only === undefined || second !== undefined)) return project.name;
   if (only === undefined) return null;
   if (second === undefined) return only;
   const running = await context.services.listProjects(project.engine, context.signal);

@@ -34,7 +34,8 @@ export function toRestoreRequest(context: CommandContext, project: ProjectContex
     transport: settings.transport,
     helperImage: settings.helperImage,
     healthTimeoutMs: HEALTH_TIMEOUT_MS,
-    neverTouch: [project.repository, logDirectoryOf(context, project)],
+    // On a host the application's own logs may lie beside ours.
+    neverTouch: [project.repository, ...(summary.strategy === 'host' ? [] : [logDirectoryOf(context, project)])],
   };
 }
 
@@ -43,7 +44,9 @@ function assertTarget(project: ProjectContext, summary: SnapshotSummary, as: str
   if (as !== null && !PROJECT_NAME.test(as)) {
     throw new McadsError('usage', `--as ${as} is no project name`, { hint: 'lower-case letters, digits, - and _' });
   }
-  const target = project.config.settings.project ?? project.model?.name ?? summary.project;
+  // On a host, a Compose file that names no project does not name the application.
+  const isUnnamed = summary.strategy === 'host' && project.model?.nameFrom === 'directory';
+  const target = project.config.settings.project ?? (isUnnamed ? undefined : project.model?.name) ?? summary.project;
   if (as !== null && (as === summary.project || as === target)) {
     throw new McadsError('usage', `--as ${as} names the original`, { hint: 'leave it out to restore in place, or choose another name' });
   }

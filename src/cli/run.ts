@@ -1,6 +1,7 @@
 import type { JsonObject } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
 import { hasErrors } from '../domain/finding.ts';
+import type { UndoReport } from '../domain/ports.ts';
 import type { McadsError } from '../errors.ts';
 import { errorJson, findingJson, renderError, renderFindings } from '../report/findings.ts';
 import { createStyle, wantsColor } from '../report/style.ts';
@@ -148,16 +149,21 @@ function contextOf(
 
 /** A run that was killed may have left services stopped: the next command of any kind brings them back. */
 async function undoLeftovers(project: ProjectContext, everything: boolean, io: Io, signal: AbortSignal): Promise<readonly Finding[]> {
-  if (project.name === null && !everything) return [];
-  const report = await io.services.undoLeftovers(everything ? null : project.name, project.engine, signal);
+  const onHost = await io.services.undoOnHost(project.engine, signal);
+  const onEngine =
+    project.name === null && !everything ? null : await io.services.undoLeftovers(everything ? null : project.name, project.engine, signal);
+  return [onHost, onEngine].flatMap((report) => (report === null ? [] : undoFindings(report)));
+}
+
+function undoFindings(report: UndoReport): readonly Finding[] {
   return [
-    ...(report?.undone ?? []).map((what): Finding => ({
+    ...report.undone.map((what): Finding => ({
       severity: 'warning',
       code: 'undone',
       subject: 'recover',
       message: `undone what a killed run left: ${what}`,
     })),
-    ...(report?.failed ?? []).map((what): Finding => ({
+    ...report.failed.map((what): Finding => ({
       severity: 'warning',
       code: 'not-undone',
       subject: 'recover',

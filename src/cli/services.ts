@@ -5,6 +5,7 @@ import type { Assertion } from '../domain/drill.ts';
 import type { EngineProjectSummary } from '../domain/engine-model.ts';
 import type { EventSink, RunEvent } from '../domain/events.ts';
 import type { Finding } from '../domain/finding.ts';
+import type { HostSettings } from '../domain/host.ts';
 import type { BackupPlan } from '../domain/plan.ts';
 import type { Damage, PruneDecision, SnapshotRepository, UndoReport } from '../domain/ports.ts';
 import type { EngineAnswer, UnitState } from '../domain/status.ts';
@@ -29,6 +30,8 @@ export interface ComposeRequest {
 export interface EngineRequest {
   readonly context: string | null;
   readonly strategy: 'auto' | 'docker' | 'host';
+  /** The application on this host; what a restore there left is found in its directory. */
+  readonly host: { readonly directory: string; readonly settings: HostSettings };
 }
 
 /** What the runs on a live project share. */
@@ -127,6 +130,10 @@ export interface Services {
   ): Promise<DrillResult>;
   /** What `recover` does, where the engine answers at once; null where it does not. Never rejects for the engine's sake. */
   undoLeftovers(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport | null>;
+  /** What a restore on this host left in the directory, if anything; null where there is nothing. Never rejects for its sake. */
+  undoOnHost(engine: EngineRequest, signal: AbortSignal): Promise<UndoReport | null>;
+  /** The project of the newest restore on this host that `rollback` can undo; null where there is none. */
+  keptOnHost(engine: EngineRequest): Promise<string | null>;
   recover(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport>;
   /** An existing one. Rejects `no-repository`, `forbidden`, `newer-format`. */
   openRepository(location: string, lockTimeoutMs: number): Promise<RepositoryService>;

@@ -8,7 +8,7 @@ import { probeScript } from '../stream/tree-commands.ts';
 import { openArchivePlace, probeArchivePlace } from './archive-place.ts';
 import { UnfitImageError, type HelperContainer } from './helper-container.ts';
 import { mountsBelow, textOf } from './helper-tree.ts';
-import { HelperTarget } from './helper-target.ts';
+import { helperTarget } from './helper-target.ts';
 import { noImage } from './open-tree.ts';
 import { isPipeFailure } from './piped-exec.ts';
 import { startHelper, withFirstFit } from './start-helper.ts';
@@ -60,7 +60,7 @@ export async function openTarget(
       if (made.code !== 0) throw new McadsError('component-failed', `${nameOfPlace(place)} cannot be made: ${made.stderr.trim()}`);
       root = `${root}/${missing}`;
     }
-    return new HelperTarget(helper, place, report.transport === 'pipe', root, nameOfPlace(place));
+    return helperTarget(helper, place, report.transport === 'pipe', root, nameOfPlace(place));
   } catch (error) {
     await helper[Symbol.asyncDispose]();
     throw error;

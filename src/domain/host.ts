@@ -3,6 +3,7 @@ import type { ComponentId } from './component.ts';
 import type { ComposeModel } from './compose-model.ts';
 import type { Finding, Uncovered } from './finding.ts';
 import type { Because } from './manifest.ts';
+import type { Secret } from './secret.ts';
 import type { TreeSource } from './tree.ts';
 
 /** What is known of an application's layout: `django` knows its parts by name, `generic` takes the directory as it is. */
@@ -52,6 +53,20 @@ export interface HostDatabaseFile {
   readonly because: Because;
 }
 
+/** A PostgreSQL database that the application reaches by its `DATABASE_URL`. */
+export interface HostServerDatabase {
+  readonly id: ComponentId;
+  /** Name, address or socket folder. */
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly database: string;
+  readonly password: Secret | null;
+  /** Further parameters of the URL (`sslmode`). */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly because: Because;
+}
+
 /** A systemd unit that has to do with the application. */
 export interface HostUnit {
   readonly name: string;
@@ -60,6 +75,10 @@ export interface HostUnit {
   /** Words of `systemctl is-enabled` and `is-active`; null where systemd does not answer. */
   readonly enabled: string | null;
   readonly active: string | null;
+  /** Units that would start it by themselves (sockets, timers, paths). */
+  readonly triggeredBy: readonly string[];
+  /** Units that it is started after. */
+  readonly after: readonly string[];
   /** Components that its working directory, programs or settings lie in. */
   readonly uses: readonly ComponentId[];
 }
@@ -72,6 +91,7 @@ export interface HostApplication {
   readonly settingsPackage: string | null;
   readonly trees: readonly HostTree[];
   readonly databases: readonly HostDatabaseFile[];
+  readonly servers: readonly HostServerDatabase[];
   /** Absolute paths of the files for the `config` component. */
   readonly configFiles: readonly string[];
   readonly units: readonly HostUnit[];
@@ -86,23 +106,37 @@ export interface SurveyRequest {
   readonly settings: HostSettings;
   /** Also where nothing but files says that this is an application. */
   readonly anyDirectory: boolean;
-  /** Folders that are never captured: the repository. */
+  /** Globs left out of everything, relative to the directory. */
+  readonly exclude: readonly string[];
+  /** Folders that are never captured: the repository. Absolute. */
   readonly neverCapture: readonly string[];
-  /** Where this tool writes its logs; the one of the running command is left out. */
+  /** Where this tool writes its logs: those are left out. Absolute. */
   readonly logDirectory: string;
+  /** From flags and settings: names a systemd unit; null where nobody said. */
+  readonly projectName: string | null;
 }
 
 /** This machine as the runtime of an application. The only implementation is `src/host`. */
 export interface HostRuntime {
+  /** What a directory looks like at a glance; null where nothing says that it is an application (`anyDirectory`: where nothing is in it). */
+  profileOf(directory: string, anyDirectory: boolean): Promise<HostProfile | null>;
+  /** The package that holds Django's settings; null where there is none. */
+  settingsPackage(directory: string): Promise<string | null>;
   /** Looks at the directory and changes nothing; null where it is no application. */
   survey(request: SurveyRequest, signal: AbortSignal): Promise<HostApplication | null>;
-  /** A directory or single file. Rejects `component-failed` where it cannot be read at all. */
-  openTree(path: string, temporaryDirectory: string, signal: AbortSignal): Promise<TreeSource>;
+  /** A directory or single file; `prune`: folders below that are not entered, relative. Rejects `component-failed` where it cannot be read at all. */
+  openTree(
+    path: string,
+    options: { readonly temporaryDirectory: string; readonly prune: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<TreeSource>;
   /**
    * A consistent copy of an SQLite database while others write it: made and checked before the first byte is handed out, in the spool folder
    * until the stream has ended. Rejects `component-failed` with the reason for one that is locked, corrupt, encrypted or not readable.
    */
   copyDatabase(path: string, spoolDirectory: string, onCopied: (bytes: number) => void, signal: AbortSignal): Promise<ByteStream>;
+  /** `pg_dump` in custom format by the local client, rows counted in the snapshot that it reads. Rejects `component-failed`. */
+  dumpServer(database: HostServerDatabase, signal: AbortSignal): Promise<ByteStream>;
   /** Facts of system, packages and units. */
   state(application: HostApplication, signal: AbortSignal): Promise<JsonObject>;
 }

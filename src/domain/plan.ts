@@ -3,7 +3,7 @@ import type { ComposeModel } from './compose-model.ts';
 import type { Assertion } from './drill.ts';
 import type { EngineInfo, EngineProject } from './engine-model.ts';
 import type { Finding, Uncovered } from './finding.ts';
-import type { HostApplication } from './host.ts';
+import type { HostApplication, HostServerDatabase } from './host.ts';
 import type { Because, Consistency, StrategyName } from './manifest.ts';
 
 export type QuiesceMode = 'none' | 'pause' | 'stop';
@@ -68,7 +68,15 @@ export type CaptureMethod =
   | { readonly kind: 'tree'; readonly mount: TreeMount; readonly exclude: readonly string[] }
   | { readonly kind: 'config' }
   | { readonly kind: 'state' }
-  | { readonly kind: 'image'; readonly service: string; readonly image: string };
+  | { readonly kind: 'image'; readonly service: string; readonly image: string }
+  /** An SQLite database of this host. */
+  | { readonly kind: 'sqlite'; readonly path: string }
+  /** A database on a server that this host reaches. */
+  | { readonly kind: 'host-dump'; readonly server: HostServerDatabase }
+  /** A directory or file of this host. */
+  | { readonly kind: 'host-tree'; readonly path: string; readonly exclude: readonly string[] }
+  /** System, packages and units of this host. */
+  | { readonly kind: 'host-state' };
 
 /** A mountable source of files. */
 export type TreeMount =

@@ -1,4 +1,4 @@
-import type { Bytes } from './byte-stream.ts';
+import type { Bytes, JsonObject } from './byte-stream.ts';
 import type { EngineContainer, EngineState } from './engine-model.ts';
 import type {
   KeptRestore,
@@ -12,7 +12,7 @@ import type {
   RestoreRun,
   TreePlace,
 } from './restore.ts';
-import type { OpenTreeOptions, RawPath, TreeScan } from './tree.ts';
+import type { OpenTreeOptions, RawPath, TransportName, TreeScan } from './tree.ts';
 
 /**
  * A place being restored. What is new is built in a staging directory inside it, `.mcads-restore-<run>` in the root, and moved in by renames;
@@ -20,7 +20,7 @@ import type { OpenTreeOptions, RawPath, TreeScan } from './tree.ts';
  */
 export interface TreeTarget extends AsyncDisposable {
   readonly place: TreePlace;
-  readonly transport: 'pipe' | 'attach' | 'archive';
+  readonly transport: TransportName;
   readonly swaps: boolean;
   /** Extracts a tar (members named `./path`) into the staging directory of the run, made anew. Resolves with tar's warnings; rejects `component-failed` for its errors (a full disk by name). Without `swaps`: right over what is there. */
   stage(run: RestoreRun, tar: Bytes, signal: AbortSignal): Promise<readonly string[]>;
@@ -32,6 +32,8 @@ export interface TreeTarget extends AsyncDisposable {
   swap(run: RestoreRun, kept: readonly RawPath[], signal: AbortSignal): Promise<void>;
   /** SHA-256 of live regular files, in the order given; null for one that is missing or no file. */
   hash(paths: readonly RawPath[], signal: AbortSignal): Promise<readonly (string | null)[]>;
+  /** Proves a staged SQLite database, of which nothing else is staged: `integrity_check` and the rows of every table. Only where the files are this machine's. */
+  checkDatabase?(run: RestoreRun, signal: AbortSignal): Promise<JsonObject>;
   /** Undoes whatever of stage and swap had happened and removes the staging directory. False where nothing of this run was there. */
   revert(run: RestoreRun, signal: AbortSignal): Promise<boolean>;
   /** Removes the staging directory, what was replaced with it; the root keeps its times. */

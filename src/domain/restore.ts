@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from './byte-stream.ts';
 import type { ComponentId } from './component.ts';
 import type { Finding } from './finding.ts';
 import type { ComponentSettings, TreeMount } from './plan.ts';
-import type { RawPath } from './tree.ts';
+import type { RawPath, TransportName } from './tree.ts';
 
 /** A running restore's own mark: 12 hexadecimal digits. Part of every name that it makes. */
 export type RestoreRun = string;
@@ -100,6 +100,8 @@ export interface TreePlace {
   readonly mount: TreeMount;
   /** Name of the only file of the tree (single-file binds): it is swapped within its folder. Null for directories. */
   readonly singleFile: string | null;
+  /** Names beside a single file that are moved away with it: an SQLite database's log. */
+  readonly companions?: readonly string[];
 }
 
 /** What is at a place, seen without changing anything. */
@@ -110,7 +112,7 @@ export interface PlaceReport {
   readonly createdFrom: string | null;
   /** Nothing is in it (a missing single file, an empty directory). */
   readonly isEmpty: boolean;
-  readonly transport: 'pipe' | 'attach' | 'archive';
+  readonly transport: TransportName;
   /** False: files are overwritten in place, nothing can be swapped, removed or put back (archive transport). */
   readonly swaps: boolean;
   /** Null where the transport cannot tell. */
@@ -258,8 +260,10 @@ export interface RestorePlan {
   /** Level of the last drill; null: never drilled. */
   readonly proof: string | null;
   readonly project: string;
-  /** Engine name and address. */
+  /** Engine name and address, or the host's. */
   readonly engine: string;
+  /** An application on a host: its services are systemd units. */
+  readonly onHost?: boolean;
   readonly directory: string;
   readonly beside: boolean;
   /** Nothing of the project is on the engine. */

@@ -38,11 +38,14 @@ export function compareWalkOrder(a: RawPath, b: RawPath): number {
   return a.length - b.length;
 }
 
-export type TransportName = 'pipe' | 'attach' | 'archive' | 'local';
+/** `local` and `node` are this machine's own files, by GNU tar and by tar-fs. */
+export type TransportName = 'pipe' | 'attach' | 'archive' | 'local' | 'node';
+
+export type EngineTransport = Exclude<TransportName, 'local' | 'node'>;
 
 export interface OpenTreeOptions {
   /** `auto` tries pipe, attach, archive in that order. */
-  readonly transport: 'auto' | Exclude<TransportName, 'local'>;
+  readonly transport: 'auto' | EngineTransport;
   readonly helperImage: string | null;
   /** Images that the project itself has, tried as helper image last. */
   readonly projectImages: readonly string[];

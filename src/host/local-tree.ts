@@ -19,6 +19,8 @@ const NAMES_BYTES = 64 * 1024;
 export interface LocalTreeOptions {
   /** Folder for sort's temporary files. */
   readonly temporaryDirectory?: string;
+  /** Folders below that are not entered, relative. */
+  readonly prune?: readonly string[];
 }
 
 /**
@@ -38,7 +40,11 @@ export async function openLocalTree(path: string, options: LocalTreeOptions, sig
       hint: 'install the packages tar, findutils and coreutils',
     });
   }
-  const root = { singleFile: isDirectory ? null : basename(path), temporaryDirectory: options.temporaryDirectory ?? tmpdir() };
+  const root = {
+    singleFile: isDirectory ? null : basename(path),
+    temporaryDirectory: options.temporaryDirectory ?? tmpdir(),
+    prune: options.prune ?? [],
+  };
   return new LocalTree(folder, root, commands.recipeOf('local', probe.stdout));
 }
 
@@ -99,6 +105,8 @@ function run(script: string, folder: string, names: AsyncIterable<RawPath> | nul
   const [program = 'sh', ...args] = commands.shellArguments(script);
   const child = spawn(program, args, { cwd: folder, stdio: [names === null ? 'ignore' : 'pipe', 'pipe', 'pipe'], detached: true });
   const { stdin, stdout, stderr } = child;
+  // Whoever reads begins later, and Node throws away what nobody has begun to read when the process ends.
+  stdout?.on('readable', () => undefined);
   // The shell and everything that it started: their own group.
   const kill = (): void => {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;

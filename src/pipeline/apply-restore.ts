@@ -2,7 +2,15 @@ import type { EngineContainer, EngineProject } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import type { ProjectClaim, SnapshotRepository } from '../domain/ports.ts';
-import type { FilesProof, NamedContainer, RestoredComponent, RestoreJournal, RestorePlan, RestoreResult } from '../domain/restore.ts';
+import type {
+  FilesProof,
+  NamedContainer,
+  RestoredComponent,
+  RestoredDatabase,
+  RestoreJournal,
+  RestorePlan,
+  RestoreResult,
+} from '../domain/restore.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { isNewCluster } from './database-container.ts';
 import { discardKept, keptPart } from './kept-restores.ts';
@@ -54,6 +62,7 @@ class RestoreRun {
   readonly #findings: Finding[] = [];
   readonly #components: RestoredComponent[] = [];
   readonly #files: FilesProof[] = [];
+  readonly #databases: RestoredDatabase[] = [];
   /** Components whose old state is still there. */
   readonly #replaced = new Set<string>();
   /** Containers of database servers whose clusters came with this restore. */
@@ -176,7 +185,7 @@ class RestoreRun {
     return {
       components: this.#components,
       services: await this.#downtime.results(containers, own),
-      databases: this.#servers.flatMap(({ restored }) => restored),
+      databases: [...this.#databases, ...this.#servers.flatMap(({ restored }) => restored)],
       files: this.#files,
       findings: [...this.#findings, ...this.#servers.flatMap(({ findings }) => findings)],
       keptUntil: kept === null ? null : until.toISOString(),
@@ -318,7 +327,10 @@ class RestoreRun {
   }
 
   #tell(trees: readonly TreeRestore[]): void {
-    for (const tree of trees) this.#findings.push(...tree.findings);
+    for (const tree of trees) {
+      this.#findings.push(...tree.findings);
+      this.#databases.push(...tree.databases);
+    }
     for (const { id, target, action, how, bytes } of this.#context.plan.components) {
       const withoutServer = (target.kind === 'database' || target.kind === 'globals') && this.#isSkipped(target.service);
       const outcome = withoutServer ? 'failed' : action === 'keep' ? 'kept' : target.kind === 'state' ? 'skipped' : 'restored';

@@ -25,9 +25,9 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
   const { events } = ports;
   events({ type: 'stage', stage: 'discover' });
   const found = await discover(request, ports, signal);
-  await using claim = await claimProject(found.name, ports, signal);
+  await using claim = await claimProject(found, ports, signal);
   // What another run had stopped, alive until a moment ago or dead, runs again now: look once more.
-  const project = ports.engine === null ? found : await discover(request, ports, signal);
+  const project = ports.engine === null && claim.undone.length === 0 ? found : await discover(request, ports, signal);
   events({ type: 'stage', stage: 'plan', detail: project.name });
   const made = await makePlan(project, ports.engine, request, ports, signal);
   assertSomethingToDo(made);
@@ -130,10 +130,11 @@ interface Claimed extends AsyncDisposable {
   readonly undone: readonly string[];
 }
 
-/** One writer per project; what a dead run left is brought back first. Without an engine there is nothing to claim. */
-async function claimProject(project: string, ports: BackupPorts, signal: AbortSignal): Promise<Claimed> {
-  if (ports.engine === null) return { claim: null, undone: [], [Symbol.asyncDispose]: async () => {} };
-  const { claim, undone } = await ports.engine.claimProject(project, 'backup', signal);
+/** One writer per project; what a dead run left is brought back first. */
+async function claimProject({ name, strategy }: Project, ports: BackupPorts, signal: AbortSignal): Promise<Claimed> {
+  const claims = strategy === 'host' ? ports.hostClaims : ports.engine;
+  if (claims === null) return { claim: null, undone: [], [Symbol.asyncDispose]: async () => {} };
+  const { claim, undone } = await claims.claimProject(name, 'backup', signal);
   for (const what of undone.undone) ports.events({ type: 'undone', what });
   return { claim, undone: undone.undone, [Symbol.asyncDispose]: () => claim[Symbol.asyncDispose]() };
 }

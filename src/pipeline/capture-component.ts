@@ -5,15 +5,16 @@ import type { Outcome } from '../domain/outcome.ts';
 import type { BackupPlan, PlannedComponent, TreeMount } from '../domain/plan.ts';
 import type { DatabaseAdapter, DatabaseIo, DatabaseTarget } from '../domain/database-ports.ts';
 import type { Engine, FileIdentity, SnapshotWriter } from '../domain/ports.ts';
-import type { RawPath, TransportName } from '../domain/tree.ts';
+import type { RawPath, TransportName, TreeSource } from '../domain/tree.ts';
 import { McadsError, messageOf, stopsRun } from '../errors.ts';
 import { gatherConfig } from './capture-config.ts';
+import { captureFromHost, runtimeOf } from './capture-host.ts';
 import { captureStream } from './capture-stream.ts';
 import { captureTree } from './capture-tree.ts';
 import { configTar } from './config-tar.ts';
 import { withHooks } from './hooks.ts';
 import { consistencyAfter } from './still-cold.ts';
-import type { BackupPorts, BackupRequest } from './requests.ts';
+import { neverCaptured, type BackupPorts, type BackupRequest } from './requests.ts';
 
 export interface CaptureContext {
   readonly plan: BackupPlan;
@@ -99,7 +100,16 @@ async function captureBy(component: PlannedComponent, context: CaptureContext): 
     case 'globals':
       return captureDump(component, context, { ...method, database: null });
     case 'tree':
-      return captureFiles(component, context, method);
+      return captureMount(component, context, method);
+    case 'host-tree':
+      return captureFolder(component, context, method);
+    case 'sqlite':
+    case 'host-dump':
+    case 'host-state': {
+      const { ports, plan, writer, signal } = context;
+      const onProgress = (phase: string): ReturnType<typeof progress> => progress(component, context, phase);
+      return captureFromHost(method, { runtime: ports.hostRuntime, project: plan.project, writer, onProgress }, signal);
+    }
     case 'config':
       return captureConfig(component, context);
     case 'state':
@@ -165,28 +175,51 @@ async function* counted(bytes: Bytes, onProgress: (bytes: number, stored: number
   }
 }
 
+async function captureMount(
+  component: PlannedComponent,
+  context: CaptureContext,
+  { mount, exclude }: Extract<PlannedComponent['method'], { kind: 'tree' }>,
+): Promise<Captured> {
+  const { request, plan, ports, signal } = context;
+  const { transport, helperImage } = request;
+  const engine = engineOf(context);
+  const projectImages = [...new Set((plan.project.engine?.containers ?? []).map((container) => container.imageId))];
+  await using source = await engine.openTree(mount, { transport, helperImage, projectImages }, signal);
+  const captured = await captureFiles(component, context, source, exclude, pathOfMount(mount, context));
+  return { ...captured, consistency: await consistencyAfter(component, plan.project, engine, ports, signal) };
+}
+
+async function captureFolder(
+  component: PlannedComponent,
+  context: CaptureContext,
+  { path, exclude }: Extract<PlannedComponent['method'], { kind: 'host-tree' }>,
+): Promise<Captured> {
+  const { ports, writer, signal } = context;
+  const own = await pathsWithin(path, await ownFolders(context), context);
+  const options = { temporaryDirectory: writer.spoolDirectory, prune: own.map((raw) => Buffer.from(raw, 'latin1').toString('utf8')) };
+  await using source = await runtimeOf(ports.hostRuntime).openTree(path, options, signal);
+  const captured = await captureFiles(component, context, source, exclude, path);
+  return source.singleFile ? { ...captured, facts: { ...captured.facts, singleFile: true } } : captured;
+}
+
 async function captureFiles(
   component: PlannedComponent,
   context: CaptureContext,
-  method: Extract<PlannedComponent['method'], { kind: 'tree' }>,
+  source: TreeSource,
+  exclude: readonly string[],
+  path: string | null,
 ): Promise<Captured> {
-  const { writer, request, plan, signal } = context;
+  const { writer, request, signal } = context;
   const parent = writer.parentOf(component.id);
-  const projectImages = [...new Set((plan.project.engine?.containers ?? []).map((container) => container.imageId))];
-  await using source = await engineOf(context).openTree(
-    method.mount,
-    { transport: request.transport, helperImage: request.helperImage, projectImages },
-    signal,
-  );
   const neverCapture = await ownFolders(context);
   const result = await captureTree(
     source,
     writer,
     {
       parent: parent === null ? null : parentArtifacts(parent, component.id),
-      exclude: method.exclude,
+      exclude,
       neverCapture,
-      neverCapturePaths: await pathsWithin(method.mount, neverCapture, context),
+      neverCapturePaths: await pathsWithin(path, neverCapture, context),
       rescan: request.rescan,
       onProgress: progress(component, context, 'files'),
     },
@@ -199,7 +232,6 @@ async function captureFiles(
     facts: { entries: result.entries, segmentsRead: result.segmentsRead, segmentsReused: result.segmentsReused, torn: result.torn },
     findings: [...source.findings, ...result.findings, ...databaseFindings(component, result.databasesSeen)],
     reused: result.segmentsRead === 0 && result.segmentsReused > 0,
-    consistency: await consistencyAfter(component, plan.project, engineOf(context), context.ports, signal),
     transport: source.transport,
   };
 }
@@ -212,21 +244,27 @@ function parentArtifacts(parent: Manifest, id: string): { data: ManifestArtifact
 }
 
 async function ownFolders(context: CaptureContext): Promise<readonly FileIdentity[]> {
-  const found = await Promise.all(context.request.neverCapture.map((path) => context.ports.host.identify(path)));
+  const { request, plan, ports } = context;
+  const found = await Promise.all(neverCaptured(request, plan.project).map((path) => ports.host.identify(path)));
   return found.filter((identity) => identity !== null);
 }
 
-/** The folders that lie in this tree, as paths in it. */
-async function pathsWithin(mount: TreeMount, folders: readonly FileIdentity[], context: CaptureContext): Promise<readonly RawPath[]> {
-  const { engine, engineInfo } = context.plan.project;
-  if (engineInfo?.sharesFilesystem !== true) return [];
-  const volume = mount.type === 'volume' ? engine?.volumes.find(({ name }) => name === mount.name) : undefined;
-  const path = mount.type === 'bind' ? mount.hostPath : (volume?.options['device'] ?? volume?.mountpoint);
-  const root = path?.startsWith('/') === true ? await context.ports.host.identify(path) : null;
+/** The folders that lie in the tree at this path of our host, as paths in it. */
+async function pathsWithin(path: string | null, folders: readonly FileIdentity[], context: CaptureContext): Promise<readonly RawPath[]> {
+  const root = path === null ? null : await context.ports.host.identify(path);
   if (root === null) return [];
   const prefix = `${root.realPath.replace(/\/$/, '')}/`;
   const inside = folders.filter(({ realPath }) => realPath.startsWith(prefix));
   return inside.map(({ realPath }) => Buffer.from(realPath.slice(prefix.length), 'utf8').toString('latin1'));
+}
+
+/** Null where the engine's files are not this host's. */
+function pathOfMount(mount: TreeMount, context: CaptureContext): string | null {
+  const { engine, engineInfo } = context.plan.project;
+  if (engineInfo?.sharesFilesystem !== true) return null;
+  const volume = mount.type === 'volume' ? engine?.volumes.find(({ name }) => name === mount.name) : undefined;
+  const path = mount.type === 'bind' ? mount.hostPath : (volume?.options['device'] ?? volume?.mountpoint);
+  return path?.startsWith('/') === true ? path : null;
 }
 
 /** Database files that were read while something may have written them: never called captured in silence. */
@@ -240,7 +278,10 @@ function databaseFindings(
     code: 'engine-read-live',
     subject: component.id,
     message: `${database.path} is a ${database.engine} database and was read while a service runs that may write it`,
-    hint: 'label the service mcads.quiesce=stop (or pause), or accept it with mcads.consistency=crash',
+    hint:
+      component.method.kind === 'host-tree'
+        ? 'dump it by its own means and leave its files out with `host: exclude:`'
+        : 'label the service mcads.quiesce=stop (or pause), or accept it with mcads.consistency=crash',
   }));
 }
 

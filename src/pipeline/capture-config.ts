@@ -59,7 +59,10 @@ export async function gatherConfig(
     severity: told ? 'info' : 'warning',
     code: 'config-not-readable',
     subject: 'config',
-    message: 'no Compose file can be read here: the snapshot holds none',
+    message:
+      project.host === undefined
+        ? 'no Compose file can be read here: the snapshot holds none'
+        : 'no configuration file is found here: the snapshot holds none',
     hint: 'run in the project directory, or mount it at the same path',
   };
   return { files, findings: [...others, none], resolved: resolvedModel(project, files) };
@@ -70,12 +73,13 @@ async function wantedFiles(project: Project, patterns: readonly string[], host: 
   const add = (path: string, role: string, required: boolean): void => {
     if (path !== '-' && !wanted.has(path)) wanted.set(path, { path, role, required });
   };
-  if (project.model === null) {
+  for (const path of project.host?.configFiles ?? []) add(path, 'file', false);
+  if (project.model === null && project.host === undefined) {
     for (const path of project.engine?.configFiles ?? []) add(absolute(path, project), 'compose', true);
     for (const path of project.engine?.environmentFiles ?? []) add(absolute(path, project), 'dotenv', false);
     if (project.directory !== null) add(`${project.directory}/.env`, 'dotenv', false);
   } else {
-    for (const file of project.model.referencedFiles) add(file.path, file.role, file.required);
+    for (const file of project.model?.referencedFiles ?? []) add(file.path, file.role, file.required);
   }
   if (project.directory !== null && patterns.length > 0) {
     for (const path of await host.glob(project.directory, patterns)) add(path, 'file', false);

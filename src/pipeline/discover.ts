@@ -3,21 +3,41 @@ import type { EngineProject, EngineProjectSummary } from '../domain/engine-model
 import type { Finding } from '../domain/finding.ts';
 import type { Project } from '../domain/plan.ts';
 import { McadsError } from '../errors.ts';
-import type { DiscoverPorts, ProjectRequest } from './requests.ts';
+import { chooseStrategy } from './choose-strategy.ts';
+import { discoverHost, hasHostSettings, hostBeside, nameOnHost } from './discover-host.ts';
+import type { DiscoverPorts, PastBackup, PlanRequest, ProjectRequest } from './requests.ts';
 
 /**
- * Joins what the Compose files say with what the engine knows; either alone is enough.
- * Rejects `nothing-found` with the projects that do run, `config` where the files do not load and the engine knows nothing.
+ * Joins what the Compose files say with what the engine knows (either alone is enough), or looks at this host: design §7 says when.
+ * Rejects `nothing-found` with the projects that do run, `config` where the files do not load and the engine knows nothing,
+ * `engine-unreachable` where a project that is backed up through Docker would be without it.
  */
-export async function discover(request: ProjectRequest, ports: DiscoverPorts, signal: AbortSignal): Promise<Project> {
+export async function discover(request: PlanRequest, ports: DiscoverPorts, signal: AbortSignal): Promise<Project> {
   const loaded = await loadModel(ports);
   const summaries = ports.engine === null ? [] : await ports.engine.listProjects(signal);
-  const name = request.projectName ?? loaded.model?.name ?? (await nameWithoutFiles(request, ports, summaries));
+  const history = await ports.history();
+  const name = request.projectName ?? loaded.model?.name ?? nameWithoutFiles(request, history, summaries);
   const here = ports.engine === null || name === null ? null : await ports.engine.viewProject(name, signal);
   const known = here !== null && knowsProject(here) ? here : null;
+  const hostName = await nameOnHost(request, loaded.model, history, ports);
+  const choice = chooseStrategy({
+    wanted: request.strategy,
+    engine: ports.engine === null ? 'absent' : 'answers',
+    onEngine: known !== null,
+    hasComposeFiles: loaded.model !== null || loaded.error !== null,
+    profile: (await ports.hostRuntime?.profileOf(request.directory, request.strategy === 'host')) ?? null,
+    hasHostSettings: hasHostSettings(request.hostSettings),
+    newest: history.findLast(({ project, isClassic }) => !isClassic && (project === name || project === hostName))?.strategy ?? null,
+  });
+  if (choice.strategy === null) throw refused(choice.why, name ?? hostName, loaded.error, request, summaries, ports);
+  if (choice.strategy === 'host') {
+    const found = await discoverHost(request, hostName, loaded, choice.said, ports, signal);
+    if (found === null) throw nothingFound(request, summaries, ports);
+    return found;
+  }
   if (name === null || (loaded.model === null && known === null)) {
     if (loaded.error !== null) throw loaded.error;
-    throw nothingFound(request, summaries);
+    throw nothingFound(request, summaries, ports);
   }
   const engineProject = known ?? (here !== null && loaded.model !== null ? here : null);
   return {
@@ -28,7 +48,38 @@ export async function discover(request: ProjectRequest, ports: DiscoverPorts, si
     engine: engineProject === null ? null : await withDeclaredVolumes(engineProject, loaded.model, ports, signal),
     engineInfo: ports.engine?.info ?? null,
     modelError: findingAboutFiles(name, loaded.error, loaded.model, known),
+    ...(choice.listsHost ? { choice: await hostBeside(request, loaded.model, known, ports, signal) } : {}),
   };
+}
+
+function refused(
+  why: 'no-engine' | 'never-falls-back' | 'nothing-found',
+  name: string,
+  modelError: McadsError | null,
+  request: PlanRequest,
+  summaries: readonly EngineProjectSummary[],
+  ports: DiscoverPorts,
+): McadsError {
+  switch (why) {
+    case 'no-engine':
+      return new McadsError(
+        'engine-unreachable',
+        'there is no Docker here: no DOCKER_HOST, no context and no socket in the default places',
+        {
+          hint: 'start Docker, or say where it is with DOCKER_HOST or --context',
+        },
+      );
+    case 'never-falls-back':
+      return new McadsError(
+        'engine-unreachable',
+        `the newest snapshot of ${name} was made through Docker, and there is no Docker here now`,
+        {
+          hint: 'start Docker, or say where it is with DOCKER_HOST or --context; --strategy host backs up what lies on this host, without what is in volumes',
+        },
+      );
+    case 'nothing-found':
+      return modelError ?? nothingFound(request, summaries, ports);
+  }
 }
 
 async function loadModel(ports: DiscoverPorts): Promise<{ model: ComposeModel | null; error: McadsError | null }> {
@@ -43,11 +94,11 @@ async function loadModel(ports: DiscoverPorts): Promise<{ model: ComposeModel | 
 }
 
 /** The project whose containers say they were started from this directory, else the repository's only one. */
-async function nameWithoutFiles(
+function nameWithoutFiles(
   request: ProjectRequest,
-  ports: DiscoverPorts,
+  history: readonly PastBackup[],
   summaries: readonly EngineProjectSummary[],
-): Promise<string | null> {
+): string | null {
   const here = summaries.filter((summary) => summary.workingDirectory === request.directory);
   if (here.length === 1 && here[0] !== undefined) return here[0].project;
   if (here.length > 1) {
@@ -55,7 +106,7 @@ async function nameWithoutFiles(
       hint: 'choose one with -p NAME',
     });
   }
-  const stored = await ports.projectsInRepository();
+  const stored = [...new Set(history.filter(({ isClassic }) => !isClassic).map(({ project }) => project))];
   return stored.length === 1 ? (stored[0] ?? null) : null;
 }
 
@@ -109,7 +160,12 @@ function findingAboutFiles(
   return null;
 }
 
-function nothingFound(request: ProjectRequest, summaries: readonly EngineProjectSummary[]): McadsError {
+function nothingFound(request: ProjectRequest, summaries: readonly EngineProjectSummary[], ports: DiscoverPorts): McadsError {
+  if (ports.engine === null) {
+    return new McadsError('nothing-found', `nothing to back up in ${request.directory}: no Compose file, no application, no database`, {
+      hint: 'go to the directory of the application, or name it with --project-directory DIR; there is no Docker here',
+    });
+  }
   const subject = request.projectName === null ? `no Compose project in ${request.directory}` : `no project named ${request.projectName}`;
   if (summaries.length === 0) {
     return new McadsError('nothing-found', `${subject}, and the engine runs none`, {

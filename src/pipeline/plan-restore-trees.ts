@@ -25,7 +25,7 @@ export interface TreePlanContext {
   readonly signal: AbortSignal;
 }
 
-type TreeRestorePlan = PlannedRestore & { readonly target: Extract<PlannedRestore['target'], { readonly kind: 'tree' }> };
+export type TreeRestorePlan = PlannedRestore & { readonly target: Extract<PlannedRestore['target'], { readonly kind: 'tree' }> };
 
 /** What happens to each volume and bind. Looks at every place and changes none. */
 export async function planRestoreTrees(
@@ -73,13 +73,13 @@ async function planTree(one: SelectedForRestore, context: TreePlanContext): Prom
   };
 }
 
-function actionOf(report: PlaceReport): RestoreAction {
+export function actionOf(report: PlaceReport): RestoreAction {
   if (!report.exists) return 'create';
   if (report.isEmpty) return 'fill';
   return report.swaps ? 'replace' : 'overwrite';
 }
 
-function wordsFor(action: RestoreAction, name: string): string {
+export function wordsFor(action: RestoreAction, name: string): string {
   switch (action) {
     case 'create':
       return `makes ${name}`;
@@ -172,12 +172,12 @@ async function keptPaths(
   return kept;
 }
 
-function toRaw(path: string): RawPath {
+export function toRaw(path: string): RawPath {
   return Buffer.from(path, 'utf8').toString('latin1');
 }
 
 /** All that is built beside what is there must fit, before anything is stopped. */
-function assertRoom(planned: readonly TreeRestorePlan[]): void {
+export function assertRoom(planned: readonly TreeRestorePlan[]): void {
   const disks = new Map<string, TreeRestorePlan[]>();
   for (const one of planned) {
     const { filesystem, freeBytes } = one.target.report;
@@ -206,7 +206,7 @@ function assertRoom(planned: readonly TreeRestorePlan[]): void {
   }
 }
 
-function tornFindings({ id, details }: SelectedForRestore): readonly Finding[] {
+export function tornFindings({ id, details }: SelectedForRestore): readonly Finding[] {
   const torn = details.facts['torn'];
   if (!Array.isArray(torn)) return [];
   return torn.map((path) => ({

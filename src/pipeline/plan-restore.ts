@@ -6,6 +6,8 @@ import type { SnapshotRepository } from '../domain/ports.ts';
 import type { PlannedRestore, RestorePlan } from '../domain/restore.ts';
 import { McadsError } from '../errors.ts';
 import { planRestoreDatabases } from './plan-restore-databases.ts';
+import { planRestoreOnHost } from './plan-restore-host.ts';
+import { proofOf } from './proof-of.ts';
 import { planServices } from './plan-restore-services.ts';
 import { planRestoreTrees } from './plan-restore-trees.ts';
 import { fullRecreation, lackingFindings, missingImages, missingPart } from './plan-recreation.ts';
@@ -28,10 +30,7 @@ export async function planRestore(
   ports: RestorePorts,
   signal: AbortSignal,
 ): Promise<RestorePlan> {
-  if (manifest.sealed.strategy !== 'docker')
-    throw new McadsError('usage', `${manifest.name} was made without Docker and cannot be restored onto an engine`, {
-      hint: '--strategy host',
-    });
+  if (manifest.sealed.strategy === 'host') return planRestoreOnHost(request, repository, manifest, ports, signal);
   const selection = selectForRestore(request, manifest);
   const situation = await lookAround(request, manifest, repository, ports, signal);
   const of = (...kinds: readonly SelectedForRestore['kind'][]): readonly SelectedForRestore[] =>
@@ -183,12 +182,6 @@ function safetyOf(planned: readonly PlannedRestore[]): RestorePlan['safety'] {
       return target.kind === 'globals' && target.mode === 'all' && target.container !== null;
     })
     .map(({ id }) => id);
-}
-
-async function proofOf(repository: SnapshotRepository, name: string): Promise<string | null> {
-  const proof = (await repository.snapshots()).find((snapshot) => snapshot.name === name)?.proof ?? null;
-  if (proof === null) return null;
-  return proof.failed === true || proof.level === null ? 'failed' : `L${proof.level}`;
 }
 
 /** Only asked where an image may be missing. */

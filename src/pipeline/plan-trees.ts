@@ -4,7 +4,7 @@ import type { FileIdentity } from '../domain/ports.ts';
 import { classifyBind, mayHoldState } from './plan-binds.ts';
 import { withoutNested, type PlannedTree } from './nested-binds.ts';
 import { mountKey, type ClusterMount } from './plan-databases.ts';
-import type { PlanPorts, PlanRequest, SettingsLookup } from './requests.ts';
+import { neverCaptured, type PlanPorts, type PlanRequest, type SettingsLookup } from './requests.ts';
 import type { ServiceView } from './service-views.ts';
 import { treeCandidates, type TreeCandidate } from './tree-candidates.ts';
 import { treeComponent } from './tree-component.ts';
@@ -28,7 +28,7 @@ export async function planTrees(
   const findings: Finding[] = [];
   const candidates = treeCandidates(views, project, settings, uncovered);
   nameUncreated(project, candidates, uncovered);
-  const never = await identities(request.neverCapture, ports);
+  const never = await identities(neverCaptured(request, project), ports);
   const planned: PlannedTree[] = [];
   for (const candidate of candidates.values()) {
     const held = clusters.flatMap((one) => clusterIn(candidate, one));
@@ -121,7 +121,9 @@ function skipReason(
 function isOwnRepository({ key }: TreeCandidate, project: Project, request: PlanRequest): boolean {
   const mounts = project.engineInfo?.ownContainer?.mounts ?? [];
   return mounts.some(
-    (mount) => mountKey(mount) === key && request.neverCapture.some((path) => path === mount.target || mount.target.startsWith(`${path}/`)),
+    (mount) =>
+      mountKey(mount) === key &&
+      neverCaptured(request, project).some((path) => path === mount.target || mount.target.startsWith(`${path}/`)),
   );
 }
 

@@ -5,6 +5,7 @@ import type { Engine } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import { planDatabases } from './plan-databases.ts';
 import { groupComponents } from './plan-groups.ts';
+import { planHost } from './plan-host.ts';
 import { planTrees } from './plan-trees.ts';
 import type { PlanPorts, PlanRequest } from './requests.ts';
 import { mainContainer, serviceViews, type ServiceView } from './service-views.ts';
@@ -17,6 +18,7 @@ export async function plan(
   ports: PlanPorts,
   signal: AbortSignal,
 ): Promise<BackupPlan> {
+  if (project.host !== undefined) return planHost(project, project.host, request);
   const settings = ports.settingsFor(project.model);
   const views = serviceViews(project, settings);
   assertServicesExist(request, views);
@@ -36,9 +38,16 @@ export async function plan(
       ...trees.uncovered,
       ...layers(views, ports),
       ...switchedOff(views),
+      ...(project.choice?.uncovered ?? []),
       ...left.map((component) => ({ subject: component.id, reason: 'not selected' })),
     ]),
-    findings: [...modelFindings(project), ...unmentioned(databases.findings, trees.components), ...trees.findings, ...images.findings],
+    findings: [
+      ...(project.choice?.findings ?? []),
+      ...modelFindings(project),
+      ...unmentioned(databases.findings, trees.components),
+      ...trees.findings,
+      ...images.findings,
+    ],
   };
 }
 

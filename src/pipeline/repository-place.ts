@@ -46,6 +46,8 @@ async function nearestExisting(path: string, host: HostFiles): Promise<FileIdent
 
 /** Where the captured files lie on this host; nothing where the engine is another machine. */
 function dataPaths(plan: BackupPlan): readonly { readonly subject: string; readonly path: string }[] {
+  if (plan.project.host !== undefined)
+    return [...plan.project.host.databases, ...plan.project.host.trees].map(({ id, path }) => ({ subject: id, path }));
   if (plan.project.engineInfo?.sharesFilesystem !== true) return [];
   const mountpoints = new Map((plan.project.engine?.volumes ?? []).map((volume) => [volume.name, volume.mountpoint]));
   return plan.groups.flatMap((group) =>

@@ -4,10 +4,11 @@ import type { EventSink } from '../domain/events.ts';
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import type { Manifest, StrategyName } from '../domain/manifest.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import type { BackupPlan, ComponentSettings } from '../domain/plan.ts';
+import type { HostRuntime, HostSettings } from '../domain/host.ts';
+import type { BackupPlan, ComponentSettings, Project } from '../domain/plan.ts';
 import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import type { Engine, HostFiles, PruneDecision, SnapshotRepository } from '../domain/ports.ts';
-import type { TransportName } from '../domain/tree.ts';
+import type { EngineTransport } from '../domain/tree.ts';
 
 /** What the user asked a project to be found by. */
 export interface ProjectRequest {
@@ -28,12 +29,22 @@ export interface PlanRequest extends ProjectRequest {
   readonly exclude: readonly string[];
   /** Ask the engine for the sizes of volumes: it walks them all, which can take seconds. */
   readonly sizes: boolean;
-  /** Folders that are never captured however they are reached: repository, logs. */
+  /** Folders that are never captured however they are reached: the repository. */
   readonly neverCapture: readonly string[];
+  /** Where this tool writes its logs: never captured, but on a host, where the application's own may lie beside them. */
+  readonly logDirectory: string;
+  /** The application on a host without Docker. */
+  readonly hostSettings: HostSettings;
+  readonly strategy: 'auto' | StrategyName;
+}
+
+/** Folders left out by device and inode. Of the log folder of a host the survey leaves out our files. */
+export function neverCaptured({ neverCapture, logDirectory }: PlanRequest, { strategy }: Pick<Project, 'strategy'>): readonly string[] {
+  return strategy === 'host' ? neverCapture : [...neverCapture, logDirectory];
 }
 
 export interface BackupRequest extends PlanRequest {
-  readonly transport: 'auto' | Exclude<TransportName, 'local'>;
+  readonly transport: 'auto' | EngineTransport;
   readonly helperImage: string | null;
   /** Read every byte although fingerprints match. */
   readonly rescan: boolean;
@@ -58,13 +69,22 @@ export interface SettingsResult {
   readonly origins?: Readonly<Record<string, { readonly kind: string }>>;
 }
 
+/** A snapshot or a classic archive. */
+export interface PastBackup {
+  readonly project: string;
+  readonly strategy: StrategyName;
+  readonly isClassic: boolean;
+}
+
 export interface DiscoverPorts {
   /** Null where Docker is absent. */
   readonly engine: Engine | null;
   /** Rejects `nothing-found` without files, `config` for files that do not load. */
   loadCompose(): Promise<ComposeModel>;
-  /** Projects that the repository knows; empty where there is none yet. */
-  projectsInRepository(): Promise<readonly string[]>;
+  /** Snapshots and classic archives of the repository, oldest first; empty where there is none yet. */
+  history(): Promise<readonly PastBackup[]>;
+  /** This machine; null where the host strategy cannot be taken. */
+  readonly hostRuntime: HostRuntime | null;
 }
 
 export interface PlanPorts {
@@ -79,6 +99,8 @@ export interface PlanPorts {
 export interface BackupPorts extends DiscoverPorts, PlanPorts {
   /** Opens (and creates where allowed) the repository for writing; called after the plan holds something to capture. */
   openRepository(): Promise<SnapshotRepository>;
+  /** Who is asked for the claim on a project of the host strategy; null where that cannot be taken. */
+  readonly hostClaims: Pick<Engine, 'claimProject'> | null;
   /** Applies the retention policy; called only after a complete backup. */
   applyRetention(project: string, strategy: StrategyName): Promise<readonly PruneDecision[]>;
   /** Removes what an earlier restore replaced and nobody may go back to any more; the project is claimed. */

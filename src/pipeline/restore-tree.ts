@@ -2,7 +2,7 @@ import type { ManifestArtifact } from '../domain/manifest.ts';
 import type { Engine, SnapshotRepository } from '../domain/ports.ts';
 import type { EventSink } from '../domain/events.ts';
 import type { Finding } from '../domain/finding.ts';
-import type { FilesProof, PlannedRestore, RestoreRun, RestoreTarget } from '../domain/restore.ts';
+import type { FilesProof, PlannedRestore, RestoredDatabase, RestoreRun, RestoreTarget } from '../domain/restore.ts';
 import type { TreeTarget } from '../domain/restore-ports.ts';
 import type { OpenTreeOptions, RawPath, TransportName } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
@@ -12,6 +12,7 @@ import { remembering } from '../stream/remembering.ts';
 import { compareTree } from './compare-tree.ts';
 import { SampleHashes } from './sample-hashes.ts';
 import { wholeTar } from './tree-selection.ts';
+import { rowsOf, sameRows, sqliteTar } from './restore-sqlite.ts';
 
 export interface TreeRestoreContext {
   readonly engine: Engine;
@@ -32,6 +33,8 @@ export interface PlannedTree extends PlannedRestore {
 export class TreeRestore implements AsyncDisposable {
   readonly planned: PlannedTree;
   readonly findings: Finding[] = [];
+  /** A restored SQLite database with its rows. */
+  readonly databases: RestoredDatabase[] = [];
   readonly #context: TreeRestoreContext;
   readonly #target: TreeTarget;
   #sample: ReadonlyMap<RawPath, string> = new Map();
@@ -111,7 +114,11 @@ export class TreeRestore implements AsyncDisposable {
       }
     };
     // What the repository says about its own bytes comes before what tar made of their end.
-    const source = remembering(wholeTar(repository, data, (event) => sample.observe(event), signal));
+    const tar =
+      data.format === 'sqlite'
+        ? sqliteTar(repository.read(data, signal), this.planned, (event) => sample.observe(event))
+        : wholeTar(repository, data, (event) => sample.observe(event), signal);
+    const source = remembering(tar);
     let warnings: readonly string[];
     try {
       warnings = await this.#target.stage(run, counted(source), signal);
@@ -123,7 +130,8 @@ export class TreeRestore implements AsyncDisposable {
   }
 
   async #prove(signal: AbortSignal): Promise<void> {
-    const { id, catalogue } = this.planned;
+    const { id, catalogue, data } = this.planned;
+    if (data.format === 'sqlite') return this.#proveDatabase(signal);
     if (catalogue === null) return;
     const { repository, run } = this.#context;
     const scan = this.#target.scanStaged(run, signal);
@@ -142,6 +150,19 @@ export class TreeRestore implements AsyncDisposable {
       );
     }
     this.#compared = { entries: compared.entries, bytes: compared.bytes };
+  }
+
+  async #proveDatabase(signal: AbortSignal): Promise<void> {
+    const { id, facts, target } = this.planned;
+    const found = await this.#target.checkDatabase?.(this.#context.run, signal);
+    const [rows, recorded] = [rowsOf(found ?? {}), rowsOf(facts)];
+    if (!sameRows(rows, recorded)) {
+      throw new McadsError('proof-failed', `${id}: what was built has other rows than were recorded`, {
+        hint: 'nothing of the live project was changed',
+      });
+    }
+    const total = Object.values(rows).reduce((sum, count) => sum + count, 0);
+    this.databases.push({ component: id, name: target.name, tables: Object.keys(rows).length, rows: total, rowsEqual: true });
   }
 
   #isKept(): (path: RawPath) => boolean {

@@ -54,7 +54,7 @@ export function restorePlanText(plan: RestorePlan, facts: RestorePlanFacts, styl
   const state = plan.completeness === 'partial' ? style.yellow('partial') : plan.completeness;
   const head = [
     field('Project', `${style.bold(printable(plan.project))}${projectNote(plan)}`, style),
-    field('Engine', printable(plan.engine), style),
+    field(plan.onHost === true ? 'Host' : 'Engine', printable(plan.engine), style),
     field('Directory', printable(plan.directory), style),
     field('Snapshot', `${printable(plan.snapshot)}, ${state}`, style),
     field('Taken', `${localTime(taken)}, ${style.bold(ageOf(taken, facts.now))}`, style),
@@ -63,7 +63,8 @@ export function restorePlanText(plan: RestorePlan, facts: RestorePlanFacts, styl
   return [...head, '', componentsTable(plan, style), '', ...consequences(plan, facts, style)].join('\n');
 }
 
-function projectNote({ beside, fresh }: RestorePlan): string {
+function projectNote({ beside, fresh, onHost }: RestorePlan): string {
+  if (onHost === true) return '';
   if (beside) return ', a new project beside the original';
   return fresh ? ', nothing of it is on this engine' : ', which is on this engine';
 }

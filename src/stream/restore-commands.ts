@@ -5,7 +5,9 @@
 import { shellQuote, TAR_FORMAT_OPTIONS } from './tree-commands.ts';
 
 export const STAGING_PREFIX = '.mcads-restore-';
-const STAGING = /^\.mcads-restore-[0-9a-f]{12}(?:-[^]*)?$/;
+/** Where a restore on a host writes down what is to be undone. */
+export const STATE_FOLDER = `${STAGING_PREFIX}state`;
+const STAGING = /^\.mcads-restore-(?:[0-9a-f]{12}(?:-[^]*)?|state)$/;
 
 /** A staging directory of a restore or a file that it keeps, wherever it is: it belongs to nobody else and is never captured. */
 export function isStagingName(name: string): boolean {

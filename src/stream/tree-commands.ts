@@ -24,11 +24,13 @@ export interface TreeRoot {
   readonly singleFile: string | null;
   /** Folder for sort's temporary files. */
   readonly temporaryDirectory: string;
+  /** Folders that are listed and not entered: what changes all the time and is left out anyway. */
+  readonly prune?: readonly string[];
 }
 
 /** All entries in walk order as stat lines (`parseStatLines` reads them). What find could not look at is on stderr. */
 export function scanScript(root: TreeRoot): string {
-  const find = `find ${startOf(root)} -xdev -ignore_readdir_race -printf ${RECORD}`;
+  const find = `find ${startOf(root)} -xdev -ignore_readdir_race ${pruning(root)}-printf ${RECORD}`;
   return `export LC_ALL=C; { ${find}; ${STATUS_RECORD}; } | ${sorted(root)}`;
 }
 
@@ -74,7 +76,7 @@ export function tarScript(output = '-'): string {
 
 /** Tar of the whole tree in walk order, without sockets. */
 export function tarAllScript(root: TreeRoot, output = '-'): string {
-  const find = `find ${startOf(root)} -xdev -ignore_readdir_race ! -type s -print0`;
+  const find = `find ${startOf(root)} -xdev -ignore_readdir_race ${pruning(root)}! -type s -print0`;
   return `export LC_ALL=C; ${find} | ${sorted(root)} | tar ${tarArguments(output).map(shellQuote).join(' ')}`;
 }
 
@@ -103,6 +105,12 @@ export function shellArguments(script: string): readonly string[] {
 /** A tree source's `recipe`: whatever could change a member's bytes while its stat lines stay the same. */
 export function recipeOf(transport: TransportName, tarVersion: string): string {
   return [transport, tarVersion.trim(), ...TAR_FORMAT_OPTIONS].join(' ');
+}
+
+/** Goes on with the folder itself, not below it. */
+function pruning({ prune = [] }: TreeRoot): string {
+  const tests = prune.map((path) => `-path ${shellQuote(`./${path.replaceAll(/[\\*?[]/g, '\\$&')}`)}`);
+  return tests.length === 0 ? '' : `\\( ! \\( ${tests.join(' -o ')} \\) -o -prune \\) `;
 }
 
 function startOf(root: TreeRoot): string {

@@ -17,6 +17,8 @@ export function fakeServices(given: Partial<Services> = {}): Services {
     inContainer: false,
     loadCompose: async () => Promise.reject(new McadsError('nothing-found', 'no Compose file')),
     listProjects: async () => null,
+    undoOnHost: async () => null,
+    keptOnHost: async () => null,
     undoLeftovers: async () => null,
     projectServices: async () => ({ kind: 'absent' }),
     unitStates: async () => [],

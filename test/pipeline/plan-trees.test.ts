@@ -1,3 +1,4 @@
+import { NO_HOST_SETTINGS } from '../../src/domain/host.ts';
 import { describe, expect, test } from 'vitest';
 import type { FileIdentity } from '../../src/domain/ports.ts';
 import { planTrees } from '../../src/pipeline/plan-trees.ts';
@@ -37,6 +38,9 @@ const REQUEST: PlanRequest = {
   exclude: [],
   sizes: false,
   neverCapture: ['/srv/shop/backups'],
+  logDirectory: '/srv/shop/logs',
+  hostSettings: NO_HOST_SETTINGS,
+  strategy: 'auto',
 };
 
 async function planned(shop: Project, settings: SettingsLookup = settingsOf(), clusters: readonly ClusterMount[] = []) {

@@ -1,3 +1,4 @@
+import { NO_HOST_SETTINGS } from '../../src/domain/host.ts';
 import { describe, expect, test } from 'vitest';
 import type { HostFiles } from '../../src/domain/ports.ts';
 import { McadsError } from '../../src/errors.ts';
@@ -23,6 +24,9 @@ async function planned(settings: SettingsLookup, shop = SHOP) {
     exclude: [],
     sizes: false,
     neverCapture: [],
+    logDirectory: '/srv/shop/logs',
+    hostSettings: NO_HOST_SETTINGS,
+    strategy: 'auto' as const,
   };
   return plan(shop, null, request, ports, NEVER);
 }

@@ -17,7 +17,7 @@ export async function rollback(context: CommandContext): Promise<CommandResult> 
     throw new McadsError('usage', 'rollback takes one project at a time, not --all-projects', { hint: 'choose one with -p NAME' });
   }
   const project = await context.project();
-  const name = project.name ?? (await projectHere(context, project));
+  const name = (await context.services.keptOnHost(project.engine)) ?? project.name ?? (await projectHere(context, project));
   return context.options.flag('dryRun') ? show(context, project, name) : goBack(context, project, name);
 }
 

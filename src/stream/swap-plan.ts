@@ -1,6 +1,6 @@
 import type { McadsError } from '../errors.ts';
 import type { RawPath } from '../domain/tree.ts';
-import { isStagingName } from '../stream/restore-commands.ts';
+import { isStagingName } from './restore-commands.ts';
 
 /** Names that go from one folder to another; both relative to the root (`.`, `./a`). */
 export interface Move {
@@ -17,8 +17,8 @@ export interface SwapPlan {
   /** Those of them that the new tree has too: they become as it says. */
   readonly described: readonly RawPath[];
   readonly kept: readonly RawPath[];
-  /** The one name that is swapped (single files); null for all. */
-  readonly only: string | null;
+  /** The names that are swapped (single files, and what lies beside them for their sake); null for all. */
+  readonly only: readonly string[] | null;
   /** What is replaced, by directory. */
   readonly outs: readonly { readonly split: RawPath; readonly names: readonly string[] }[];
   readonly moves: readonly Move[];
@@ -46,7 +46,7 @@ export function planSwap(given: {
   readonly staging: string;
   readonly splits: readonly RawPath[];
   readonly kept: readonly RawPath[];
-  readonly only: string | null;
+  readonly only: readonly string[] | null;
   readonly folders: Folders;
 }): SwapPlan {
   const { staging, kept, only, folders } = given;
@@ -125,11 +125,15 @@ export function parseFolders(text: string, error: (why: string) => McadsError): 
   return folders;
 }
 
-function staying(splits: readonly RawPath[], kept: readonly RawPath[], only: string | null): (split: RawPath, name: string) => boolean {
+function staying(
+  splits: readonly RawPath[],
+  kept: readonly RawPath[],
+  only: readonly string[] | null,
+): (split: RawPath, name: string) => boolean {
   const untouched = new Set([...splits, ...kept]);
   return (split, name) => {
     if (isStagingName(name)) return true;
-    if (only !== null && split === '' && name !== only) return true;
+    if (only !== null && split === '' && !only.includes(name)) return true;
     return untouched.has(split === '' ? name : `${split}/${name}`);
   };
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { planBack, planSwap, splitsOf, type Move } from '../../src/docker/swap-plan.ts';
+import { planBack, planSwap, splitsOf, type Move } from '../../src/stream/swap-plan.ts';
 
 const STAGING = '.mcads-restore-0123456789ab';
 
@@ -89,7 +89,7 @@ function prepared(live: Tree, fresh: Tree, keptPaths: readonly string[], only: s
     split === '' ? '.' : `./${split}`,
     split === '' ? `./${STAGING}/new` : `./${STAGING}/new/${split}`,
   ]);
-  const plan = planSwap({ staging: STAGING, splits, kept: keptPaths, only, folders: listed(root, places) });
+  const plan = planSwap({ staging: STAGING, splits, kept: keptPaths, only: only === null ? null : [only], folders: listed(root, places) });
   for (const split of plan.splits) makeFolder(root, [STAGING, 'old', split].filter(Boolean).join('/'));
   const back = (): readonly Move[] => {
     const of = (folder: string): readonly string[] =>

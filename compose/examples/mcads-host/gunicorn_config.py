@@ -1,0 +1,2 @@
+bind = "unix:/run/mcads/gunicorn.sock"
+workers = 3

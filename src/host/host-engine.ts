@@ -1,0 +1,225 @@
+import { realpathSync } from 'node:fs';
+import { arch, hostname, release } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EngineContainer, EngineProject } from '../domain/engine-model.ts';
+import type { HostSettings } from '../domain/host.ts';
+import type { Engine, ProjectClaim, UndoReport, UndoRestore } from '../domain/ports.ts';
+import { McadsError } from '../errors.ts';
+import { findUnits } from './find-units.ts';
+import { lockDirectory } from './host-lock.ts';
+import { HostState } from './host-state.ts';
+import { openLocalTarget, probeLocalPlace, removeLocalFolder } from './local-place.ts';
+import { stopOrder } from './stop-order.ts';
+import { Systemd, type SystemdUnit } from './systemd.ts';
+
+export interface HostEngineOptions {
+  /** Absolute: the application's. */
+  readonly directory: string;
+  readonly settings: HostSettings;
+  readonly undoRestore: UndoRestore;
+  readonly systemd?: Systemd;
+}
+
+const POLL_MS = 250;
+/** A unit that is active has to stay so for as long as this: `Type=simple` is active before its program has run a line. */
+const STEADY_MS = 2000;
+
+/**
+ * This machine in the place of an engine: its services are systemd units, its places are its own folders. What only containers have is refused,
+ * so that restore, rollback and recover work over one port.
+ */
+export function hostEngine(options: HostEngineOptions): Engine {
+  const directory = realPathOf(options.directory);
+  const systemd = options.systemd ?? new Systemd();
+  const state = new HostState(directory);
+
+  const unitsOf = async (project: string, signal: AbortSignal): Promise<readonly SystemdUnit[]> => {
+    const search = { directory, named: options.settings.services, names: [project], places: [] };
+    const found = (await findUnits(systemd, search, signal)).map(({ name }) => name);
+    const units = await systemd.find(found, signal);
+    // What would start a unit by itself has to be stopped before it.
+    const triggers = await systemd.find(
+      [...new Set(units.flatMap(({ triggeredBy }) => triggeredBy))].filter((name) => !found.includes(name)),
+      signal,
+    );
+    return stopOrder([...triggers, ...units].filter(({ active }) => active !== null));
+  };
+
+  const findUnit = async (name: string, signal: AbortSignal): Promise<EngineContainer | null> => {
+    const [unit] = await systemd.find([name], signal);
+    return unit === undefined || unit.active === null ? null : toContainer(unit);
+  };
+
+  const recover = async (signal: AbortSignal): Promise<UndoReport> => {
+    const journal = await state.journal();
+    if (journal === null) return { undone: [], failed: [] };
+    const report = await options.undoRestore(engine, journal, signal);
+    if (report.failed.length === 0) await state.clearJournal();
+    return report;
+  };
+
+  const engine: Engine = {
+    info: {
+      id: directory,
+      name: hostname(),
+      version: release(),
+      apiVersion: '',
+      operatingSystem: process.platform,
+      architecture: arch(),
+      rootless: false,
+      podman: false,
+      endpoint: 'this host',
+      sharesFilesystem: true,
+    },
+    listProjects: async () => [],
+    viewProject: async (project, signal) => ({
+      ...emptyProject(project, directory),
+      containers: (await unitsOf(project, signal)).map(toContainer),
+    }),
+    findContainer: findUnit,
+    inspectContainer: async (id, signal) => (await findUnit(id, signal)) ?? notHere(id),
+    start: (id, signal) => systemd.start(id, signal),
+    stop: (id, signal) => systemd.stop(id, signal),
+    waitHealthy: (id, timeoutMs, signal) => waitActive(systemd, id, timeoutMs, signal),
+    probePlace: (place) => probeLocalPlace(place),
+    openTarget: (place, _, signal) => openLocalTarget(place, signal),
+    removeFolder: (path) => removeLocalFolder(path),
+    claimProject: async (_, purpose, signal) => {
+      const lock = await lockDirectory(directory, purpose);
+      try {
+        return { claim: claimOf(state, lock), undone: await recover(signal) };
+      } catch (error) {
+        await lock[Symbol.asyncDispose]();
+        throw error;
+      }
+    },
+    recover: async (_, signal) => {
+      if ((await state.journal()) === null) return { undone: [], failed: [] };
+      await using lock = await lockDirectory(directory, 'recover');
+      void lock; // held until it is done: hence the await
+      return await recover(signal);
+    },
+    keptRestores: () => state.kept(),
+    keepRestore: (journal, until) =>
+      state.keep({ id: `${journal.run}-${until.getTime().toString(16)}`, journal, until: until.toISOString() }),
+    forgetRestore: (id) => state.forget(id),
+    existingNetworks: async () => new Set(),
+    inspectImage: async () => null,
+    viewVolumes: async () => [],
+    volumeSizes: async () => new Map(),
+    readHostFile: async () => null,
+    removeContainer: async () => undefined,
+    removeVolume: async () => undefined,
+    removeNetwork: async () => undefined,
+    pause: async (id) => notHere(id),
+    unpause: async (id) => notHere(id),
+    exec: async (id) => notHere(id),
+    runThrowaway: async ({ image }) => notHere(image),
+    openTree: async () => notHere('a mount'),
+    state: async ({ project }) => notHere(project),
+    saveImage: (image) => notHere(image),
+    recreation: () => notHere('a recorded project'),
+    createNetwork: async ({ name }) => notHere(name),
+    createVolume: async ({ name }) => notHere(name),
+    createContainer: async ({ name }) => notHere(name),
+    loadImage: async () => notHere('an image'),
+    pullImage: async (digest) => notHere(digest),
+    recordedContainers: () => notHere('a recorded project'),
+    isolatedCopy: () => notHere('a copy in isolation'),
+    makeCopy: async () => notHere('a copy in isolation'),
+    putIntoCopy: async (_, container) => notHere(container),
+    copyLogs: async (_, container) => notHere(container),
+    keepCopy: async () => notHere('a copy in isolation'),
+    removeCopy: async () => ({ undone: [], failed: [] }),
+    sweepCopies: async () => ({ undone: [], failed: [] }),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+  return engine;
+}
+
+function claimOf(state: HostState, lock: AsyncDisposable): ProjectClaim {
+  return {
+    recordUndo: async () => undefined, // nothing is stopped around a backup
+    clearUndo: async () => undefined,
+    recordRestore: (journal) => state.writeJournal(journal),
+    clearRestore: () => state.clearJournal(),
+    [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
+  };
+}
+
+/** Active, and still so a little later without having been started again. Rejects `engine-failed`. */
+async function waitActive(systemd: Systemd, name: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  let since: { readonly at: number; readonly restarts: number } | null = null;
+  for (;;) {
+    const [unit] = await systemd.find([name], signal);
+    const [state, restarts] = [unit?.active ?? 'gone', unit?.restarts ?? 0];
+    if (state === 'failed' || state === 'inactive' || state === 'gone') throw unhealthy(name, `is ${state}`);
+    if (state !== 'active' || (since !== null && since.restarts !== restarts)) since = null;
+    else since ??= { at: performance.now(), restarts };
+    if (since !== null && performance.now() - since.at >= STEADY_MS) return;
+    if (performance.now() > end)
+      throw unhealthy(name, `is ${state} (${unit?.subState ?? 'unknown'}) after ${Math.round(timeoutMs / 1000)} s`);
+    await delay(POLL_MS, undefined, { signal });
+  }
+}
+
+function unhealthy(name: string, words: string): McadsError {
+  return new McadsError('engine-failed', `${name} ${words}`, { hint: `see \`systemctl status ${name}\` and \`journalctl -u ${name}\`` });
+}
+
+function toContainer({ name, active }: SystemdUnit): EngineContainer {
+  const isUp = active === 'active' || active === 'activating' || active === 'reloading';
+  return {
+    id: name,
+    name,
+    project: null,
+    service: name,
+    number: 1,
+    oneOff: false,
+    image: '',
+    imageId: '',
+    imageDigests: [],
+    imageTags: [],
+    imageEnvironment: {},
+    state: isUp ? 'running' : active === 'failed' ? 'dead' : 'exited',
+    health: isUp ? 'healthy' : 'none',
+    startedAt: '',
+    finishedAt: '',
+    exitCode: 0,
+    environment: {},
+    labels: {},
+    mounts: [],
+    tmpfs: [],
+    exposedPorts: [],
+    dependsOn: {},
+    stopTimeoutSeconds: 180,
+    command: [],
+    swarmService: null,
+  };
+}
+
+function emptyProject(project: string, directory: string): EngineProject {
+  return {
+    project,
+    containers: [],
+    volumes: [],
+    networks: [],
+    foreignUsers: [],
+    workingDirectory: directory,
+    configFiles: [],
+    environmentFiles: [],
+  };
+}
+
+function realPathOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path; // not made yet
+  }
+}
+
+function notHere(what: string): never {
+  throw new McadsError('unexpected', `${what} is a matter of containers, and this is the host strategy`);
+}

@@ -1,0 +1,134 @@
+import { chmod, chown, lstat, mkdir, opendir, readFile, realpath, rm, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { PlaceReport, TreePlace } from '../domain/restore.ts';
+import type { TreeTarget } from '../domain/restore-ports.ts';
+import type { JsonObject } from '../domain/byte-stream.ts';
+import { McadsError, messageOf } from '../errors.ts';
+import { isStagingName, STAGING_PREFIX } from '../stream/restore-commands.ts';
+import { ScriptTarget, stagingOf } from '../stream/script-target.ts';
+import { probeScript, shellArguments } from '../stream/tree-commands.ts';
+import { localScripts } from './local-script.ts';
+import { NodeTarget } from './node-target.ts';
+import { runProgram } from './run-program.ts';
+import { checkSqlite } from './sqlite-copy.ts';
+
+/** What `Engine.probePlace` promises, for a path of this machine. */
+export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
+  const folder = folderOf(place);
+  const createdFrom = await missingFrom(folder);
+  const nearest = createdFrom === null ? folder : dirname(createdFrom);
+  const space = await statfs(nearest, { bigint: true });
+  const { dev } = await lstat(nearest);
+  const file = place.singleFile === null ? null : await stateOf(join(folder, place.singleFile));
+  return {
+    exists: createdFrom === null && file !== 'missing',
+    createdFrom,
+    isEmpty: createdFrom !== null || (place.singleFile === null ? await isEmpty(folder) : file === 'missing'),
+    transport: 'local',
+    swaps: true,
+    freeBytes: Number(space.bavail * BigInt(space.bsize)),
+    freeInodes: space.files === 0n ? null : Number(space.ffree),
+    filesystem: String(dev),
+    nestedMounts: createdFrom === null && place.singleFile === null ? await mountsBelow(folder) : [],
+    readOnly: await isReadOnly(nearest),
+  };
+}
+
+/** What `Engine.openTarget` promises: by GNU's programs where they are. */
+export async function openLocalTarget(place: TreePlace, signal: AbortSignal): Promise<TreeTarget> {
+  const folder = folderOf(place);
+  await makeFolder(folder);
+  const root = await realpath(folder);
+  const name = place.singleFile === null ? folder : join(folder, place.singleFile);
+  const [program = 'sh', ...args] = shellArguments(probeScript());
+  const probe = await runProgram(program, args, {}, signal);
+  if (probe?.code === 0) return new LocalTarget(place, root, name);
+  return new NodeTarget(place, root, name);
+}
+
+class LocalTarget extends ScriptTarget {
+  readonly #root: string;
+
+  constructor(place: TreePlace, root: string, name: string) {
+    super(localScripts(), { place, transport: 'local', root, name });
+    this.#root = root;
+  }
+
+  async checkDatabase(run: string, signal: AbortSignal): Promise<JsonObject> {
+    return checkSqlite(join(this.#root, stagingOf(run, this.place), 'new', this.place.singleFile ?? ''), signal);
+  }
+}
+
+/** A folder that a restore made, with all that came into it. */
+export async function removeLocalFolder(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+}
+
+function folderOf({ mount }: TreePlace): string {
+  if (mount.type === 'bind') return mount.hostPath;
+  throw new McadsError('component-failed', `volume ${mount.name} cannot be restored without Docker`);
+}
+
+/** Topmost missing directory of a path; null where all are there. */
+async function missingFrom(path: string): Promise<string | null> {
+  let missing: string | null = null;
+  for (let at = path; (await stateOf(at)) === 'missing'; at = dirname(at)) missing = at;
+  return missing;
+}
+
+async function stateOf(path: string): Promise<'missing' | 'there'> {
+  return lstat(path).then(
+    () => 'there' as const,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return 'missing' as const;
+      throw new McadsError('forbidden', `${path} cannot be looked at: ${messageOf(error)}`, { hint: 'run with sudo', cause: error });
+    },
+  );
+}
+
+async function isEmpty(folder: string): Promise<boolean> {
+  for await (const entry of await opendir(folder)) if (!entry.name.startsWith(STAGING_PREFIX) && !isStagingName(entry.name)) return false;
+  return true;
+}
+
+/** Each owned as its parent is. */
+async function makeFolder(path: string): Promise<void> {
+  if ((await stateOf(path)) === 'there') return;
+  const parent = dirname(path);
+  await makeFolder(parent);
+  try {
+    await mkdir(path);
+    await chmod(path, 0o755);
+    const { uid, gid } = await lstat(parent);
+    if (process.getuid?.() === 0) await chown(path, uid, gid);
+  } catch (error) {
+    throw new McadsError('forbidden', `${basename(path)} cannot be made in ${parent}: ${messageOf(error)}`, {
+      hint: 'run with sudo',
+      cause: error,
+    });
+  }
+}
+
+async function mountsBelow(folder: string): Promise<readonly string[]> {
+  const root = await realpath(folder);
+  return (await mounts()).flatMap(({ target }) =>
+    target.startsWith(`${root}/`) ? [Buffer.from(target.slice(root.length + 1), 'utf8').toString('latin1')] : [],
+  );
+}
+
+async function isReadOnly(path: string): Promise<boolean> {
+  const real = await realpath(path);
+  const holding = (await mounts())
+    .filter(({ target }) => target === '/' || real === target || real.startsWith(`${target}/`))
+    .toSorted((a, b) => b.target.length - a.target.length)[0];
+  return holding?.options.split(',').includes('ro') === true;
+}
+
+async function mounts(): Promise<readonly { readonly target: string; readonly options: string }[]> {
+  const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
+  return text.split('\n').flatMap((line) => {
+    const [, , , , target, options] = line.split(' ');
+    if (target === undefined || options === undefined) return [];
+    return [{ target: target.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))), options }];
+  });
+}

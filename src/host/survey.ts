@@ -1,0 +1,382 @@
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { componentId, componentIdOfName, type ComponentId } from '../domain/component.ts';
+import type { Finding, Uncovered } from '../domain/finding.ts';
+import {
+  DJANGO_PARTS,
+  type DjangoPart,
+  type HostApplication,
+  type HostDatabaseFile,
+  type HostProfile,
+  type HostServerDatabase,
+  type HostTree,
+  type SurveyRequest,
+} from '../domain/host.ts';
+import { escapeGlob, excludeMatcher } from '../stream/exclude-globs.ts';
+import { configFiles } from './config-files.ts';
+import { readDjangoSettings, type DjangoSettings } from './django-settings.ts';
+import { EXCLUDED_NAMES, excludedGlobs, reasonFor } from './default-excludes.ts';
+import { findUnits } from './find-units.ts';
+import { listFiles } from './list-files.ts';
+import { parseDatabaseUrl, projectVariables, type DatabaseUrl } from './project-variables.ts';
+import { isSqliteFile, mayBeSqlite, SQLITE_COMPANIONS } from './sqlite-files.ts';
+import { PROJECT_MARKS } from './profile-of.ts';
+import type { Systemd } from './systemd.ts';
+
+const TIME = `${'[0-9]'.repeat(8)}_${'[0-9]'.repeat(6)}`;
+const ownLogGlobs = [`*_${TIME}.log`, `restore_${TIME}_verification.txt`];
+/** More than this are data, not databases. */
+const MOST_DATABASES = 64;
+
+/**
+ * Looks at an application directory: its databases, trees, configuration and units, what of a profile is missing and what is left out.
+ * Null where it is no application.
+ */
+export async function survey(request: SurveyRequest, systemd: Systemd, signal: AbortSignal): Promise<HostApplication | null> {
+  const directory = await realpath(request.directory).catch(() => null);
+  if (directory === null) return null;
+  const names = await readdir(directory).catch(() => []);
+  const lookup = await projectVariables(directory);
+  const django = await readDjangoSettings(directory, lookup);
+  const url = parseDatabaseUrl(lookup('DATABASE_URL') ?? '');
+  const profile = request.settings.profile ?? (django === null ? 'generic' : 'django');
+  const run = new Survey(request, directory, profile, django, url, signal);
+  await run.look();
+  const marked = names.some((name) => PROJECT_MARKS.includes(name)) || request.model !== null || hasSettings(request);
+  if (!(marked || run.hasDatabases || (request.anyDirectory && run.files > 0))) return null;
+  if (run.files === 0 && !run.hasDatabases) return null;
+  return run.application(systemd);
+}
+
+function hasSettings({ settings }: SurveyRequest): boolean {
+  return settings.profile !== null || settings.databases.length > 0 || Object.keys(settings.components).length > 0;
+}
+
+class Survey {
+  files = 0;
+  readonly #request: SurveyRequest;
+  readonly #directory: string;
+  readonly #profile: HostProfile;
+  readonly #django: DjangoSettings | null;
+  readonly #url: DatabaseUrl | null;
+  readonly #findings: Finding[] = [];
+  readonly #uncovered: Uncovered[] = [];
+  readonly #databases = new Map<string, HostDatabaseFile>();
+  /** Bytes of files by folder relative to the directory, summed up to the root. */
+  readonly #sizes = new Map<string, number>();
+  readonly #left = new Map<string, string[]>();
+  readonly #environments: string[] = [];
+  readonly #signal: AbortSignal;
+
+  constructor(
+    request: SurveyRequest,
+    directory: string,
+    profile: HostProfile,
+    django: DjangoSettings | null,
+    url: DatabaseUrl | null,
+    signal: AbortSignal,
+  ) {
+    this.#request = request;
+    this.#directory = directory;
+    this.#profile = profile;
+    this.#django = django;
+    this.#url = url;
+    this.#signal = signal;
+  }
+
+  get hasDatabases(): boolean {
+    return this.#databases.size > 0;
+  }
+
+  /** One walk over everything that may be captured. */
+  async look(): Promise<void> {
+    const never = this.#neverWithin();
+    const isExcluded = excludeMatcher([...this.#request.exclude, ...this.#request.settings.exclude]);
+    const candidates: string[] = [];
+    let unlisted = 0;
+    const known = [...this.#namedDatabases()];
+    for await (const { path, kind, bytes } of listFiles(this.#directory, { names: EXCLUDED_NAMES, paths: never }, this.#signal)) {
+      if (kind === 'pruned') {
+        const reason = reasonFor(basename(path));
+        if (!never.includes(path)) this.#left.set(reason, [...(this.#left.get(reason) ?? []), path]);
+        continue;
+      }
+      if (kind === 'folder') continue;
+      if (basename(path) === 'pyvenv.cfg') this.#environments.push(path.slice(0, -'pyvenv.cfg'.length).replace(/\/$/, ''));
+      this.files += 1;
+      this.#count(path, bytes);
+      if (!mayBeSqlite(bytes) || isExcluded(Buffer.from(path).toString('latin1'))) continue;
+      if (await isSqliteFile(join(this.#directory, path))) {
+        if (candidates.length < MOST_DATABASES) candidates.push(path);
+        else unlisted += 1;
+      }
+    }
+    for (const { path, because } of known) await this.#addDatabase(path, because);
+    for (const path of candidates) if (!this.#inEnvironment(path)) await this.#addDatabase(join(this.#directory, path), 'detected');
+    if (unlisted > 0) {
+      this.#findings.push({
+        severity: 'warning',
+        code: 'many-databases',
+        subject: this.#directory,
+        message: `${unlisted} more SQLite files are captured as plain files: ${MOST_DATABASES} are copied as databases`,
+        hint: 'name the ones that are written under `host: databases:`',
+      });
+    }
+  }
+
+  async application(systemd: Systemd): Promise<HostApplication> {
+    const configured = await configFiles(this.#directory, this.#profile);
+    const trees = [...(await this.#trees(configured)), ...(await this.#named())];
+    const databases = [...this.#databases.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    const units = await findUnits(
+      systemd,
+      {
+        directory: this.#directory,
+        named: this.#request.settings.services,
+        names: [this.#request.projectName, this.#django?.settingsPackage ?? null].filter((name) => name !== null),
+        places: [...trees, ...databases],
+      },
+      this.#signal,
+    );
+    const unitFiles = units.flatMap(({ file, uses }) => (file !== null && uses.length > 0 ? [file] : []));
+    this.#tellLeftOut();
+    return {
+      profile: this.#profile,
+      directory: this.#directory,
+      settingsPackage: this.#django?.settingsPackage ?? null,
+      trees,
+      databases,
+      servers: this.#servers(),
+      configFiles: [...new Set([...configured, ...unitFiles])].toSorted(),
+      units,
+      findings: this.#findings,
+      uncovered: this.#uncovered,
+    };
+  }
+
+  async #trees(configured: readonly string[]): Promise<readonly HostTree[]> {
+    const parts = this.#profile === 'django' ? await this.#parts() : [];
+    const binds = this.#profile === 'generic' ? await this.#binds() : [];
+    const trees = [...parts, ...binds];
+    const root = this.#profile === 'django' ? 'app_code' : 'app';
+    const inside = trees.filter(({ path }) => path.startsWith(`${this.#directory}/`)).map(({ path }) => this.#relative(path));
+    const exclude = [...inside, ...configured.filter((path) => path.startsWith(`${this.#directory}/`)).map((path) => this.#relative(path))];
+    const bytes = this.#bytesOf('') - inside.reduce((sum, path) => sum + this.#bytesOf(path), 0);
+    const rest = await this.#tree(componentId('files', root), this.#directory, 'detected', exclude.map(escapeGlob));
+    return [...trees, { ...rest, bytes: Math.max(0, bytes - this.#databaseBytes(this.#directory, inside)) }];
+  }
+
+  /** The parts that the layout knows by name: where the settings say, where Django's settings say, in their usual place. */
+  async #parts(): Promise<readonly HostTree[]> {
+    const trees: HostTree[] = [];
+    const missing: string[] = [];
+    for (const part of DJANGO_PARTS) {
+      const set = this.#request.settings.paths[part];
+      if (set === false) {
+        this.#uncovered.push({ subject: part, reason: `left out by \`host: paths: {${part}: false}\`` });
+        continue;
+      }
+      const wanted = set ?? this.#settingOf(part) ?? join(this.#directory, part);
+      const path = await folderAt(wanted);
+      if (path === null) {
+        if (set !== undefined) this.#tellMissing('warning', `${part} is set to ${wanted}, which is no directory`);
+        else missing.push(part);
+        continue;
+      }
+      if (path === this.#directory || trees.some((tree) => tree.path === path)) continue;
+      trees.push(await this.#tree(componentId('files', part), path, set === undefined ? 'detected' : 'configuration', []));
+    }
+    if (missing.length > 0) this.#tellMissing('info', `not there: ${missing.join(', ')}`);
+    return trees.map((tree) => ({ ...tree, exclude: [...tree.exclude, ...nestedIn(tree, trees)] }));
+  }
+
+  #settingOf(part: DjangoPart): string | null {
+    if (part === 'media') return this.#django?.mediaRoot ?? null;
+    return part === 'staticfiles' ? (this.#django?.staticRoot ?? null) : null;
+  }
+
+  /** Compose binds outside of the directory. */
+  async #binds(): Promise<readonly HostTree[]> {
+    const { model } = this.#request;
+    if (model === null) return [];
+    const trees = new Map<string, HostTree>();
+    for (const service of Object.values(model.services)) {
+      for (const mount of service.mounts) {
+        if (mount.type !== 'bind' || mount.readOnly) continue;
+        const path = await folderAt(mount.source);
+        if (path === null || path === this.#directory || path.startsWith(`${this.#directory}/`) || trees.has(path)) continue;
+        if (/^\/(?:proc|sys|dev|run|var\/run|etc|usr|bin|lib|lib64|boot)?(?:\/|$)/.test(path)) continue;
+        trees.set(path, await this.#tree(componentId('files', service.name, mount.target), path, 'detected', []));
+      }
+    }
+    return [...trees.values()];
+  }
+
+  /** `host: components:`. */
+  async #named(): Promise<readonly HostTree[]> {
+    const trees: HostTree[] = [];
+    for (const [name, wanted] of Object.entries(this.#request.settings.components)) {
+      const path = await realpath(wanted).catch(() => null);
+      if (path === null) this.#tellMissing('error', `${wanted} (component ${name}) does not exist`);
+      else trees.push(await this.#tree(componentId('files', name), path, 'configuration', []));
+    }
+    return trees;
+  }
+
+  async #tree(id: ComponentId, path: string, because: HostTree['because'], exclude: readonly string[]): Promise<HostTree> {
+    const isInside = path === this.#directory || path.startsWith(`${this.#directory}/`);
+    const outside = isInside ? 0 : await this.#lookOutside(path);
+    const databases = [...this.#databases.values()].filter((one) => one.path.startsWith(`${path}/`));
+    const files = databases.flatMap((one) =>
+      ['', ...SQLITE_COMPANIONS].map((suffix) => escapeGlob(`${one.path.slice(path.length + 1)}${suffix}`)),
+    );
+    const environments = this.#environments
+      .map((one) => join(this.#directory, one))
+      .filter((one) => one.startsWith(`${path}/`))
+      .map((one) => escapeGlob(one.slice(path.length + 1)));
+    return {
+      id,
+      path,
+      exclude: [
+        ...exclude,
+        ...files,
+        ...environments,
+        ...excludedGlobs(),
+        ...this.#ownLogs(path),
+        ...this.#request.exclude,
+        ...this.#request.settings.exclude,
+      ],
+      because,
+      bytes: isInside ? this.#bytesOf(this.#relative(path)) : outside,
+    };
+  }
+
+  /** Databases of a tree elsewhere; resolves with the bytes of its files. */
+  async #lookOutside(path: string): Promise<number> {
+    let total = 0;
+    for await (const entry of listFiles(path, { names: EXCLUDED_NAMES, paths: [] }, this.#signal)) {
+      if (entry.kind !== 'file') continue;
+      total += entry.bytes;
+      const file = join(path, entry.path);
+      const isDatabase = this.#databases.size < MOST_DATABASES && mayBeSqlite(entry.bytes) && (await isSqliteFile(file));
+      if (isDatabase) await this.#addDatabase(file, 'detected');
+    }
+    return total;
+  }
+
+  /** This tool's own logs: one of them is being written. */
+  #ownLogs(path: string): readonly string[] {
+    const { logDirectory } = this.#request;
+    const below =
+      logDirectory === path ? '' : logDirectory.startsWith(`${path}/`) ? `${escapeGlob(logDirectory.slice(path.length + 1))}/` : null;
+    return below === null ? [] : ownLogGlobs.map((glob) => `${below}${glob}`);
+  }
+
+  #servers(): readonly HostServerDatabase[] {
+    const url = this.#url;
+    if (url?.kind === 'other')
+      this.#uncovered.push({ subject: 'DATABASE_URL', reason: `this version cannot dump ${url.scheme} databases on a host` });
+    if (url?.kind === 'postgres') {
+      const { kind, ...server } = url;
+      void kind;
+      const name = server.port === 5432 ? server.host : `${server.host}:${server.port}`;
+      return [{ ...server, id: componentIdOfName('database', name, server.database), because: 'detected' }];
+    }
+    const engine = this.#django?.serverEngine ?? null;
+    if (engine !== null && url === null) {
+      this.#findings.push({
+        severity: 'error',
+        code: 'database-not-covered',
+        subject: 'DATABASES',
+        message: `Django's settings name a ${engine} database, and nothing says how to reach it: it is NOT in this snapshot`,
+        hint: 'set DATABASE_URL=postgres://user:password@host/name in .env',
+      });
+      this.#uncovered.push({ subject: `${engine} database of Django's settings`, reason: 'no DATABASE_URL says how to reach it' });
+    }
+    return [];
+  }
+
+  *#namedDatabases(): Iterable<{ readonly path: string; readonly because: HostDatabaseFile['because'] }> {
+    for (const path of this.#request.settings.databases) yield { path, because: 'configuration' };
+    for (const path of this.#django?.databases ?? []) yield { path, because: 'detected' };
+    if (this.#url?.kind === 'sqlite')
+      yield { path: join(this.#url.path.startsWith('/') ? '' : this.#directory, this.#url.path), because: 'detected' };
+  }
+
+  async #addDatabase(path: string, because: HostDatabaseFile['because']): Promise<void> {
+    const real = await realpath(path).catch(() => null);
+    const info = real === null ? null : await stat(real).catch(() => null);
+    if (real === null || info === null || !info.isFile()) {
+      const named = because === 'configuration';
+      this.#tellMissing(
+        named ? 'error' : 'warning',
+        `the SQLite database ${path} ${named ? 'of `host: databases:`' : 'that the settings name'} does not exist`,
+      );
+      return;
+    }
+    if (this.#databases.has(real)) return;
+    const within = real.startsWith(`${this.#directory}/`) ? this.#relative(real) : real;
+    this.#databases.set(real, { id: componentId('sqlite', within), path: real, bytes: info.size, because });
+  }
+
+  #tellMissing(severity: Finding['severity'], message: string): void {
+    this.#findings.push({ severity, code: 'part-missing', subject: this.#directory, message: `${this.#profile} profile: ${message}` });
+  }
+
+  #tellLeftOut(): void {
+    for (const path of this.#environments)
+      this.#uncovered.push({ subject: path, reason: 'a Python virtual environment: made again from its requirements' });
+    for (const [reason, paths] of this.#left) {
+      const [first = ''] = paths.toSorted();
+      this.#uncovered.push({ subject: paths.length === 1 ? first : `${first} and ${paths.length - 1} more`, reason });
+    }
+  }
+
+  #inEnvironment(path: string): boolean {
+    return this.#environments.some((one) => path.startsWith(`${one}/`));
+  }
+
+  #count(path: string, bytes: number): void {
+    for (let folder = path, slash = folder.lastIndexOf('/'); ; slash = folder.lastIndexOf('/')) {
+      folder = slash < 0 ? '' : folder.slice(0, slash);
+      this.#sizes.set(folder, (this.#sizes.get(folder) ?? 0) + bytes);
+      if (slash < 0) return;
+    }
+  }
+
+  #bytesOf(folder: string): number {
+    return this.#sizes.get(folder) ?? 0;
+  }
+
+  #databaseBytes(below: string, except: readonly string[]): number {
+    return [...this.#databases.values()]
+      .filter(({ path }) => path.startsWith(`${below}/`) && !except.some((one) => this.#relative(path).startsWith(`${one}/`)))
+      .reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  #relative(path: string): string {
+    return path.slice(this.#directory.length + 1);
+  }
+
+  #neverWithin(): readonly string[] {
+    return this.#request.neverCapture.filter((path) => path.startsWith(`${this.#directory}/`)).map((path) => this.#relative(path));
+  }
+}
+
+/** What another tree captures is not captured twice. */
+function nestedIn(tree: HostTree, trees: readonly HostTree[]): readonly string[] {
+  return trees.filter((other) => other.path.startsWith(`${tree.path}/`)).map((other) => escapeGlob(other.path.slice(tree.path.length + 1)));
+}
+
+async function folderAt(path: string): Promise<string | null> {
+  const real = await realpath(path).catch(() => null);
+  if (
+    real === null ||
+    !(await stat(real).then(
+      (info) => info.isDirectory(),
+      () => false,
+    ))
+  )
+    return null;
+  return real;
+}

@@ -1,0 +1,128 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { McadsError } from '../errors.ts';
+import { runProgram } from './run-program.ts';
+
+/** Where administrators put units; those of packages belong to no application. */
+const UNIT_FOLDERS = ['/etc/systemd/system', '/usr/local/lib/systemd/system', '/run/systemd/system'];
+
+/** A unit as systemd sees it, or as its file says where no systemd answers. */
+export interface SystemdUnit {
+  readonly name: string;
+  readonly file: string | null;
+  /** `enabled`, `disabled`, …; null where systemd does not answer. */
+  readonly enabled: string | null;
+  /** `active`, `inactive`, `failed`, `activating`, …; null likewise. */
+  readonly active: string | null;
+  readonly subState: string | null;
+  /** Times that systemd started it again by itself. */
+  readonly restarts: number;
+  readonly triggeredBy: readonly string[];
+  readonly after: readonly string[];
+}
+
+const PROPERTIES = ['Id', 'LoadState', 'ActiveState', 'SubState', 'UnitFileState', 'FragmentPath', 'TriggeredBy', 'After', 'NRestarts'];
+const STOP_TIMEOUT_MS = 200_000; // systemd itself kills after 90 s unless a unit says otherwise
+
+/** systemd by its own program. */
+export class Systemd {
+  readonly #folders: readonly string[];
+
+  constructor(folders: readonly string[] = UNIT_FOLDERS) {
+    this.#folders = folders;
+  }
+
+  /** Units of these names that exist, in the order given. */
+  async find(names: readonly string[], signal: AbortSignal): Promise<readonly SystemdUnit[]> {
+    if (names.length === 0) return [];
+    const full = names.map(unitName);
+    const shown = await runProgram('systemctl', ['show', `--property=${PROPERTIES.join(',')}`, '--', ...full], {}, signal);
+    if (shown !== null && shown.code === 0) return parseShow(shown.stdout).filter((unit) => unit !== null);
+    const found: SystemdUnit[] = [];
+    for (const name of full) {
+      const file = await this.#fileOf(name);
+      if (file !== null) found.push({ name, file, enabled: null, active: null, subState: null, restarts: 0, triggeredBy: [], after: [] });
+    }
+    return found;
+  }
+
+  /** Names of the administrator's units whose files name this path. */
+  async naming(path: string): Promise<readonly string[]> {
+    const names = new Set<string>();
+    for (const folder of this.#folders) {
+      for (const name of (await readdir(folder).catch(() => [])).filter((one) => one.endsWith('.service'))) {
+        if (mentions(await readFile(join(folder, name), 'utf8').catch(() => ''), path)) names.add(name);
+      }
+    }
+    return [...names].toSorted();
+  }
+
+  async stop(name: string, signal: AbortSignal): Promise<void> {
+    await this.#act('stop', name, signal);
+  }
+
+  async start(name: string, signal: AbortSignal): Promise<void> {
+    await this.#act('start', name, signal);
+  }
+
+  async #act(verb: 'stop' | 'start', name: string, signal: AbortSignal): Promise<void> {
+    const result = await runProgram('systemctl', [verb, '--', name], { timeoutMs: STOP_TIMEOUT_MS }, signal);
+    if (result?.code === 0) return;
+    const words =
+      result === null ? 'systemctl is not installed' : result.code === null ? 'systemctl did not come to an end' : result.stderr.trim();
+    throw new McadsError('engine-failed', `${name} cannot be ${verb === 'stop' ? 'stopped' : 'started'}: ${words}`, {
+      hint: `see \`systemctl status ${name}\` and \`journalctl -u ${name}\``,
+    });
+  }
+
+  async #fileOf(name: string): Promise<string | null> {
+    for (const folder of [...this.#folders, '/usr/lib/systemd/system', '/lib/systemd/system']) {
+      const path = join(folder, name);
+      if (
+        await readFile(path).then(
+          () => true,
+          () => false,
+        )
+      )
+        return path;
+    }
+    return null;
+  }
+}
+
+export function unitName(name: string): string {
+  return /\.(?:service|socket|timer|path|target|mount)$/.test(name) ? name : `${name}.service`;
+}
+
+/** True where the text names the path or something below it. */
+export function mentions(text: string, path: string): boolean {
+  for (let at = text.indexOf(path); at >= 0; at = text.indexOf(path, at + 1)) {
+    const [before = '', after = ''] = [text[at - 1], text[at + path.length]];
+    if (!/[\w.@/-]/.test(before) && !/[\w.@-]/.test(after)) return true;
+  }
+  return false;
+}
+
+/** Null for a unit that is not there. */
+export function parseShow(text: string): readonly (SystemdUnit | null)[] {
+  return text
+    .split(/\n\n+/)
+    .filter((block) => block.trim() !== '')
+    .map((block) => {
+      const values = new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+      const word = (key: string): string | null => values.get(key) || null;
+      const words = (key: string): readonly string[] => (values.get(key) ?? '').split(' ').filter((one) => one !== '');
+      const name = word('Id');
+      if (name === null || word('LoadState') === 'not-found' || (word('LoadState') === null && word('FragmentPath') === null)) return null;
+      return {
+        name,
+        file: word('FragmentPath'),
+        enabled: word('UnitFileState'),
+        active: word('ActiveState'),
+        subState: word('SubState'),
+        restarts: Number(values.get('NRestarts') ?? 0),
+        triggeredBy: words('TriggeredBy'),
+        after: words('After'),
+      };
+    });
+}

@@ -1,0 +1,176 @@
+import { posix } from 'node:path';
+import type { Finding } from '../domain/finding.ts';
+import type { Manifest } from '../domain/manifest.ts';
+import type { SnapshotRepository } from '../domain/ports.ts';
+import type { PlannedRestore, RestoredService, RestorePlan, TreePlace } from '../domain/restore.ts';
+import type { RawPath } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import { actionOf, assertRoom, tornFindings, toRaw, wordsFor, type TreeRestorePlan } from './plan-restore-trees.ts';
+import { lackingFindings } from './plan-recreation.ts';
+import { proofOf } from './proof-of.ts';
+import { describeConfig, planConfig, type ConfigPlace } from './restore-config.ts';
+import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
+import { selectForRestore, type SelectedForRestore } from './restore-selection.ts';
+import { artifactsOf } from './select-components.ts';
+
+/** What SQLite keeps beside a database: of the replaced one, and poison for the restored one. */
+const SQLITE_COMPANIONS = ['-wal', '-shm', '-journal'];
+
+/** What restoring a snapshot of an application on a host would do: files and databases in their places, units stopped meanwhile. */
+export async function planRestoreOnHost(
+  request: RestoreRequest,
+  repository: SnapshotRepository,
+  manifest: Manifest,
+  ports: RestorePorts,
+  signal: AbortSignal,
+): Promise<RestorePlan> {
+  if (request.as !== null) {
+    throw new McadsError('usage', '--as makes a project on an engine; this snapshot is of a host', {
+      hint: 'restore it elsewhere with --project-directory DIR',
+    });
+  }
+  const selection = selectForRestore(request, manifest);
+  const findings: Finding[] = selection.isWhole ? [...lackingFindings(manifest)] : [];
+  const project = request.projectName ?? manifest.sealed.project;
+  const trees: TreeRestorePlan[] = [];
+  const others: PlannedRestore[] = [];
+  for (const one of selection.components) {
+    signal.throwIfAborted();
+    if (one.kind === 'files' || one.kind === 'sqlite') {
+      trees.push(await planPlace(one, manifest, request, ports, signal, findings));
+      findings.push(...tornFindings(one));
+    } else others.push(await planOther(one, request, repository, ports, signal, findings));
+  }
+  assertRoom(trees);
+  const byId = new Map([...trees, ...others].map((planned) => [planned.id, planned]));
+  const components = selection.components.flatMap(({ id }) => byId.get(id) ?? []);
+  return {
+    snapshot: manifest.name,
+    takenAt: manifest.sealed.startedAt,
+    completeness: manifest.sealed.completeness,
+    proof: await proofOf(repository, manifest.name),
+    project,
+    engine: `${ports.engine.info.name}, without Docker`,
+    onHost: true,
+    directory: request.directory,
+    beside: false,
+    fresh: false,
+    components,
+    services: trees.length === 0 ? [] : await planUnits(project, ports, signal),
+    recreation: null,
+    missingImages: [],
+    safety: [],
+    findings,
+  };
+}
+
+/** Every unit of the application is stopped: all of them read what is replaced. In stop order. */
+async function planUnits(project: string, { engine }: RestorePorts, signal: AbortSignal): Promise<readonly RestoredService[]> {
+  const { containers } = await engine.viewProject(project, signal);
+  return containers.map(({ name, state }) => ({ name, container: name, stops: true, ran: state === 'running' }));
+}
+
+async function planPlace(
+  one: SelectedForRestore,
+  manifest: Manifest,
+  request: RestoreRequest,
+  ports: RestorePorts,
+  signal: AbortSignal,
+  findings: Finding[],
+): Promise<TreeRestorePlan> {
+  const { id, kind, details } = one;
+  const recorded = details.facts['path'];
+  if (typeof recorded !== 'string' || !recorded.startsWith('/'))
+    throw new McadsError('damaged', `${manifest.name} does not say where ${id} lay`);
+  const path = placeOf(recorded, manifest, request, findings);
+  const isFile = kind === 'sqlite' || details.facts['singleFile'] === true;
+  const name = posix.basename(path);
+  const place: TreePlace = {
+    mount: { type: 'bind', hostPath: isFile ? posix.dirname(path) : path },
+    singleFile: isFile ? name : null,
+    ...(kind === 'sqlite' ? { companions: SQLITE_COMPANIONS.map((suffix) => name + suffix) } : {}),
+  };
+  const options = { transport: request.transport, helperImage: null, projectImages: [] };
+  const report = await ports.engine.probePlace(place, options, signal);
+  if (report.readOnly) throw new McadsError('component-failed', `${id}: ${path} is on a read-only filesystem`);
+  const action = actionOf(report);
+  const exclude = details.facts['exclude'];
+  return {
+    id,
+    action,
+    how: wordsFor(action, path),
+    bytes: details.bytes,
+    facts: details.facts,
+    target: {
+      kind: 'tree',
+      place,
+      name: path,
+      report,
+      kept: isFile ? [] : [...new Set([...report.nestedMounts, ...(await keptPaths(path, request, ports))])],
+      keptGlobs: Array.isArray(exclude) ? exclude.filter((glob) => typeof glob === 'string') : [],
+      createsVolume: false,
+    },
+  };
+}
+
+/** What lay in the application's directory goes into the one that is restored to; anything else goes to where it was. */
+function placeOf(path: string, { sealed }: Manifest, { directory }: RestoreRequest, findings: Finding[]): string {
+  const from = sealed.workingDirectory;
+  if (from !== null && (path === from || path.startsWith(`${from}/`))) return posix.join(directory, path.slice(from.length));
+  if (from !== directory) {
+    findings.push({
+      severity: 'warning',
+      code: 'outside-directory',
+      subject: path,
+      message: `${path} lies outside of the application's directory and goes back to its own place, not below ${directory}`,
+      hint: 'leave it out with --component',
+    });
+  }
+  return path;
+}
+
+/** The repository, the logs that are being written. Rejects `usage` where the place itself is one of them. */
+async function keptPaths(path: string, { neverTouch }: RestoreRequest, { host }: RestorePorts): Promise<readonly RawPath[]> {
+  const root = (await host.identify(path))?.realPath ?? path;
+  const kept: RawPath[] = [];
+  for (const own of neverTouch) {
+    const real = (await host.identify(own))?.realPath ?? own;
+    if (real !== root && real.startsWith(`${root}/`)) kept.push(toRaw(real.slice(root.length + 1)));
+    else if (root.startsWith(`${real}/`)) {
+      throw new McadsError('usage', `${path} lies inside ${own}, where backups are kept; it cannot be replaced`, {
+        hint: 'leave it out with --component, or name another repository',
+      });
+    }
+  }
+  return kept;
+}
+
+async function planOther(
+  one: SelectedForRestore,
+  request: RestoreRequest,
+  repository: SnapshotRepository,
+  ports: RestorePorts,
+  signal: AbortSignal,
+  findings: Finding[],
+): Promise<PlannedRestore> {
+  const { id, kind, component, details } = one;
+  const base = { id, bytes: details.bytes, facts: details.facts };
+  if (kind === 'config') {
+    const place: ConfigPlace = { directory: request.directory, replace: request.withConfig, unwritable: null };
+    const files = await planConfig(repository, artifactsOf(component).data, place, ports.host, signal);
+    const changes = files.some(({ action }) => action === 'create' || action === 'replace');
+    const action = !changes ? 'keep' : files.some((file) => file.action === 'replace') ? 'replace' : 'create';
+    return { ...base, action, how: describeConfig(files, place), target: { kind: 'config', directory: request.directory, files } };
+  }
+  if (kind !== 'state') {
+    findings.push({
+      severity: 'error',
+      code: 'not-restored',
+      subject: id,
+      message: `${id} is NOT brought back: this version restores no database server of a host`,
+      hint: `extract it: mcads-orchestrate extract ${request.snapshot} ${id} --target DIR, then pg_restore --clean --if-exists -d DATABASE_URL DIR/FILE`,
+    });
+    return { ...base, action: 'keep', how: 'stays in the snapshot: extract gets it', target: { kind: 'state' } };
+  }
+  return { ...base, action: 'keep', how: 'read: what the host was', target: { kind: 'state' } };
+}

@@ -1,0 +1,283 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Bytes } from '../domain/byte-stream.ts';
+import type { ExecHandle } from '../domain/ports.ts';
+import type { RestoreRun, TreePlace } from '../domain/restore.ts';
+import type { TreeTarget } from '../domain/restore-ports.ts';
+import type { RawPath, TreeEntry, TreeScan } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import {
+  APPLY_SPLITS,
+  COMMIT_PLAN,
+  HASH_FILES,
+  isStagingName,
+  LIST_FOLDERS,
+  MAKE_FOLDERS,
+  MOVE,
+  PREPARE_SWAP,
+  READ_PLAN,
+  REMOVE_STAGING,
+  SAVE_SPLITS,
+  STAGE,
+  stagingName,
+} from './restore-commands.ts';
+import { toTreeScan } from './stat-lines.ts';
+import { scanScript } from './tree-commands.ts';
+import { parseFolders, planBack, planSwap, splitsOf, type Move, type SwapPlan } from './swap-plan.ts';
+
+const SAVED_OLD = 'meta-old.tar';
+const SAVED_NEW = 'meta-new.tar';
+const BATCH_BYTES = 64 * 1024;
+
+/** Runs a shell script with its arguments where the place is. */
+export interface ScriptRunner extends AsyncDisposable {
+  run(argv: readonly string[], input: Bytes | undefined, signal: AbortSignal): Promise<ExecHandle>;
+}
+
+export interface ScriptPlace {
+  readonly place: TreePlace;
+  readonly transport: TreeTarget['transport'];
+  /** The tree's root as the scripts see it. */
+  readonly root: string;
+  /** For people. */
+  readonly name: string;
+  /** Folders below that a scan does not enter, relative. */
+  readonly prune?: readonly string[];
+}
+
+/** A place where GNU's programs are, in a helper container or on this machine. Takes the runner over. */
+export class ScriptTarget implements TreeTarget {
+  readonly place: TreePlace;
+  readonly transport: TreeTarget['transport'];
+  readonly swaps = true;
+  readonly #runner: ScriptRunner;
+  readonly #root: string;
+  readonly #name: string;
+  readonly #prune: readonly string[];
+
+  constructor(runner: ScriptRunner, { place, transport, root, name, prune = [] }: ScriptPlace) {
+    this.#runner = runner;
+    this.place = place;
+    this.transport = transport;
+    this.#root = root;
+    this.#name = name;
+    this.#prune = prune;
+  }
+
+  async stage(run: RestoreRun, tar: Bytes, signal: AbortSignal): Promise<readonly string[]> {
+    const { code, stderr } = await utf8Of(await this.#run(STAGE, [stagingOf(run, this.place)], signal, tar));
+    const words = linesOf(stderr);
+    if (code === 0) return words;
+    const full = /No space left on device|Disk quota exceeded/.exec(stderr)?.[0];
+    throw new McadsError(
+      'component-failed',
+      `${this.#name} cannot be built: ${full ?? (words.slice(0, 3).join('; ') || `tar ended with ${code}`)}`,
+      {
+        hint: full === undefined ? undefined : 'make room there and restore again; what was built so far is removed',
+      },
+    );
+  }
+
+  scanStaged(run: RestoreRun, signal: AbortSignal): TreeScan {
+    return this.#scan(`${this.#root}/${stagingOf(run, this.place)}/new`, signal);
+  }
+
+  scanLive(signal: AbortSignal): TreeScan {
+    const scan = this.#scan(this.#root, signal);
+    return { entries: withoutStaging(scan.entries), done: scan.done };
+  }
+
+  async swap(run: RestoreRun, kept: readonly RawPath[], signal: AbortSignal): Promise<void> {
+    const staging = stagingOf(run, this.place);
+    const only = swappedNames(this.place);
+    const splits = splitsOf(kept);
+    const folders = await this.#list([...splits.map(here), ...splits.map((path) => inside(`${staging}/new`, path))], signal);
+    const plan = planSwap({ staging, splits, kept, only, folders });
+    await this.#do(PREPARE_SWAP, [staging], signal, [Buffer.from(JSON.stringify(plan), 'utf8')]);
+    await this.#do(MAKE_FOLDERS, [staging], signal, names(plan.splits.map((path) => (path === '' ? 'old' : `old/${path}`))));
+    await this.#do(SAVE_SPLITS, [staging, SAVED_OLD, '.'], signal, names(plan.splits.map(here)));
+    // A single file's folder is not the snapshot's: it stays as it is.
+    const [source, described] = only === null ? [`${staging}/new`, plan.described] : ['.', plan.splits];
+    await this.#do(SAVE_SPLITS, [staging, SAVED_NEW, source], signal, names(described.map(here)));
+    await this.#do(COMMIT_PLAN, [staging], signal);
+    for (const move of plan.moves) await this.#move(move, signal);
+    await this.#assertMoved(
+      plan.moves.filter(({ isOut }) => !isOut),
+      'swapped',
+      signal,
+    );
+    await this.#do(APPLY_SPLITS, [staging, SAVED_NEW], signal);
+  }
+
+  async hash(paths: readonly RawPath[], signal: AbortSignal): Promise<readonly (string | null)[]> {
+    const handle = await this.#run(HASH_FILES, [], signal, stream(names(paths.map(here))));
+    const { text } = await latin1Of(handle);
+    const hashes = new Map<string, string>();
+    for (const record of text.split('\0')) {
+      const found = /^([0-9a-f]{64}) [ *]\.\/([^]*)$/.exec(record);
+      if (found?.[1] !== undefined && found[2] !== undefined) hashes.set(found[2], found[1]);
+    }
+    return paths.map((path) => hashes.get(path) ?? null);
+  }
+
+  async revert(run: RestoreRun, signal: AbortSignal): Promise<boolean> {
+    const staging = stagingOf(run, this.place);
+    const found = await this.#plan(staging, signal);
+    if (found === 'no staging') return false;
+    if (found !== 'no plan') await this.#moveBack(staging, found, signal);
+    await this.#do(REMOVE_STAGING, [staging], signal);
+    return found !== 'no plan';
+  }
+
+  async discard(run: RestoreRun, signal: AbortSignal): Promise<void> {
+    await this.#do(REMOVE_STAGING, [stagingOf(run, this.place)], signal);
+  }
+
+  async holdsReplaced(run: RestoreRun, signal: AbortSignal): Promise<boolean> {
+    const plan = await this.#plan(stagingOf(run, this.place), signal);
+    return typeof plan !== 'string' && plan.outs.some(({ names: out }) => out.length > 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#runner[Symbol.asyncDispose]();
+  }
+
+  async #moveBack(staging: string, plan: SwapPlan, signal: AbortSignal): Promise<void> {
+    const saved = plan.splits.map((path) => inside(`${staging}/old`, path));
+    const folders = await this.#list(
+      [...plan.splits.map(here), ...saved, ...plan.splits.map((path) => inside(`${staging}/new`, path))],
+      signal,
+    );
+    // What came after the swap goes where the new things are: into the staging directory, and with it. A folder of its own for every attempt: nothing may be in the way.
+    const gone = `gone-${randomBytes(4).toString('hex')}`;
+    const moves = planBack(staging, plan, folders, gone);
+    if (moves.length === 0) return;
+    await this.#do(MAKE_FOLDERS, [staging], signal, names(plan.splits.map((path) => (path === '' ? gone : `${gone}/${path}`))));
+    for (const move of moves) await this.#move(move, signal);
+    await this.#assertMoved(
+      moves.filter(({ isOut }) => !isOut),
+      'put back',
+      signal,
+    );
+    await this.#do(APPLY_SPLITS, [staging, SAVED_OLD], signal);
+  }
+
+  #scan(folder: string, signal: AbortSignal): TreeScan {
+    const script = `cd -P -- "$1" || exit 125; ${scanScript({ singleFile: this.place.singleFile, temporaryDirectory: '/tmp', prune: this.#prune })}`;
+    const started = this.#run(script, [], signal, undefined, folder);
+    const end = started.then(async ({ exit }) => exit).then(({ code, stderr }) => ({ status: code, stderr }));
+    end.catch(() => undefined); // handed out for later
+    return toTreeScan(bodyOf(started), end, 'scan');
+  }
+
+  async #plan(staging: string, signal: AbortSignal): Promise<SwapPlan | 'no staging' | 'no plan'> {
+    const { text, code, stderr } = await utf8Of(await this.#run(READ_PLAN, [staging], signal));
+    if (code === 2) return 'no staging';
+    if (code === 3) return 'no plan';
+    if (code !== 0) throw new McadsError('component-failed', `${this.#name}: the list of what was moved cannot be read: ${stderr.trim()}`);
+    return JSON.parse(text) as SwapPlan; // written by swap, whole or not at all
+  }
+
+  async #list(folders: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, readonly string[]>> {
+    const { text, stderr } = await latin1Of(await this.#run(LIST_FOLDERS, [], signal, stream(names([...new Set(folders)]))));
+    return parseFolders(text, (why) => new McadsError('component-failed', `${this.#name} cannot be listed: ${why} ${stderr.trim()}`));
+  }
+
+  async #move({ from, to, names: moved }: Move, signal: AbortSignal): Promise<void> {
+    await this.#do(MOVE, [to], signal, names(moved.map((name) => `${from}/${name}`)));
+  }
+
+  /** `mv -n` leaves a name where something came in between: it must not go with the staging directory. */
+  async #assertMoved(moves: readonly Move[], doing: string, signal: AbortSignal): Promise<void> {
+    const left = await this.#list(
+      moves.map(({ from }) => from),
+      signal,
+    );
+    for (const { from, names: moved } of moves) {
+      const still = new Set(left.get(from));
+      const stuck = moved.find((name) => still.has(name));
+      if (stuck === undefined) continue;
+      const shown = Buffer.from(stuck, 'latin1').toString('utf8');
+      throw new McadsError('component-failed', `${this.#name}: ${shown} was made anew while it was ${doing}`, {
+        hint: 'something that was not stopped writes there; stop it and try again',
+      });
+    }
+  }
+
+  async #do(script: string, args: readonly string[], signal: AbortSignal, input: readonly Uint8Array[] = []): Promise<void> {
+    const { code, stderr } = await utf8Of(await this.#run(script, args, signal, stream(input)));
+    if (code === 0) return;
+    throw new McadsError(
+      'component-failed',
+      `${this.#name} cannot be changed: ${linesOf(stderr).slice(0, 3).join('; ') || `status ${code}`}`,
+    );
+  }
+
+  async #run(script: string, args: readonly string[], signal: AbortSignal, input?: Bytes, folder = this.#root): Promise<ExecHandle> {
+    return this.#runner.run(['sh', '-c', script, 'sh', folder, ...args], input, signal);
+  }
+}
+
+/**
+ * The staging directory of a run at a place. That of a single file lies in its folder, where those of other files and of the folder itself may
+ * be at the same time.
+ */
+export function stagingOf(run: RestoreRun, { singleFile }: TreePlace): string {
+  return stagingName(singleFile === null ? run : createHash('sha256').update(`${run} ${singleFile}`).digest('hex').slice(0, run.length));
+}
+
+/** The names that a swap moves; null: all. */
+export function swappedNames({ singleFile, companions = [] }: TreePlace): readonly string[] | null {
+  return singleFile === null ? null : [singleFile, ...companions];
+}
+
+function here(path: RawPath): string {
+  return path === '' ? '.' : `./${path}`;
+}
+
+function inside(folder: string, path: RawPath): string {
+  return path === '' ? `./${folder}` : `./${folder}/${path}`;
+}
+
+async function* bodyOf(started: Promise<ExecHandle>): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* (await started).stdout;
+}
+
+async function* withoutStaging(entries: AsyncIterable<TreeEntry>): AsyncGenerator<TreeEntry> {
+  for await (const entry of entries) if (!entry.path.split('/').some(isStagingName)) yield entry;
+}
+
+async function* stream(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* parts;
+}
+
+/** NUL-terminated names, one character a byte, in pieces of about 64 KiB. */
+function names(list: readonly string[]): readonly Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let batch = '';
+  for (const name of list) {
+    batch += `${name}\0`;
+    if (batch.length < BATCH_BYTES) continue;
+    parts.push(Buffer.from(batch, 'latin1'));
+    batch = '';
+  }
+  if (batch !== '') parts.push(Buffer.from(batch, 'latin1'));
+  return parts;
+}
+
+async function utf8Of(handle: ExecHandle): Promise<{ readonly text: string; readonly code: number; readonly stderr: string }> {
+  const parts: Uint8Array[] = [];
+  for await (const part of handle.stdout) parts.push(part);
+  const { code, stderr } = await handle.exit;
+  return { text: Buffer.concat(parts).toString(), code, stderr };
+}
+
+async function latin1Of(handle: ExecHandle): Promise<{ readonly text: string; readonly stderr: string }> {
+  const parts: Uint8Array[] = [];
+  for await (const part of handle.stdout) parts.push(part);
+  const { stderr } = await handle.exit;
+  return { text: Buffer.concat(parts).toString('latin1'), stderr };
+}
+
+function linesOf(text: string): readonly string[] {
+  return text.split('\n').filter((line) => line.trim() !== '' && !line.includes('Exiting with failure status'));
+}
