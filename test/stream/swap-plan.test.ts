@@ -66,8 +66,8 @@ const kept = fc.uniqueArray(path, { maxLength: 3 });
 function shown(root: Tree): unknown {
   return [...root]
     .filter(([key]) => key !== STAGING)
-    .map(([key, value]): unknown => [key, typeof value === 'string' ? value : shown(value)])
-    .toSorted();
+    .map(([key, value]) => ({ key, value: typeof value === 'string' ? value : shown(value) }))
+    .toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
 
 function nodeAt(root: Tree, at: string): Tree | string | undefined {
@@ -152,15 +152,15 @@ test('with a single file nothing else in its folder is touched', () => {
   const { root, plan, back } = prepared(live, new Map([['a', 'new']]), [], 'a');
   move(root, plan.moves);
   expect(shown(root)).toEqual([
-    ['a', 'new'],
-    ['b', 'other'],
+    { key: 'a', value: 'new' },
+    { key: 'b', value: 'other' },
   ]);
   root.set('c', 'came since');
   move(root, back());
   expect(shown(root)).toEqual([
-    ['a', 'old'],
-    ['b', 'other'],
-    ['c', 'came since'],
+    { key: 'a', value: 'old' },
+    { key: 'b', value: 'other' },
+    { key: 'c', value: 'came since' },
   ]);
 });
 
@@ -171,7 +171,7 @@ test('what was written since goes with a swap that is taken back, and stays wher
   move(swapped.root, swapped.plan.moves);
   swapped.root.set('log', 'of the restored service');
   move(swapped.root, swapped.back());
-  expect(shown(swapped.root)).toEqual([['a', 'old']]);
+  expect(shown(swapped.root)).toEqual([{ key: 'a', value: 'old' }]);
   const waiting = prepared(live, fresh, [], null);
   waiting.root.set('log', 'of the service as it was');
   expect(waiting.back()).toEqual([]);
