@@ -67,7 +67,10 @@ export class ScriptTarget implements TreeTarget {
     const { code, stderr } = await utf8Of(await this.#run(STAGE, [stagingOf(run, this.place)], signal, tar));
     const words = linesOf(stderr);
     if (code === 0) return words;
-    const full = /No space left on device|Disk quota exceeded/.exec(stderr)?.[0];
+    // Where the last write went half through, GNU tar tells only that.
+    const full = /No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes/
+      .exec(stderr)?.[0]
+      .replace(/^Wrote only .*/, 'No space left on device');
     throw new McadsError(
       'component-failed',
       `${this.#name} cannot be built: ${full ?? (words.slice(0, 3).join('; ') || `tar ended with ${code}`)}`,
