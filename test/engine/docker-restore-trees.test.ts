@@ -2,8 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { HelperTarget } from '../../src/docker/helper-target.ts';
-import type { HelperContainer } from '../../src/docker/helper-container.ts';
+import { ScriptTarget, type ScriptRunner } from '../../src/stream/script-target.ts';
 import type { Engine } from '../../src/domain/ports.ts';
 import type { TreePlace } from '../../src/domain/restore.ts';
 import type { TreeTarget } from '../../src/domain/restore-ports.ts';
@@ -115,8 +114,8 @@ test('a swap that is broken off after any of its steps is put back as it was', a
   const tar = await tarOf(AFTER);
   const volume = await makeVolume(BEFORE);
   await using service = await runContainer(['--volume', `${volume}:/data`]);
-  const through = (steps: number): TreeTarget =>
-    new HelperTarget(helperFor(service.name, steps), volumePlace(volume), false, '/data', volume);
+  const place = { place: volumePlace(volume), transport: 'attach', root: '/data', name: volume } as const;
+  const through = (steps: number): TreeTarget => new ScriptTarget(runnerIn(service.name, steps), place);
   const whole = through(Infinity);
   const lookHere = async (): Promise<string> => (await docker(['exec', '--workdir', '/data', service.name, 'sh', '-c', LOOK])).stdout;
   const before = await lookHere();
@@ -136,13 +135,15 @@ test('a swap that is broken off after any of its steps is put back as it was', a
 }, 900_000);
 
 /** Runs so many commands in a container, and is lost then. */
-function helperFor(container: string, steps: number): HelperContainer {
+function runnerIn(container: string, steps: number): ScriptRunner {
   let left = steps;
-  const exec: HelperContainer['exec'] = async (argv, options, given) => {
-    if ((left -= 1) < 0) throw new McadsError('engine-lost', 'lost');
-    return engine.exec(container, argv, options, given);
+  return {
+    run: async (argv, input, given) => {
+      if ((left -= 1) < 0) throw new McadsError('engine-lost', 'lost');
+      return engine.exec(container, argv, input === undefined ? {} : { input }, given);
+    },
+    [Symbol.asyncDispose]: async () => undefined,
   };
-  return { exec } as unknown as HelperContainer; // all that the attach transport asks of it
 }
 
 test('a single file is swapped in its folder, and nothing else there', async () => {
