@@ -87,6 +87,13 @@ export function createServices(environment: Environment, version: string): Servi
       return await engine.recover(project, signal);
     },
     openRepository: (location, lockTimeoutMs) => openForCommands(location, lockTimeoutMs),
+    importArchive: async (request, { location, lockTimeoutMs }, events, signal) => {
+      const open = (): Promise<Repository> => {
+        assertMounted(location);
+        return openRepository(location, lockTimeoutMs, 'write');
+      };
+      return (await import('./wiring-archive.ts')).runImport(request, open, version, events, signal);
+    },
     openLog: async (directory, command, at) => (await import('./logger.ts')).openLog(directory, command, at, version),
   };
 }
@@ -187,6 +194,12 @@ async function runBackup(
       const report = await repository.prune({ policy: toPolicy(setup.keep), dryRun: false, project, strategy, signal });
       return [...report.snapshots, ...report.classic];
     },
+    exportArchive: async (snapshot) => {
+      await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'read');
+      const path = join(setup.repository, snapshot);
+      const wanted = { snapshot, path: `${path}.tar.gz`, verificationPath: `${path}_verification.txt` };
+      return await (await import('./wiring-archive.ts')).runExport(repository, wanted, events, signal);
+    },
     discardOld: async (project) =>
       engine === null ? [] : (await import('./wiring-restore.ts')).discardOld(engine, project, events, signal),
     renderVerification: verificationText,
@@ -252,6 +265,7 @@ async function openForCommands(location: string, lockTimeoutMs: number): Promise
       const [{ extract }, { gnuTarExtractor }] = await Promise.all([import('./pipeline/extract.ts'), import('./host/tar-extract.ts')]);
       return await extract(repository, request, events, signal, gnuTarExtractor());
     },
+    exportSnapshot: async (request, events, signal) => (await import('./wiring-archive.ts')).runExport(repository, request, events, signal),
     [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose](),
   };
 }

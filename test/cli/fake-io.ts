@@ -25,6 +25,7 @@ export function fakeServices(given: Partial<Services> = {}): Services {
     rollback: never('rollback'),
     recover: never('recover'),
     openRepository: never('openRepository'),
+    importArchive: never('importArchive'),
     openLog: never('openLog'),
     ...given,
   };

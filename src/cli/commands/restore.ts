@@ -16,6 +16,7 @@ import { confirmByName } from '../confirm.ts';
 import type { CommandContext } from '../context.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { toMcadsError } from '../exit-codes.ts';
+import { archiveFileOf, importFile } from '../import-file.ts';
 import { logDirectoryOf } from '../plan-request.ts';
 import { withProgress } from '../progress.ts';
 import type { OpenLog } from '../progress.ts';
@@ -45,9 +46,18 @@ export async function restore(context: CommandContext): Promise<CommandResult> {
   return new Restoration(context, project, request, facts).run();
 }
 
+/** Of a file: the snapshot that it is imported as. */
 async function selectedSnapshot(context: CommandContext): Promise<SnapshotSummary> {
+  const word = wordOf(context.args[0]);
+  const file = await archiveFileOf(context, word);
+  if (file !== null && context.options.flag('dryRun')) {
+    throw new McadsError('usage', 'restore --dry-run of a file would have to import it', {
+      hint: 'import it first: `import FILE`, then `restore SNAPSHOT --dry-run`',
+    });
+  }
+  const name = file === null ? word : (await importFile(context, file)).snapshot;
   await using opened = await openRepository(context);
-  return await opened.select(wordOf(context.args[0]));
+  return await opened.select(name);
 }
 
 /** One restore from the question to its report and the file with its proof. */
