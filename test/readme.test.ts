@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import type { OptionSpec } from '../src/cli/command-spec.ts';
+import type { OptionSpec } from '../src/cli/command-facts.ts';
 import { COMMANDS } from '../src/cli/command-table.ts';
 import { ALL_EXITS } from '../src/cli/exit-codes.ts';
 import { GLOBAL_OPTIONS, KEEP_OPTIONS } from '../src/cli/global-options.ts';
