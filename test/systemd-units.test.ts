@@ -2,7 +2,6 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { COMMANDS } from '../src/cli/command-table.ts';
 import { parseCommandLine } from '../src/cli/program.ts';
 import { GLOBAL_ROWS } from '../src/config/global-rows.ts';
 import { commandWorks, runCommand } from './support/run-command.ts';
@@ -25,10 +24,7 @@ describe.each(SERVICES)('%s', (name) => {
     const [program = '', ...argv] = start.split(' ');
     expect(program).toMatch(/^\/.*\/mcads-orchestrate$/);
     expect(directory).toMatch(/^\//);
-    const command = argv[0] ?? '';
-    // `drill` is a command of its own part; its options are checked where the table has it.
-    if (COMMANDS.some((spec) => spec.name === command)) expect((await parseCommandLine(argv, '9.9.9')).kind).toBe('command');
-    else expect(command).toBe('drill');
+    expect((await parseCommandLine(argv, '9.9.9')).kind).toBe('command');
   });
 
   test('has a folder for the pipes that the engine sees under the same path, and may write the project', async () => {

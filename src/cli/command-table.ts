@@ -90,6 +90,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--transport <name>', description: 'how trees are written (default: auto: pipe, attach, archive)', choices: TRANSPORTS },
       { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
       { flags: '--jobs <n>', description: 'parts of a database built at a time (default: from the number of processors)' },
+      PING_OPTION,
     ],
     examples: [
       { command: 'mcads-orchestrate drill', says: 'the newest complete snapshot, to level 5' },

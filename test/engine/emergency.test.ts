@@ -35,7 +35,7 @@ beforeAll(async () => {
   await project.compose(['up', '-d', '--wait'], { env });
   await sh('mcads-orchestrate backup');
   good = /_backup_(\d{8}_\d{6})/.exec((await sh('mcads-orchestrate list')).stdout)?.[1] ?? '';
-});
+}, 900_000);
 afterAll(async () => project[Symbol.asyncDispose]());
 
 function sh(line: string): Promise<CommandResult> {
@@ -62,7 +62,7 @@ async function predictions(): Promise<string> {
   return (await sh("docker compose exec -T db psql -U mcads -At -d mcads -c 'SELECT count(*) FROM prediction'")).stdout.trim();
 }
 
-test('the steps for an emergency bring the data of before back, and every service', async () => {
+test('the steps for an emergency bring the data of before back, and every service', { timeout: 900_000 }, async () => {
   expect(await predictions()).toBe('10000');
   await sh("docker compose exec -T db psql -U mcads -d mcads -c 'TRUNCATE prediction CASCADE'");
   await sh('docker compose exec -T web rm -rf /srv/media/uploads');
