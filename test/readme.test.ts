@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import type { OptionSpec } from '../src/cli/command-spec.ts';
+import type { OptionSpec } from '../src/cli/command-facts.ts';
 import { COMMANDS } from '../src/cli/command-table.ts';
 import { ALL_EXITS } from '../src/cli/exit-codes.ts';
 import { GLOBAL_OPTIONS, KEEP_OPTIONS } from '../src/cli/global-options.ts';
@@ -67,7 +67,7 @@ describe('commands', () => {
     for (const spec of COMMANDS) {
       const synopsis = rows.find(([code = '']) => code.split(' ')[0] === spec.name)?.[0] ?? '';
       for (const child of spec.children ?? []) expect(synopsis).toMatch(new RegExp(`[ |]${child.name}\\b`));
-      const required = (spec.args ?? []).filter(({ syntax }) => syntax.startsWith('<')).length;
+      const required = (spec.args ?? []).filter(({ syntax, choices }) => syntax.startsWith('<') && choices === undefined).length;
       expect(synopsis.match(/ (?:SNAPSHOT|FILE)/g)?.length ?? 0, synopsis).toBeGreaterThanOrEqual(required);
     }
   });
@@ -78,7 +78,7 @@ describe('commands', () => {
     .filter((line) => /(?:^|\s)mcads-orchestrate\s/.test(line));
 
   test.each(lines)('%s can be parsed', async (line) => {
-    const words = (line.split(' | ')[0] ?? '').split(/\s+/);
+    const words = (line.split(/ [|>] /)[0] ?? '').split(/\s+/);
     const argv = words.slice(words.indexOf('mcads-orchestrate') + 1).map((word) => word.replaceAll("'", ''));
     expect((await parseCommandLine(argv, '9.9.9')).kind).toBe('command');
   });
@@ -147,7 +147,7 @@ describe('settings', () => {
   });
 
   test('every variable that is named exists', () => {
-    const real = [...GLOBAL_ROWS.map(({ variable }) => variable), 'MCADS_TEST_ENGINE'];
+    const real = [...GLOBAL_ROWS.flatMap(({ variable }) => [variable, `${variable}_FILE`]), 'MCADS_TEST_ENGINE'];
     for (const [variable] of README.matchAll(/MCADS_[A-Z_]*[A-Z]/g)) expect(real).toContain(variable);
   });
 });

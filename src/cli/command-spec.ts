@@ -1,20 +1,8 @@
 import type { JsonObject } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
+import type { CommandFacts } from './command-facts.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { CommandContext } from './context.ts';
-
-export interface OptionSpec {
-  readonly flags: string;
-  readonly description: string;
-  readonly repeatable?: boolean;
-  readonly choices?: readonly string[];
-  readonly fallback?: string;
-}
-
-export interface Example {
-  readonly command: string;
-  readonly says: string;
-}
 
 /** What a command hands back; the runner prints it as JSON or text. */
 export interface CommandResult {
@@ -32,16 +20,7 @@ export interface CommandResult {
 export type CommandAction = (context: CommandContext) => Promise<CommandResult>;
 
 /** One command: all of its help, and where its code is. */
-export interface CommandSpec {
-  readonly name: string;
-  readonly aliases?: readonly string[];
-  readonly summary: string;
-  readonly description: string;
-  /** Commander's syntax: `<snapshot>`, `[service...]`. */
-  readonly args?: readonly { readonly syntax: string; readonly description: string }[];
-  readonly options?: readonly OptionSpec[];
-  readonly examples: readonly Example[];
-  readonly exits: readonly ExitCode[];
+export interface CommandSpec extends CommandFacts {
   readonly load?: () => Promise<CommandAction>;
   readonly children?: readonly CommandSpec[];
 }

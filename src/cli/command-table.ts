@@ -1,5 +1,6 @@
 import { QUIESCE_MODES, TRANSPORTS } from '../config/schema.ts';
-import type { CommandSpec, OptionSpec } from './command-spec.ts';
+import type { OptionSpec } from './command-facts.ts';
+import type { CommandSpec } from './command-spec.ts';
 import { KEEP_OPTIONS, PING_OPTION } from './global-options.ts';
 
 const SNAPSHOT = {
@@ -101,6 +102,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--transport <name>', description: 'how trees are written (default: auto: pipe, attach, archive)', choices: TRANSPORTS },
       { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
       { flags: '--jobs <n>', description: 'parts of a database built at a time (default: from the number of processors)' },
+      PING_OPTION,
     ],
     examples: [
       { command: 'mcads-orchestrate drill', says: 'the newest complete snapshot, to level 5' },
@@ -380,5 +382,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     exits: [0, 2, 10, 13, 130, 143],
     load: async () => (await import('./commands/manager.ts')).manager,
+  },
+  {
+    name: 'completion',
+    summary: 'print a completion script for a shell',
+    description:
+      'Prints a script that completes commands, options, their values and the names of snapshots. `snapshots` prints those names, which is what the scripts ask.',
+    args: [{ syntax: '<shell>', description: 'bash, zsh, fish, or snapshots', choices: ['bash', 'zsh', 'fish', 'snapshots'] }],
+    examples: [
+      { command: 'mcads-orchestrate completion bash > /etc/bash_completion.d/mcads-orchestrate', says: 'for every bash of this machine' },
+      { command: 'mcads-orchestrate completion fish | source', says: 'for this fish' },
+    ],
+    exits: [0, 2, 10, 13],
+    load: async () => (await import('./commands/completion.ts')).completion,
   },
 ];

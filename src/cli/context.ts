@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Style } from '../report/style.ts';
-import type { CommandSpec } from './command-spec.ts';
+import type { CommandFacts } from './command-facts.ts';
 import type { CommandOptions } from './command-options.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { Output } from './output.ts';
@@ -58,7 +58,7 @@ export interface CommandContext {
 
 /** The tool itself, for the commands that are about it. */
 export interface CommandLine {
-  readonly commands: readonly CommandSpec[];
+  readonly commands: readonly CommandFacts[];
   /** Runs another command line as if it had been typed; its signals are its own. */
   run(argv: readonly string[]): Promise<ExitCode>;
 }

@@ -1,5 +1,5 @@
 import { PROGRESS_MODES, STRATEGIES } from '../config/schema.ts';
-import type { OptionSpec } from './command-spec.ts';
+import type { OptionSpec } from './command-facts.ts';
 
 /** Options of every command; they may stand before or after its name. */
 export const GLOBAL_OPTIONS: readonly OptionSpec[] = [

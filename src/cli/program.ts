@@ -1,7 +1,8 @@
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { McadsError } from '../errors.ts';
 import { COMMANDS } from './command-table.ts';
-import type { CommandAction, CommandSpec, OptionSpec } from './command-spec.ts';
+import type { ArgumentSpec, OptionSpec } from './command-facts.ts';
+import type { CommandAction, CommandSpec } from './command-spec.ts';
 import { ALL_EXITS, EXIT_MEANINGS } from './exit-codes.ts';
 import type { ExitCode } from './exit-codes.ts';
 import { GLOBAL_OPTIONS, PING_OPTION } from './global-options.ts';
@@ -35,7 +36,7 @@ export async function parseCommandLine(argv: readonly string[], version: string)
       .summary(spec.summary)
       .description(spec.description);
     command.aliases([...(spec.aliases ?? [])]);
-    for (const argument of spec.args ?? []) command.argument(argument.syntax, argument.description);
+    for (const argument of spec.args ?? []) command.addArgument(toArgument(argument));
     for (const option of spec.options ?? []) command.addOption(toOption(option));
     command.addHelpText('after', `\n${examplesText(spec)}\n\n${exitsText(spec.exits)}`);
     for (const child of spec.children ?? []) add(command, child, `${path} ${child.name}`);
@@ -77,6 +78,11 @@ function termOf(command: Command): string {
     one.required ? `<${one.name()}>` : one.variadic ? `[${one.name()}...]` : `[${one.name()}]`,
   );
   return [[command.name(), ...command.aliases()].join('|'), ...args].join(' ');
+}
+
+function toArgument({ syntax, description, choices }: ArgumentSpec): Argument {
+  const argument = new Argument(syntax, description);
+  return choices === undefined ? argument : argument.choices([...choices]);
 }
 
 function toOption(spec: OptionSpec): Option {

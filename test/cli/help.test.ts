@@ -30,7 +30,7 @@ describe.each(ALL.map(([words, spec]) => ({ name: words.join(' '), words, spec }
     for (const { command } of spec.examples) {
       const argv =
         command
-          .split(' | ')[0]
+          .split(/ [|>] /)[0]
           ?.split(' ')
           .slice(1)
           .map((word) => word.replaceAll("'", '')) ?? [];

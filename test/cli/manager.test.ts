@@ -43,7 +43,7 @@ let project: Awaited<ReturnType<typeof shop>>;
 
 beforeAll(async () => {
   project = await shop([400, 350, 300, 250, 200, 175, 150, 125, 100, 75, 50, 3]);
-});
+}, 120_000);
 
 afterAll(async () => project[Symbol.asyncDispose]());
 

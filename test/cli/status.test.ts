@@ -88,7 +88,7 @@ test('what it shows: services, snapshots, the last drill, disks, and what to do'
   expect(run.stdout()).toMatch(/^shop: overdue, 2 snapshots, last drill: level 3, 2 days ago\n/);
   expect(run.stdout()).toMatch(/SERVICE +STATE\nweb +healthy\ndb +exited \(1\)\n/);
   expect(run.stdout()).toMatch(
-    /shop_backup_\d+_\d+ +2 hours ago +1\.0 KiB +partial +none\nshop_backup_\d+_\d+ +1 day ago +4\.8 MiB +complete +level 3\n/,
+    /shop_backup_\d+_\d+ +2 hours ago +1\.0 KiB +partial +none\nshop_backup_\d+_\d+ +1 day ago +4\.8 MiB +complete +level 3, 2 days ago\n/,
   );
   expect(run.stdout()).toMatch(/DISK OF.*SIZE +FREE/);
   expect(run.stderr()).toMatch(/error.*its newest complete snapshot was made 1 day ago; allowed: 1d 02h/);

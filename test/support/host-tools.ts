@@ -14,6 +14,8 @@ const TOOLS: Readonly<Record<string, string>> = {
   perl: 'perl',
   git: 'git',
   script: 'bsdutils',
+  zsh: 'zsh',
+  fish: 'fish',
 };
 
 /** Before any test: what is missing is installed (as root on Debian, saying so), or named. */

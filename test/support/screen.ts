@@ -21,14 +21,14 @@ export class Screen {
     for (let at = 0; at < all.length;) {
       const left = all.slice(at);
       if (left.startsWith('\u001b')) {
-        const sequence = /^\u001b(?:\[([?<>=]?[\d;]*)([A-Za-z])|[()][A-Z0-9]|[78=>])/.exec(left);
+        const sequence = /^(?:\[([?<>=]?[\d;]*)([A-Za-z])|[()][A-Z0-9]|[78=>])/.exec(left.slice(1));
         if (sequence === null) {
           if (left.length > 16) throw new Error(`unknown sequence ${JSON.stringify(left.slice(0, 16))}`);
           this.#rest = left;
           return;
         }
         if (sequence[2] !== undefined) this.#control(sequence[1] ?? '', sequence[2]);
-        at += sequence[0].length;
+        at += 1 + sequence[0].length;
       } else {
         const char = Array.from(left.slice(0, 2))[0] ?? '';
         this.#put(char);

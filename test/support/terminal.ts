@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { stripVTControlCharacters } from 'node:util';
 import { MAIN } from './run-cli.ts';
 import { Screen } from './screen.ts';
 
@@ -21,11 +22,21 @@ interface TerminalOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly columns?: number;
   readonly rows?: number;
+  /** False for programs that speak more of a terminal's language than the screen knows. */
+  readonly draws?: boolean;
 }
 
-/** Runs the tool in a real pseudo-terminal, which util-linux's `script` makes. */
-export function startInTerminal(args: readonly string[], { cwd, env = {}, columns = 80, rows = 24 }: TerminalOptions): TerminalRun {
-  const words = [process.execPath, MAIN, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+/** Runs the tool in a real pseudo-terminal. */
+export function startInTerminal(args: readonly string[], options: TerminalOptions): TerminalRun {
+  return startProgramInTerminal([process.execPath, MAIN, ...args], options);
+}
+
+/** Any program, in a terminal that util-linux's `script` makes. */
+export function startProgramInTerminal(
+  argv: readonly string[],
+  { cwd, env = {}, columns = 80, rows = 24, draws = true }: TerminalOptions,
+): TerminalRun {
+  const words = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
   const child = spawn('script', ['-qfec', `stty cols ${columns} rows ${rows} && exec ${words}`, '/dev/null'], {
     cwd,
     env: { ...process.env, TERM: 'xterm-256color', SHELL: '/bin/sh', MCADS_REPOSITORY: undefined, ...env },
@@ -38,7 +49,7 @@ export function startInTerminal(args: readonly string[], { cwd, env = {}, column
   /** Looks at the raw text: the screen forgets what was drawn over. */
   const look = (): void => {
     if (waiting === null) return;
-    const found = waiting.pattern.exec(plain(raw.slice(looked)));
+    const found = waiting.pattern.exec(stripVTControlCharacters(raw.slice(looked)).replaceAll('\r', ''));
     if (found === null) return;
     looked = raw.length;
     waiting.resolve();
@@ -46,7 +57,7 @@ export function startInTerminal(args: readonly string[], { cwd, env = {}, column
   };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     raw += text;
-    screen.write(text);
+    if (draws) screen.write(text);
     look();
   });
   const end = once(child, 'close').then(([code]) => {
@@ -69,8 +80,4 @@ export function startInTerminal(args: readonly string[], { cwd, env = {}, column
       await end;
     },
   };
-}
-
-function plain(text: string): string {
-  return text.replaceAll(/\u001b\[[?\d;]*[A-Za-z]/g, '').replaceAll('\r', '');
 }
