@@ -175,7 +175,12 @@ async function captureFiles(
   const projectImages = [...new Set((plan.project.engine?.containers ?? []).map((container) => container.imageId))];
   await using source = await engineOf(context).openTree(
     method.mount,
-    { transport: request.transport, helperImage: request.helperImage, projectImages },
+    {
+      transport: request.transport,
+      helperImage: request.helperImage,
+      projectImages,
+      ...(request.weights === undefined ? {} : { weights: request.weights }),
+    },
     signal,
   );
   const neverCapture = await ownFolders(context);

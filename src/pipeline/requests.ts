@@ -7,7 +7,7 @@ import type { Outcome } from '../domain/outcome.ts';
 import type { BackupPlan, ComponentSettings } from '../domain/plan.ts';
 import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import type { Engine, HostFiles, PruneDecision, SnapshotRepository } from '../domain/ports.ts';
-import type { TransportName } from '../domain/tree.ts';
+import type { HelperWeights, TransportName } from '../domain/tree.ts';
 
 /** What the user asked a project to be found by. */
 export interface ProjectRequest {
@@ -35,6 +35,9 @@ export interface PlanRequest extends ProjectRequest {
 export interface BackupRequest extends PlanRequest {
   readonly transport: 'auto' | Exclude<TransportName, 'local'>;
   readonly helperImage: string | null;
+  readonly weights?: HelperWeights;
+  /** Bytes that all components together read in a second; none: no limit. */
+  readonly limitRate?: number | null;
   /** Read every byte although fingerprints match. */
   readonly rescan: boolean;
   readonly jobs: number;
