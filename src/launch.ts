@@ -30,8 +30,8 @@ export async function launch(readVersion: () => Promise<string>): Promise<void> 
   });
 }
 
-/** These move whole data sets through this process. */
-const MOVES_DATA = ['backup', 'verify', 'check', 'extract'];
+/** These move whole data sets, or look at all of a repository, in this process. */
+const MOVES_DATA = ['backup', 'verify', 'check', 'extract', 'restore', 'rollback', 'prune', 'forget'];
 const LEAN_HEAP = ['--max-semi-space-size=4', '--heap-growing-percent=60'];
 
 const LEAN_MALLOC = { MALLOC_ARENA_MAX: '4', MALLOC_MMAP_THRESHOLD_: '16777216', MALLOC_TRIM_THRESHOLD_: '67108864' };
