@@ -10,8 +10,8 @@ import { runCommand } from '../support/run-command.ts';
 let app: HostApp;
 beforeEach(async () => {
   app = await HostApp.create();
-});
-afterEach(async () => app[Symbol.asyncDispose]());
+}, 120_000);
+afterEach(async () => app[Symbol.asyncDispose](), 120_000);
 
 interface Made {
   readonly snapshot: { readonly name: string; readonly completeness: string };
@@ -67,7 +67,7 @@ test('the sample is captured whole while its writer runs, and what was committed
   // The second one reads nothing again of what nobody touched.
   const again = await backUp();
   expect(again.components.find(({ id }) => id === 'files/media')?.outcome).toBe('reused');
-}, 180_000);
+}, 600_000);
 
 test('one database that is corrupt fails alone: the others are there, and the exit code says partial', async () => {
   app.write('data_exports/broken.sqlite3', Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(8176, 1)]));
@@ -79,7 +79,7 @@ test('one database that is corrupt fails alone: the others are there, and the ex
   expect(failed.map(({ id }) => id)).toEqual(['sqlite/data_exports/broken.sqlite3']);
   expect(made.components.map(({ id }) => id)).toContain('sqlite/second.db');
   expect(made.snapshot.completeness).toBe('partial');
-}, 120_000);
+}, 600_000);
 
 test('what is made again by itself is left out and named; the repository and our logs never get in', async () => {
   for (const folder of ['xrays/__pycache__', '.git/objects', 'venv/bin', 'node_modules/x'])
@@ -95,8 +95,9 @@ test('what is made again by itself is left out and named; the repository and our
     env: { ...app.env, NO_COLOR: '1' },
   });
   expect(listed.stdout).toContain('xrays/link.py');
-  expect(listed.stdout).not.toMatch(/__pycache__|\.git\/|pyvenv|chunks\/|backup_\d{8}_\d{6}\.log|db\.sqlite3/);
-}, 180_000);
+  const files = listed.stdout.split('\n').filter((line) => !line.includes('sqlite/'));
+  expect(files.filter((line) => /__pycache__|\.git\/|pyvenv|chunks\/|backup_\d{8}_\d{6}\.log|db\.sqlite3/.test(line))).toEqual([]);
+}, 600_000);
 
 test('parts that are missing are reported and no error; a directory where nothing is found is exit 2 and gets no folder', async () => {
   const plan = (await app.run(['plan', '--project-directory', app.directory])) as unknown as Made;
@@ -111,7 +112,7 @@ test('parts that are missing are reported and no error; a directory where nothin
   expect(((await app.run(['plan'])) as unknown as Made).findings).toContainEqual(
     expect.objectContaining({ severity: 'info', code: 'part-missing', message: 'django profile: not there: tests, locale' }),
   );
-}, 120_000);
+}, 600_000);
 
 test('a socket that refuses is exit 20 with the cure, never a backup of the host', async () => {
   app.env['MCADS_STRATEGY'] = 'auto';
@@ -119,7 +120,7 @@ test('a socket that refuses is exit 20 with the cure, never a backup of the host
   const refused = await app.run(['backup'], 20);
   expect(refused).toMatchObject({ error: { code: 'engine-unreachable' } });
   expect((await app.run(['backup', '--strategy', 'host']))['ok']).toBe(true);
-}, 180_000);
+}, 600_000);
 
 test('the project is named by -p, mcads.yaml, the settings package, the newest classic archive, the directory', async () => {
   const nameOf = async (...args: readonly string[]): Promise<unknown> =>
@@ -134,7 +135,7 @@ test('the project is named by -p, mcads.yaml, the settings package, the newest c
   mkdirSync(join(app.directory, 'backups'));
   app.write('backups/xray_system_backup_20250801_142905.tar.gz', 'old');
   expect(await nameOf()).toBe('xray');
-}, 120_000);
+}, 600_000);
 
 test.runIf(process.getuid?.() === 0)(
   'files that may not be read are named, the others are stored, and the exit code says so',
@@ -175,4 +176,4 @@ test('what is captured with GNU tar comes back to the last bit', async () => {
   expect(fingerprintTree(target)).toEqual(before);
   expect(existsSync(join(target, 'xattrs'))).toBe(true);
   expect(readFileSync(join(target, 'plain.txt'), 'utf8')).toBe('plain text\n');
-}, 180_000);
+}, 600_000);

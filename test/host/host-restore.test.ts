@@ -10,8 +10,8 @@ import { MAIN } from '../support/run-cli.ts';
 let app: HostApp;
 beforeEach(async () => {
   app = await HostApp.create();
-});
-afterEach(async () => app[Symbol.asyncDispose]());
+}, 600_000);
+afterEach(async () => app[Symbol.asyncDispose](), 120_000);
 
 /** Everything of the application but what the tool keeps there for itself; databases by their content. */
 function stateOf(directory: string): readonly string[] {
@@ -56,7 +56,7 @@ test('a restore stops the units, brings everything back to the last bit, starts 
   expect(stateOf(app.directory)).toEqual(changed);
   expect(systemd.stateOf('mcads.service')).toBe('active');
   expect(readdirSync(app.directory).filter((name) => name.startsWith('.mcads-restore-'))).toEqual([]);
-}, 300_000);
+}, 600_000);
 
 test('a unit that was stopped stays stopped; one that does not come up has everything undone', async () => {
   const systemd = substituteSystemd(app, { 'mcads.service': 'active', 'nginx.service': 'inactive' });
@@ -68,7 +68,7 @@ test('a unit that was stopped stays stopped; one that does not come up has every
   expect(refused).toMatchObject({ error: { code: 'proof-failed' } });
   expect(stateOf(app.directory)).toEqual(changed);
   expect(systemd.calls()).not.toContain('start nginx.service');
-}, 300_000);
+}, 600_000);
 
 test('an empty directory gets everything, modes and times too', async () => {
   substituteSystemd(app, {});
@@ -87,7 +87,7 @@ test('an empty directory gets everything, modes and times too', async () => {
     join(app.base, 'logs'),
   ]);
   expect(stateOf(elsewhere).filter((line) => !line.endsWith(' .'))).toEqual(before.filter((line) => !line.endsWith(' .')));
-}, 300_000);
+}, 600_000);
 
 /** Where the tool runs a program: the place to be killed at, the same in every run. */
 const COUNTING = ['mv', 'sync', 'tar', 'systemctl'] as const;
@@ -206,4 +206,4 @@ test('without GNU tar, find or a shell: captured by tar-fs and restored by Node,
   await app.run(['rollback', '--yes']);
   expect(readdirSync(media)).toEqual(['other.txt']);
   expect(existsSync(join(app.directory, '.mcads-restore-state'))).toBe(false);
-}, 300_000);
+}, 600_000);
