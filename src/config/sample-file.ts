@@ -7,6 +7,16 @@ export interface SampleSource {
   readonly services: readonly { readonly name: string; readonly holds: readonly string[] }[];
   readonly volumes: readonly { readonly key: string; readonly usedBy: readonly string[] }[];
   readonly uncovered: readonly { readonly subject: string; readonly reason: string }[];
+  /** An application on a host without Docker. */
+  readonly host?: SampleHost | undefined;
+}
+
+/** Paths relative to the file. */
+export interface SampleHost {
+  readonly profile: string;
+  readonly parts: readonly { readonly name: string; readonly path: string }[];
+  readonly databases: readonly string[];
+  readonly services: readonly { readonly name: string; readonly uses: readonly string[] }[];
 }
 
 /** A commented `mcads.yaml`: everything is commented out, so that it changes nothing until somebody edits it. */
@@ -56,6 +66,39 @@ export function sampleFile(source: SampleSource): string {
     '# How long to wait for another run.',
     '# lockTimeout: 1m',
     '',
+    ...(source.host === undefined ? composeLines(source) : hostLines(source.host)),
+    ...(source.uncovered.length === 0
+      ? []
+      : ['', '# Not covered:', ...source.uncovered.map((one) => `#   ${comment(one.subject)}: ${comment(one.reason)}`)]),
+    '',
+  ].join('\n');
+}
+
+/** What was found, as it would be written. */
+function hostLines(host: SampleHost): readonly string[] {
+  const list = (values: readonly string[]): string => `[${values.map((value) => JSON.stringify(comment(value))).join(', ')}]`;
+  return [
+    '# The application on this host, without Docker: what was found, and what may be said otherwise.',
+    '# host:',
+    `#   profile: ${host.profile}`,
+    '#   # Where a part lies that is not in its usual place; false leaves it out.',
+    '#   paths:',
+    ...host.parts.map(({ name, path }) => `#     ${key(name)}: ${JSON.stringify(comment(path))}`),
+    '#   # Further SQLite databases; these are found by themselves.',
+    `#   databases: ${list(host.databases)}`,
+    '#   # Left out of every directory; caches, virtual environments, .git and __pycache__ are anyway.',
+    "#   exclude: ['**/*.tmp']",
+    '#   # systemd units that are stopped while a restore swaps files in.',
+    ...host.services.map(({ name, uses }) => `#   #   ${comment(name)}${uses.length === 0 ? '' : ` uses ${comment(uses.join(', '))}`}`),
+    `#   services: ${list(host.services.map(({ name }) => name))}`,
+    '#   # Further directories and files, by a name of your own.',
+    '#   components:',
+    '#     certificates: /etc/ssl/mcads',
+  ];
+}
+
+function composeLines(source: SampleSource): readonly string[] {
+  return [
     '# services:',
     ...source.services.flatMap((service) => [
       `#   ${key(service.name)}:${service.holds.length === 0 ? '   # holds nothing that is captured' : `   # ${comment(service.holds.join(', '))}`}`,
@@ -74,11 +117,7 @@ export function sampleFile(source: SampleSource): string {
       `#   ${key(volume.key)}:${volume.usedBy.length === 0 ? '   # used by no service' : `   # used by ${comment(volume.usedBy.join(', '))}`}`,
       "#     exclude: ['cache/**']",
     ]),
-    ...(source.uncovered.length === 0
-      ? []
-      : ['', '# Not covered:', ...source.uncovered.map((one) => `#   ${comment(one.subject)}: ${comment(one.reason)}`)]),
-    '',
-  ].join('\n');
+  ];
 }
 
 /** One line of a comment. */

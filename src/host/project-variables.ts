@@ -39,7 +39,7 @@ export function parseDatabaseUrl(text: string): DatabaseUrl | null {
     return path === '' || path === ':memory:' ? null : { kind: 'sqlite', path };
   }
   if (!/^(?:postgres|postgresql|psql|postgis|pgsql)$/.test(scheme)) return { kind: 'other', scheme };
-  const url = URL.parse(`http${text.slice(text.indexOf('://'))}`);
+  const url = URL.parse(`postgres${text.slice(text.indexOf('://'))}`);
   const database = url === null ? '' : decode(url.pathname.slice(1));
   if (url === null || database === '') return null;
   const parameters = Object.fromEntries(url.searchParams);

@@ -2,7 +2,7 @@
  * Copies an SQLite database and proves the copy, in a process of its own: SQLite's calls block, and a process can be killed in the middle of one.
  * `copy SOURCE TARGET` and `check FILE`. Writes JSON lines: `{"copied": pages, "total": pages}` …, `{"facts": …}` or `{"problem": …}`.
  */
-import { copyFileSync, existsSync, statSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 
@@ -11,6 +11,8 @@ const PATIENCE_MS = 15_000;
 const PAGES_AT_A_TIME = 4096;
 const MOST_PROBLEMS = 5;
 const READONLY_ROLLBACK = 776;
+const HEADER_BYTES = 100;
+const READ_VERSION = 19;
 
 interface Row {
   readonly [column: string]: string | number | bigint | null;
@@ -49,13 +51,21 @@ function factsOf(database: DatabaseSync): Readonly<Record<string, unknown>> {
   return {
     pageSize: pragma(database, 'page_size'),
     pages: pragma(database, 'page_count'),
-    journalMode: pragma(database, 'journal_mode'),
     userVersion: pragma(database, 'user_version'),
     applicationId: pragma(database, 'application_id'),
     sqliteVersion: process.versions['sqlite'],
     foreignKeyViolations: violations.length,
     ...(violations.length === 0 ? {} : { violatingTables: [...new Set(violations.map(({ table }) => table))] }),
   };
+}
+
+/** By the header: one that is opened as immutable says `delete` whatever it is. */
+function journalModeOf(file: string): 'wal' | 'delete' {
+  const handle = openSync(file, 'r');
+  const header = Buffer.alloc(HEADER_BYTES);
+  readSync(handle, header, 0, HEADER_BYTES, 0);
+  closeSync(handle);
+  return header[READ_VERSION] === 2 ? 'wal' : 'delete';
 }
 
 /** Throws with what SQLite says is wrong. */
@@ -124,7 +134,7 @@ function check(file: string): { readonly facts: Readonly<Record<string, unknown>
   const database = new DatabaseSync(url, { readOnly: true });
   try {
     assertIntact(database);
-    return { facts: factsOf(database), rows: countRows(database) };
+    return { facts: { ...factsOf(database), journalMode: journalModeOf(file) }, rows: countRows(database) };
   } finally {
     database.close();
   }

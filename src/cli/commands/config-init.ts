@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { sampleFile } from '../../config/sample-file.ts';
 import type { SampleSource } from '../../config/sample-file.ts';
 import { McadsError } from '../../errors.ts';
+import { DJANGO_PARTS, type HostApplication } from '../../domain/host.ts';
 import type { BackupPlan } from '../../domain/plan.ts';
 import { printable } from '../../report/escape.ts';
 import { componentsOf } from '../../report/plan-report.ts';
@@ -61,6 +62,18 @@ function fromPlan(plan: BackupPlan): SampleSource {
     })),
     volumes: volumes.map((key) => ({ key, usedBy: usersOf(model, key) })),
     uncovered: plan.uncovered,
+    host: plan.project.host === undefined ? undefined : fromHost(plan.project.host),
+  };
+}
+
+function fromHost({ profile, directory, trees, databases, units }: HostApplication): NonNullable<SampleSource['host']> {
+  const shown = (path: string): string => (path.startsWith(`${directory}/`) ? path.slice(directory.length + 1) : path);
+  const parts = trees.map(({ id, path }) => ({ name: id.slice('files/'.length), path: shown(path) }));
+  return {
+    profile,
+    parts: parts.filter(({ name }) => DJANGO_PARTS.some((part) => part === name)),
+    databases: databases.map(({ path }) => shown(path)),
+    services: units.map(({ name, uses }) => ({ name, uses })),
   };
 }
 

@@ -1,0 +1,132 @@
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readDjangoSettings } from '../../src/host/django-settings.ts';
+import { parseDatabaseUrl } from '../../src/host/project-variables.ts';
+import { stopOrder } from '../../src/host/stop-order.ts';
+import { mentions, parseShow, Systemd } from '../../src/host/systemd.ts';
+import { findUnits } from '../../src/host/find-units.ts';
+import { componentId } from '../../src/domain/component.ts';
+import { fastFolder } from '../support/host-app.ts';
+
+const NEVER = new AbortController().signal;
+
+let base: string;
+beforeEach(() => (base = fastFolder('mcads-survey-')));
+afterEach(() => rmSync(base, { recursive: true, force: true }));
+
+test.each([
+  ["BASE_DIR / 'db.sqlite3'", 'db.sqlite3'],
+  ["str(BASE_DIR / 'data' / 'app.db')", 'data/app.db'],
+  ["os.path.join(BASE_DIR, 'data', 'app.db')", 'data/app.db'],
+  ["os.environ.get('DB_NAME', BASE_DIR / 'db.sqlite3')", 'db.sqlite3'],
+  ["os.getenv('SET_NAME', 'other.db')", 'from-env.db'],
+  ["'plain.db'", 'plain.db'],
+])('a database that the settings name as %s is found', async (expression, path) => {
+  mkdirSync(join(base, 'shop'));
+  writeFileSync(join(base, 'manage.py'), "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')");
+  writeFileSync(
+    join(base, 'shop/settings.py'),
+    `DATABASES = {\n  'default': {\n    'ENGINE': 'django.db.backends.sqlite3',\n    'NAME': ${expression},\n  }\n}\nMEDIA_ROOT = BASE_DIR / 'uploads'\n`,
+  );
+  const settings = await readDjangoSettings(base, (name) => (name === 'SET_NAME' ? 'from-env.db' : null));
+  expect(settings).toMatchObject({
+    settingsPackage: 'shop',
+    databases: [join(base, path)],
+    mediaRoot: join(base, 'uploads'),
+    serverEngine: null,
+  });
+});
+
+test('settings that only Python understands are no guess', async () => {
+  mkdirSync(join(base, 'shop'));
+  writeFileSync(join(base, 'manage.py'), "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')");
+  writeFileSync(
+    join(base, 'shop/settings.py'),
+    "DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': name_of(x)}}\nMEDIA_ROOT = where()\n",
+  );
+  expect(await readDjangoSettings(base, () => null)).toMatchObject({ databases: [], mediaRoot: null, serverEngine: 'postgresql' });
+});
+
+test.each([
+  ['sqlite:///db.sqlite3', { kind: 'sqlite', path: 'db.sqlite3' }],
+  ['sqlite:////srv/app/db.sqlite3', { kind: 'sqlite', path: '/srv/app/db.sqlite3' }],
+  [
+    'postgres://u:p%40ss@db.example:5433/name?sslmode=require',
+    { kind: 'postgres', host: 'db.example', port: 5433, user: 'u', database: 'name', parameters: { sslmode: 'require' } },
+  ],
+  ['postgresql://%2Fvar%2Frun%2Fpostgresql/name', { kind: 'postgres', host: '/var/run/postgresql', port: 5432 }],
+  ['mysql://u@h/name', { kind: 'other', scheme: 'mysql' }],
+])('%s is read', (url, expected) => {
+  const parsed = parseDatabaseUrl(url);
+  expect(parsed).toMatchObject(expected);
+  expect(JSON.stringify(parsed)).not.toContain('p@ss');
+});
+
+test('units are asked of systemd; whoever names the directory uses what lies in it, and this tool’s own are left alone', async () => {
+  const folder = join(base, 'units');
+  const app = join(base, 'app');
+  mkdirSync(folder);
+  mkdirSync(app);
+  writeFileSync(join(folder, 'shop.service'), `[Service]\nWorkingDirectory=${app}\nExecStart=/usr/bin/true\n`);
+  writeFileSync(join(folder, 'files.service'), `[Service]\nExecStart=/usr/bin/serve ${app}/media/\n`);
+  writeFileSync(join(folder, 'other.service'), `[Service]\nExecStart=/usr/bin/serve ${app}2/media\n`);
+  writeFileSync(join(folder, 'nightly.service'), `[Service]\nWorkingDirectory=${app}\nExecStart=/usr/bin/mcads-orchestrate backup\n`);
+  symlinkSync('/dev/null', join(folder, 'masked.service'));
+  // Without an answer of systemd the files alone say what there is.
+  const path = process.env['PATH'];
+  process.env['PATH'] = base;
+  try {
+    const places = [
+      { id: componentId('files', 'media'), path: join(app, 'media') },
+      { id: componentId('sqlite', 'db.sqlite3'), path: join(app, 'db.sqlite3') },
+    ];
+    const units = await findUnits(new Systemd([folder]), { directory: app, named: [], names: ['shop'], places }, NEVER);
+    const own = units.filter(({ file }) => file?.startsWith(folder) === true);
+    expect(own.map(({ name, uses, active }) => ({ name, uses, active }))).toEqual([
+      { name: 'shop.service', uses: ['files/media', 'sqlite/db.sqlite3'], active: null },
+      { name: 'files.service', uses: ['files/media'], active: null },
+    ]);
+  } finally {
+    process.env['PATH'] = path;
+  }
+});
+
+test('what systemctl show says is read; a unit that is not there is none', () => {
+  const text =
+    'Id=a.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nFragmentPath=/etc/a.service\nTriggeredBy=a.socket\nAfter=b.service c.target\nNRestarts=2\n\nId=no.service\nLoadState=not-found\nActiveState=inactive\n';
+  expect(parseShow(text)).toEqual([
+    {
+      name: 'a.service',
+      file: '/etc/a.service',
+      enabled: 'enabled',
+      active: 'active',
+      subState: 'running',
+      restarts: 2,
+      triggeredBy: ['a.socket'],
+      after: ['b.service', 'c.target'],
+    },
+    null,
+  ]);
+});
+
+test('a path is named as a whole or not at all', () => {
+  expect(mentions('alias /opt/app/media/;', '/opt/app/media')).toBe(true);
+  expect(mentions('alias /opt/app/media2/;', '/opt/app/media')).toBe(false);
+  expect(mentions('/srv/opt/app', '/opt/app')).toBe(false);
+});
+
+test('web servers stop first, then what would start others, then whoever was started after another', () => {
+  const unit = (name: string, after: readonly string[] = []) => ({
+    name,
+    after,
+    file: null,
+    enabled: null,
+    active: 'active',
+    subState: null,
+    restarts: 0,
+    triggeredBy: [],
+  });
+  const order = stopOrder([unit('mcads.service'), unit('worker.service', ['mcads.service']), unit('mcads.socket'), unit('nginx.service')]);
+  expect(order.map(({ name }) => name)).toEqual(['nginx.service', 'mcads.socket', 'worker.service', 'mcads.service']);
+});
