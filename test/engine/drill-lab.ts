@@ -30,9 +30,8 @@ services:
     depends_on: {db: {condition: service_healthy}}
     volumes: [media:/media, ./one.conf:/etc/one.conf, /var/run/docker.sock:/var/run/docker.sock]
     ports: ["127.0.0.1::8000"]
-    privileged: true
-    pid: host
-    healthcheck: {test: [CMD-SHELL, test -e /media/one.png && test -e /etc/one.conf], interval: 1s, retries: 5}
+    restart: unless-stopped
+    healthcheck: {test: [CMD-SHELL, test -e /etc/one.conf], interval: 1s, retries: 5}
 volumes: {db: {}, media: {}}
 `;
 
