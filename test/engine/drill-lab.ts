@@ -6,6 +6,7 @@ import type { TreeTarget } from '../../src/domain/restore-ports.ts';
 import { snapshotName } from '../../src/domain/snapshot-name.ts';
 import { drill } from '../../src/pipeline/drill.ts';
 import type { DrillPorts, DrillRequest, DrillResult } from '../../src/pipeline/drill-requests.ts';
+import { McadsError } from '../../src/errors.ts';
 import { openRepository } from '../../src/repository/open-repository.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { fingerprintTree } from '../support/awkward-tree.ts';
@@ -128,7 +129,7 @@ export async function openLab(): Promise<Lab> {
           adapters: databaseAdapters,
           assertions: [],
           openRepository: () => open('read'),
-          loadCompose: async () => Promise.reject(new TypeError('not needed')),
+          loadCompose: async () => Promise.reject(new McadsError('nothing-found', 'no files')),
           settingsFor: () => ({ forService: () => SETTINGS, forVolume: () => SETTINGS }),
           tool: { name: 'test', version: '0' },
           by: { user: 'tester', host: 'here' },
