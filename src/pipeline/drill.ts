@@ -43,7 +43,7 @@ export async function drill(request: DrillRequest, ports: DrillPorts, signal: Ab
   let isKept = false;
   try {
     const dumps = await read(request, plan, { ports, repository, log }, bounded);
-    for (const id of plan.homeless)
+    for (const id of log.failed ? [] : plan.homeless)
       log.add({ level: 2, name: 'server', subject: id, ok: false, detail: 'no container of its service is recorded' });
     if (copy !== null && !log.failed)
       await inCopy(request, plan, assertions, dumps, { engine, repository, copy, log, run }, clock, ports, bounded);

@@ -194,7 +194,7 @@ describe('what was restored', () => {
 });
 
 describe('what it is for', () => {
-  test('assertions that do not hold are red at level 5, each by its name; a service that never becomes healthy at level 6', async () => {
+  test('assertions that do not hold are red at level 5, each by its name', async () => {
     const sql = { kind: 'sql', service: 'db', database: null } as const;
     const assertions = [
       { ...sql, name: 'there are orders', sql: 'select count(*) >= 200 from orders;', expect: 't' },
