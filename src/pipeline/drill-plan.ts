@@ -1,4 +1,4 @@
-import { decodeIdPart, kindOf, matchesComponent } from '../domain/component.ts';
+import { decodeIdPart, kindOf, matchesComponent, type ComponentId } from '../domain/component.ts';
 import { isJsonObject, type JsonValue } from '../domain/byte-stream.ts';
 import type { Assertion } from '../domain/drill.ts';
 import type { DatabaseAdapter } from '../domain/database-ports.ts';
@@ -49,10 +49,12 @@ export interface DrillPlan {
   /** By the host path that they were mounted from. */
   readonly files: ReadonlyMap<string, HeldFile>;
   readonly servers: readonly DrilledServer[];
+  /** Databases that nothing recorded could hold: the state is missing or damaged. */
+  readonly homeless: readonly ComponentId[];
   readonly copy: IsolatedCopy | null;
 }
 
-/** What there is to drill. Reads the recorded state and configuration; changes nothing. Rejects `damaged` where these cannot be read. */
+/** What there is to drill. Reads the recorded state and configuration, without which the rest is still read; changes nothing. */
 export async function planDrill(
   request: DrillRequest,
   manifest: Manifest,
@@ -74,12 +76,14 @@ export async function planDrill(
     throw new McadsError('usage', `${manifest.name} holds no component ${request.components.join(', ')}`, { hint: `it holds ${ids}` });
   }
   const stateComponent = all.find(({ id }) => id === 'state');
-  const state = stateComponent === undefined ? null : await readState(stateComponent, repository, signal);
+  const state = stateComponent === undefined ? null : await orWhenDamaged(readState(stateComponent, repository, signal), null);
   const containers = state === null ? [] : ports.engine.recordedContainers(state).filter(({ oneOff }) => !oneOff);
-  const files = await heldFilesOf(all, manifest, repository, signal);
+  const files = await orWhenDamaged(heldFilesOf(all, manifest, repository, signal), new Map<string, HeldFile>());
   const trees = selected.flatMap((one) => treeOf(one, files));
   const servers = serversOf(selected, containers, trees, ports.adapters, settings);
-  const plan = { manifest, selected, isWhole: selected.length === all.length, state, containers, trees, files, servers };
+  const served = new Set(servers.flatMap(({ databases }) => databases.map(({ id }) => id)));
+  const homeless = selected.flatMap(({ id }) => (kindOf(id) === 'database' && !served.has(id) ? [id] : []));
+  const plan = { manifest, selected, isWhole: selected.length === all.length, state, containers, trees, files, servers, homeless };
   return { ...plan, copy: state === null ? null : copyOf(state, plan, request, ports) };
 }
 
@@ -99,6 +103,16 @@ function copyOf(state: EngineState, plan: Omit<DrillPlan, 'copy' | 'state'>, req
     files: new Set(plan.files.keys()),
     memoryBytes: request.memoryBytes,
   });
+}
+
+/** Damage is told by the reading of level 0, which goes over every component. */
+async function orWhenDamaged<T>(reading: Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (error instanceof McadsError && error.code === 'damaged') return otherwise;
+    throw error;
+  }
 }
 
 async function readState(component: DrilledComponent, repository: SnapshotRepository, signal: AbortSignal): Promise<EngineState> {
@@ -150,10 +164,6 @@ function serversOf(
     if (databases.length > 0 || globals !== null || isRaw)
       servers.push({ service, adapter, access: own.postgres, container, databases, globals });
   }
-  const served = new Set(servers.flatMap(({ databases }) => databases.map(({ id }) => id)));
-  const orphan = selected.find(({ id }) => kindOf(id) === 'database' && !served.has(id));
-  if (orphan !== undefined)
-    throw new McadsError('proof-failed', `${orphan.id}: the recorded state holds no container of its service, so it cannot be restored`);
   return servers;
 }
 

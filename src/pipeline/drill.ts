@@ -1,6 +1,6 @@
 import type { Assertion } from '../domain/drill.ts';
 import type { Manifest } from '../domain/manifest.ts';
-import { McadsError } from '../errors.ts';
+import { McadsError, messageOf } from '../errors.ts';
 import { compareWithLive } from './drill-live-files.ts';
 import { proveAssertions } from './drill-assertions.ts';
 import { DrillClock } from './drill-clock.ts';
@@ -43,13 +43,15 @@ export async function drill(request: DrillRequest, ports: DrillPorts, signal: Ab
   let isKept = false;
   try {
     const dumps = await read(request, plan, { ports, repository, log }, bounded);
+    for (const id of log.failed ? [] : plan.homeless)
+      log.add({ level: 2, name: 'server', subject: id, ok: false, detail: 'no container of its service is recorded' });
     if (copy !== null && !log.failed)
       await inCopy(request, plan, assertions, dumps, { engine, repository, copy, log, run }, clock, ports, bounded);
   } catch (error) {
     if (!limit.aborted || signal.aborted) throw error;
     log.interrupted(`the drill took longer than ${Math.round(request.maxDurationMs / 1000)} s`);
   } finally {
-    isKept = copy !== null && request.keepForMs > 0 && !signal.aborted && (await keep(copy, request, ports));
+    isKept = copy !== null && request.keepForMs > 0 && !signal.aborted && (await keep(copy, request, ports, log));
     if (copy !== null && !isKept) {
       events({ type: 'stage', stage: 'tear down', detail: copy.plan.copy });
       await copy.tearDown(log);
@@ -142,9 +144,15 @@ async function sweep({ engine, events }: DrillPorts, log: DrillLog, signal: Abor
   for (const message of failed) log.warn({ severity: 'warning', code: 'not-undone', subject: 'drill', message, hint: 'run `recover`' });
 }
 
-async function keep(copy: DrillCopy, request: DrillRequest, ports: DrillPorts): Promise<boolean> {
-  await ports.engine.keepCopy(copy.plan, new Date(ports.now().getTime() + request.keepForMs), AbortSignal.timeout(KEEP_MS));
-  return true;
+/** False where it cannot be marked as kept: it goes then. */
+async function keep(copy: DrillCopy, request: DrillRequest, ports: DrillPorts, log: DrillLog): Promise<boolean> {
+  try {
+    await ports.engine.keepCopy(copy.plan, new Date(ports.now().getTime() + request.keepForMs), AbortSignal.timeout(KEEP_MS));
+    return true;
+  } catch (error) {
+    log.warn({ severity: 'warning', code: 'copy-not-kept', subject: copy.plan.copy, message: messageOf(error) });
+    return false;
+  }
 }
 
 const KEEP_MS = 30_000;

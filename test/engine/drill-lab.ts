@@ -6,6 +6,7 @@ import type { TreeTarget } from '../../src/domain/restore-ports.ts';
 import { snapshotName } from '../../src/domain/snapshot-name.ts';
 import { drill } from '../../src/pipeline/drill.ts';
 import type { DrillPorts, DrillRequest, DrillResult } from '../../src/pipeline/drill-requests.ts';
+import { McadsError } from '../../src/errors.ts';
 import { openRepository } from '../../src/repository/open-repository.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { fingerprintTree } from '../support/awkward-tree.ts';
@@ -30,9 +31,8 @@ services:
     depends_on: {db: {condition: service_healthy}}
     volumes: [media:/media, ./one.conf:/etc/one.conf, /var/run/docker.sock:/var/run/docker.sock]
     ports: ["127.0.0.1::8000"]
-    privileged: true
-    pid: host
-    healthcheck: {test: [CMD-SHELL, test -e /media/one.png && test -e /etc/one.conf], interval: 1s, retries: 5}
+    restart: unless-stopped
+    healthcheck: {test: [CMD-SHELL, test -e /etc/one.conf], interval: 1s, retries: 5}
 volumes: {db: {}, media: {}}
 `;
 
@@ -129,7 +129,7 @@ export async function openLab(): Promise<Lab> {
           adapters: databaseAdapters,
           assertions: [],
           openRepository: () => open('read'),
-          loadCompose: async () => Promise.reject(new TypeError('not needed')),
+          loadCompose: async () => Promise.reject(new McadsError('nothing-found', 'no files')),
           settingsFor: () => ({ forService: () => SETTINGS, forVolume: () => SETTINGS }),
           tool: { name: 'test', version: '0' },
           by: { user: 'tester', host: 'here' },

@@ -1,6 +1,6 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isJsonObject } from '../../src/domain/byte-stream.ts';
 import { inVolume } from './docker-fixture.ts';
 import {
@@ -15,6 +15,9 @@ import {
   withContainer,
   type Lab,
 } from './drill-lab.ts';
+
+// Most of them initialise a database server of their own, which takes minutes on a busy machine.
+vi.setConfig({ testTimeout: 900_000, hookTimeout: 900_000 });
 
 let lab: Lab;
 let before: unknown;
@@ -191,7 +194,7 @@ describe('what was restored', () => {
 });
 
 describe('what it is for', () => {
-  test('assertions that do not hold are red at level 5, each by its name; a service that never becomes healthy at level 6', async () => {
+  test('assertions that do not hold are red at level 5, each by its name', async () => {
     const sql = { kind: 'sql', service: 'db', database: null } as const;
     const assertions = [
       { ...sql, name: 'there are orders', sql: 'select count(*) >= 200 from orders;', expect: 't' },

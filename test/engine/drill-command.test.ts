@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { engineEnv } from '../support/engine.ts';
+import { startCli } from '../support/paced-cli.ts';
+import { leftOfDrills, openLab, type Lab } from './drill-lab.ts';
+import { report } from './e2e-support.ts';
+
+vi.setConfig({ testTimeout: 900_000, hookTimeout: 900_000 });
+
+let lab: Lab;
+let before: unknown;
+const options = (): { readonly cwd: string; readonly env: Readonly<Record<string, string | undefined>> } => ({
+  cwd: lab.folder.directory,
+  env: engineEnv(),
+});
+beforeAll(async () => {
+  lab = await openLab();
+  before = await lab.fingerprint();
+});
+afterAll(async () => lab[Symbol.asyncDispose]());
+
+test('a snapshot is proven to level 6, the evidence is kept and shown, the copy is gone, the live project is what it was', async () => {
+  const run = await report(['drill', '--services', '--junit', 'proof/drill.xml', '--output', 'proof/drill.md'], options());
+  expect(run.code, `${run.stderr}\n${run.stdout}`).toBe(0);
+  const levels = run.json['levels'] as readonly { readonly outcome: string }[]; // as the contract has it
+  expect(levels.map(({ outcome }) => outcome)).toEqual(['passed', 'passed', 'passed', 'passed', 'passed', 'n/a', 'passed']);
+  expect(run.json).toMatchObject({ level: 6, rtoSeconds: expect.any(Number) as unknown, snapshot: lab.manifest.name });
+  expect(run.json['changes']).toEqual([
+    'published port 8000/tcp of web is dropped',
+    'restart policy unless-stopped of web is dropped',
+    '/var/run/docker.sock of the host, mounted at /var/run/docker.sock of web, is left out',
+  ]);
+  expect(await leftOfDrills(lab.folder.name)).toEqual([]);
+  expect(await lab.fingerprint()).toEqual(before);
+
+  const evidence = JSON.parse(await readFile(String(run.json['evidence']), 'utf8')) as Readonly<Record<string, unknown>>; // the tool's own file
+  expect(evidence).toMatchObject({ format: 1, ok: true, level: 6, components: null, project: lab.folder.name });
+  expect(JSON.stringify(evidence)).not.toContain('Xq7-not-a-word');
+  const [listed] = (await report(['list'], options())).json['snapshots'] as readonly unknown[]; // as the contract has it
+  expect(listed).toMatchObject({ name: lab.manifest.name, proof: { level: 6, ok: true } });
+  expect(await readFile(join(lab.folder.directory, 'proof/drill.md'), 'utf8')).toMatch(/^# Restore drill of .*: proven, level 6\n/);
+  expect(await readFile(join(lab.folder.directory, 'proof/drill.xml'), 'utf8')).toMatch(/<testsuites [^>]*failures="0"/);
+});
+
+test('a drill that is killed leaves a copy, which recover removes; a copy that is kept stays until its time', async () => {
+  const run = startCli(['drill', '--component', 'volume/media'], options());
+  await run.line(/^restore: /);
+  run.signal('SIGKILL');
+  await run.end;
+  expect(await leftOfDrills(lab.folder.name)).not.toEqual([]);
+  const recovered = await report(['recover'], options());
+  expect(recovered.json['undone']).toContainEqual(
+    expect.stringMatching(/^removed what drill [0-9a-f]{12} of .* left: .*network .*volume /),
+  );
+  expect(await leftOfDrills(lab.folder.name)).toEqual([]);
+  expect(await lab.fingerprint()).toEqual(before);
+
+  const kept = await report(['drill', '--component', 'volume/media', '--level', '3', '--keep-for', '2h'], options());
+  expect(kept.code, kept.stderr).toBe(0);
+  const { project } = kept.json['copy'] as { readonly project: string }; // as the contract has it
+  await report(['recover'], options());
+  expect(await leftOfDrills(lab.folder.name)).toContain(`${project}_media`);
+  await lab.engine.removeCopy(project.slice(-12), new AbortController().signal);
+  expect(await leftOfDrills(lab.folder.name)).toEqual([]);
+});
