@@ -124,6 +124,13 @@ export function createServices(environment: Environment, version: string): Servi
       return { undone: [...onHost.undone, ...onEngine.undone], failed: [...onHost.failed, ...onEngine.failed] };
     },
     openRepository: (location, lockTimeoutMs) => openForCommands(location, lockTimeoutMs),
+    importArchive: async (request, { location, lockTimeoutMs }, events, signal) => {
+      const open = (): Promise<Repository> => {
+        assertMounted(location);
+        return openRepository(location, lockTimeoutMs, 'write');
+      };
+      return (await import('./wiring-archive.ts')).runImport(request, open, version, events, signal);
+    },
     openLog: async (directory, command, at) => (await import('./logger.ts')).openLog(directory, command, at, version),
   };
 }
@@ -275,6 +282,12 @@ async function runBackup(
       const findings = await Promise.all(places.map((place) => discardOld(place, project, events, signal)));
       return findings.flat();
     },
+    exportArchive: async (snapshot) => {
+      await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'read');
+      const path = join(setup.repository, snapshot);
+      const wanted = { snapshot, path: `${path}.tar.gz`, verificationPath: `${path}_verification.txt` };
+      return await (await import('./wiring-archive.ts')).runExport(repository, wanted, events, signal);
+    },
     renderVerification: verificationText,
     now: () => new Date(),
     tool: { name: 'mcads-orchestrate', version },
@@ -338,6 +351,7 @@ async function openForCommands(location: string, lockTimeoutMs: number): Promise
       const [{ extract }, { gnuTarExtractor }] = await Promise.all([import('./pipeline/extract.ts'), import('./host/tar-extract.ts')]);
       return await extract(repository, request, events, signal, gnuTarExtractor());
     },
+    exportSnapshot: async (request, events, signal) => (await import('./wiring-archive.ts')).runExport(repository, request, events, signal),
     [Symbol.asyncDispose]: () => repository[Symbol.asyncDispose](),
   };
 }

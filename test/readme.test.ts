@@ -68,7 +68,7 @@ describe('commands', () => {
       const synopsis = rows.find(([code = '']) => code.split(' ')[0] === spec.name)?.[0] ?? '';
       for (const child of spec.children ?? []) expect(synopsis).toMatch(new RegExp(`[ |]${child.name}\\b`));
       const required = (spec.args ?? []).filter(({ syntax }) => syntax.startsWith('<')).length;
-      expect(synopsis.match(/ (?:SNAPSHOT)/g)?.length ?? 0, synopsis).toBeGreaterThanOrEqual(required);
+      expect(synopsis.match(/ (?:SNAPSHOT|FILE)/g)?.length ?? 0, synopsis).toBeGreaterThanOrEqual(required);
     }
   });
 

@@ -7,6 +7,16 @@ const SNAPSHOT = {
   description: 'full name, time (20250801_142905), unique prefix, or latest (the newest complete one)',
 };
 
+const SNAPSHOT_OR_FILE = {
+  ...SNAPSHOT,
+  description: `${SNAPSHOT.description}; or a classic archive (FILE.tar.gz), which is imported first`,
+};
+
+const ARCHIVE_OPTIONS: readonly OptionSpec[] = [
+  { flags: '--max-unpacked <size>', description: 'what an archive may unpack to (default: 100 times its size, at least 1 GiB)' },
+  { flags: '--allow-devices', description: 'accept device nodes in an archive (default: it is refused)' },
+];
+
 const CAPTURE_OPTIONS: readonly OptionSpec[] = [
   { flags: '--images <what>', description: 'also capture images that no registry has (default: none)', choices: ['none', 'local'] },
   { flags: '--quiesce <mode>', description: 'freeze what uses the data while it is read, whatever labels say', choices: QUIESCE_MODES },
@@ -23,6 +33,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     args: [{ syntax: '[service...]', description: 'only what belongs to these services (default: everything)' }],
     options: [
       ...CAPTURE_OPTIONS,
+      { flags: '--archive', description: 'also write the snapshot as one classic .tar.gz into the repository folder' },
       { flags: '--transport <name>', description: 'how trees are read (default: auto: pipe, attach, archive)', choices: TRANSPORTS },
       { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
       { flags: '--jobs <n>', description: 'components captured at a time (default: from the number of processors)' },
@@ -47,7 +58,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       'recorded while the services run; then they are stopped, the data is swapped, they are started and checked. Whatever fails, everything is ' +
       'as it was before. Shows the plan and asks for the name of the project first, unless --yes.',
     args: [
-      { syntax: '[snapshot]', description: `${SNAPSHOT.description} (default: chosen from a list)` },
+      { syntax: '[snapshot]', description: `${SNAPSHOT_OR_FILE.description} (default: chosen from a list)` },
       { syntax: '[service...]', description: 'only what belongs to these services (default: everything)' },
     ],
     options: [
@@ -60,6 +71,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--transport <name>', description: 'how trees are written (default: auto: pipe, attach, archive)', choices: TRANSPORTS },
       { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
       { flags: '--jobs <n>', description: 'components built at a time (default: from the number of processors)' },
+      ...ARCHIVE_OPTIONS,
       PING_OPTION,
     ],
     examples: [
@@ -225,6 +237,42 @@ export const COMMANDS: readonly CommandSpec[] = [
     ],
     exits: [0, 2, 3, 10, 13, 21, 30, 130, 143],
     load: async () => (await import('./commands/extract.ts')).extract,
+  },
+  {
+    name: 'export',
+    summary: 'write a snapshot as one classic .tar.gz that plain tar unpacks',
+    description:
+      'Writes a snapshot as one classic archive with its verification file beside it: a folder with db.sqlite3, media.tar.gz and so on for a host, ' +
+      'dumps, one .tar.gz a volume, configuration and state for Docker. It is read back in full before it gets its name.',
+    args: [SNAPSHOT],
+    options: [
+      { flags: '--output <path>', description: 'folder, or name of the .tar.gz (default: the repository folder)' },
+      { flags: '--overwrite', description: 'replace an archive that is there already' },
+    ],
+    examples: [
+      { command: 'mcads-orchestrate export latest', says: 'into the folder of the repository' },
+      { command: 'mcads-orchestrate export 20250801_142905 --output /media/usb/', says: 'onto another disk' },
+    ],
+    exits: [0, 2, 10, 11, 13, 21, 30, 130, 143],
+    load: async () => (await import('./commands/export.ts')).exportCommand,
+  },
+  {
+    name: 'import',
+    summary: 'store a classic .tar.gz, of the old scripts too, as a snapshot',
+    description:
+      'Stores a classic archive, written by export or by the old shell scripts, as an ordinary snapshot named by the time in it. The archive is ' +
+      'checked in full before anything is touched: checksums, structure, inner archives, sizes and hostile names. `restore FILE` does this first.',
+    args: [{ syntax: '<file>', description: 'the .tar.gz' }],
+    options: ARCHIVE_OPTIONS,
+    examples: [
+      { command: 'mcads-orchestrate import backups/mcads_system_backup_20250801_142905.tar.gz', says: 'one of the old scripts' },
+      {
+        command: 'mcads-orchestrate import /media/usb/shop_backup_20260101_020000.tar.gz -r /mnt/backups --max-unpacked 50GiB',
+        says: 'into another repository',
+      },
+    ],
+    exits: [0, 2, 3, 11, 13, 21, 30, 130, 143],
+    load: async () => (await import('./commands/import.ts')).importCommand,
   },
   {
     name: 'stats',

@@ -1,3 +1,4 @@
+import type { ExportReport, ImportReport } from '../domain/archive.ts';
 import type { RepositoryStats } from '../domain/repository-stats.ts';
 import type { KeepSettings } from '../config/setting.ts';
 import type { ComposeModel } from '../domain/compose-model.ts';
@@ -11,7 +12,9 @@ import type { Damage, PruneDecision, SnapshotRepository, UndoReport } from '../d
 import type { EngineAnswer, UnitState } from '../domain/status.ts';
 import type { KeptRestore, RestorePlan, RestoreResult } from '../domain/restore.ts';
 import type { DrillRequest, DrillResult } from '../pipeline/drill-requests.ts';
+import type { ExportRequest } from '../pipeline/export.ts';
 import type { ExtractReport, ExtractRequest } from '../pipeline/extract.ts';
+import type { ImportRequest } from '../pipeline/import.ts';
 import type { Difference, ListedFile } from '../pipeline/read-tree.ts';
 import type { BackupRequest, BackupResult, PlanRequest, SettingsLookup } from '../pipeline/requests.ts';
 import type { RestoreRequest, RollbackRequest, RollbackResult } from '../pipeline/restore-requests.ts';
@@ -81,6 +84,8 @@ export interface RepositoryService extends AsyncDisposable {
   files(snapshot: string, selections: readonly Selection[], signal: AbortSignal): AsyncIterable<ListedFile>;
   diff(before: string, after: string, components: readonly string[], signal: AbortSignal): AsyncIterable<Difference>;
   extract(request: ExtractRequest, events: EventSink, signal: AbortSignal): Promise<ExtractReport>;
+  /** One snapshot as a classic archive. */
+  exportSnapshot(request: ExportRequest, events: EventSink, signal: AbortSignal): Promise<ExportReport>;
 }
 
 export interface LogFile extends AsyncDisposable {
@@ -137,6 +142,13 @@ export interface Services {
   recover(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport>;
   /** An existing one. Rejects `no-repository`, `forbidden`, `newer-format`. */
   openRepository(location: string, lockTimeoutMs: number): Promise<RepositoryService>;
+  /** Stores a classic archive as a snapshot; creates the repository where it may, after the archive was found good. */
+  importArchive(
+    request: ImportRequest,
+    repository: { readonly location: string; readonly lockTimeoutMs: number },
+    events: EventSink,
+    signal: AbortSignal,
+  ): Promise<ImportReport>;
   /** Creates the folder and a file of mode 0600 in it; rejects `forbidden` where that is impossible. */
   openLog(directory: string, command: string, at: Date): Promise<LogFile>;
   /** True inside a container. */

@@ -96,6 +96,7 @@ function joinGlobals(layers: readonly Layer[]): Pick<Config, 'settings' | 'origi
     files: pick('files', DEFAULT_SETTINGS.files),
     exclude: pick('exclude', DEFAULT_SETTINGS.exclude),
     images: pick('images', DEFAULT_SETTINGS.images),
+    archive: pick('archive', DEFAULT_SETTINGS.archive),
     transport: pick('transport', DEFAULT_SETTINGS.transport),
     helperImage: pick('helperImage', DEFAULT_SETTINGS.helperImage),
     jobs: pick('jobs', DEFAULT_SETTINGS.jobs),

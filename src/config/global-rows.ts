@@ -29,6 +29,7 @@ export const GLOBAL_ROWS: readonly GlobalRow[] = [
   row('files', 'files', 'list'),
   row('exclude', 'exclude', 'list'),
   row('images', 'images'),
+  row('archive', 'archive', 'flag'),
   row('transport', 'transport'),
   row('helperImage', 'helper-image'),
   row('jobs', 'jobs', 'number'),

@@ -117,6 +117,7 @@ export const GLOBAL_SCHEMA = z.strictObject(
     files: globs.optional(),
     exclude: globs.optional(),
     images: oneOf(['none', 'local']).optional(),
+    archive: flag.optional(),
     transport: oneOf(TRANSPORTS).optional(),
     helperImage: text.optional(),
     jobs: z.int({ error: 'must be a whole number' }).min(1, 'must be 1 or more').max(64, 'must be 64 or less').optional(),

@@ -43,6 +43,8 @@ export interface GlobalSettings {
   /** Globs left out of every volume and bind. */
   readonly exclude: readonly string[];
   readonly images: 'none' | 'local';
+  /** Every backup also writes a classic archive. */
+  readonly archive: boolean;
   readonly transport: 'auto' | 'pipe' | 'attach' | 'archive';
   readonly helperImage: string | null;
   /** Components captured at a time; null: chosen from the machine. */
@@ -72,6 +74,7 @@ export const DEFAULT_SETTINGS: GlobalSettings = {
   files: [],
   exclude: [],
   images: 'none',
+  archive: false,
   transport: 'auto',
   helperImage: null,
   jobs: null,

@@ -1,4 +1,5 @@
 import type { Manifest } from '../domain/manifest.ts';
+import type { ExportReport } from '../domain/archive.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { ProjectClaim, PruneDecision, SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
 import { isStored, type Outcome } from '../domain/outcome.ts';
@@ -36,6 +37,7 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
 
   const { manifest, outcomes, location } = await captureSnapshot(plan, claim, request, ports, startedAt, signal);
   // The run's own lease on the repository is gone by now: retention wants it for itself.
+  const archived = manifest !== null && request.archive === true ? await writeArchive(manifest, ports, signal) : NO_ARCHIVE;
   const complete = manifest?.sealed.completeness === 'complete';
   const retention = complete && request.prune ? await applyRetention(project, ports, signal) : NOTHING_PRUNED;
   const failures = outcomes.flatMap((outcome) => (outcome.status === 'failed' ? outcome.findings : []));
@@ -43,12 +45,33 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
     manifest,
     plan,
     outcomes,
-    findings: [...(manifest?.sealed.findings ?? [...plan.findings, ...failures]), ...retention.findings],
+    findings: [...(manifest?.sealed.findings ?? [...plan.findings, ...failures]), ...archived.findings, ...retention.findings],
     uncovered: plan.uncovered,
+    archive: archived.report,
     pruned: retention.pruned,
     repository: location,
     seconds: (ports.now().getTime() - startedAt.getTime()) / 1000,
   };
+}
+
+interface Archived {
+  readonly report: ExportReport | null;
+  readonly findings: readonly Finding[];
+}
+
+const NO_ARCHIVE: Archived = { report: null, findings: [] };
+
+/** The snapshot exists by now: an archive that cannot be written is told beside it. */
+async function writeArchive({ name }: Manifest, ports: BackupPorts, signal: AbortSignal): Promise<Archived> {
+  try {
+    return { report: await ports.exportArchive(name), findings: [] };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof McadsError)) throw error;
+    const hint = error.hint ?? `write it later: export ${name}`;
+    const message = `the snapshot is there, its classic archive is not: ${error.message}`;
+    return { ...NO_ARCHIVE, findings: [{ severity: 'error', code: 'not-archived', subject: name, message, hint }] };
+  }
 }
 
 interface Retention {

@@ -1,3 +1,4 @@
+import type { ExportReport } from '../domain/archive.ts';
 import type { ComposeModel } from '../domain/compose-model.ts';
 import type { EngineContainer } from '../domain/engine-model.ts';
 import type { EventSink } from '../domain/events.ts';
@@ -49,6 +50,8 @@ export interface BackupRequest extends PlanRequest {
   /** Read every byte although fingerprints match. */
   readonly rescan: boolean;
   readonly jobs: number;
+  /** Also write the snapshot as a classic archive into the repository's folder. */
+  readonly archive?: boolean;
   /** Apply the retention policy after a complete backup. */
   readonly prune: boolean;
   readonly healthTimeoutMs: number;
@@ -101,6 +104,8 @@ export interface BackupPorts extends DiscoverPorts, PlanPorts {
   openRepository(): Promise<SnapshotRepository>;
   /** Who is asked for the claim on a project of the host strategy; null where that cannot be taken. */
   readonly hostClaims: Pick<Engine, 'claimProject'> | null;
+  /** Writes the snapshot as a classic archive beside the repository's own files. */
+  exportArchive(snapshot: string): Promise<ExportReport>;
   /** Applies the retention policy; called only after a complete backup. */
   applyRetention(project: string, strategy: StrategyName): Promise<readonly PruneDecision[]>;
   /** Removes what an earlier restore replaced and nobody may go back to any more; the project is claimed. */
@@ -119,6 +124,8 @@ export interface BackupResult {
   readonly outcomes: readonly Outcome[];
   readonly findings: readonly Finding[];
   readonly uncovered: readonly Uncovered[];
+  /** The classic archive, where one was asked for and could be written. */
+  readonly archive?: ExportReport | null;
   readonly pruned: readonly PruneDecision[];
   /** Printable repository address. */
   readonly repository: string;

@@ -1,3 +1,4 @@
+import type { ExportReport } from '../domain/archive.ts';
 import type { JsonObject } from '../domain/byte-stream.ts';
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import type { Manifest } from '../domain/manifest.ts';
@@ -14,6 +15,7 @@ export interface BackupReport {
   readonly outcomes: readonly Outcome[];
   readonly findings: readonly Finding[];
   readonly uncovered: readonly Uncovered[];
+  readonly archive?: ExportReport | null;
   readonly pruned: readonly PruneDecision[];
   readonly repository: string;
   readonly seconds: number;
@@ -27,8 +29,13 @@ export function backupJson(report: BackupReport): JsonObject {
     components: report.outcomes.map(outcomeJson),
     uncovered: report.uncovered.map(({ subject, reason }) => ({ subject, reason })),
     stats: { bytes: manifest?.sealed.stats.bytes ?? 0, newBytes: manifest?.sealed.stats.newBytes ?? 0, seconds: report.seconds },
+    archive: archiveJson(report.archive ?? null),
     pruned: report.pruned.filter((one) => !one.kept).map((one) => one.name),
   };
+}
+
+function archiveJson(archive: ExportReport | null): JsonObject | null {
+  return archive === null ? null : { path: archive.path, bytes: archive.bytes, sha256: archive.sha256 };
 }
 
 function outcomeJson(outcome: Outcome): JsonObject {
@@ -96,9 +103,14 @@ export function backupClosing(report: BackupReport, program: string, style: Styl
       ? []
       : [`Pruned ${counted(removed.length, 'snapshot')}: ${removed.map((one) => printable(one.name)).join(', ')}`]),
     `Where it is:  ${printable(report.repository)}/snapshots/${printable(manifest.name)}`,
+    ...archiveLine(report.archive ?? null),
     `Not covered:  ${uncoveredLine(report.uncovered)}`,
     `Bring back:   ${program} restore ${printable(manifest.name)} -r ${quoted(report.repository)}`,
   ].join('\n');
+}
+
+function archiveLine(archive: ExportReport | null): readonly string[] {
+  return archive === null ? [] : [`As one file:  ${printable(archive.path)} (${humanBytes(archive.bytes)})`];
 }
 
 /** What kept the snapshot from being complete: the worst of it. */

@@ -28,6 +28,7 @@ export async function backup(context: CommandContext): Promise<CommandResult> {
     helperImage: settings.helperImage,
     rescan: context.options.flag('rescan'),
     jobs: settings.jobs ?? defaultJobs(),
+    archive: settings.archive,
     prune: context.options.flag('prune'),
     healthTimeoutMs: HEALTH_TIMEOUT_MS,
     repository: project.repository,

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasErrors } from '../../domain/finding.ts';
 import type { Finding } from '../../domain/finding.ts';
+import type { SnapshotSummary } from '../../domain/snapshot-summary.ts';
 import type { RestorePlan, RestoreResult } from '../../domain/restore.ts';
 import { McadsError, messageOf } from '../../errors.ts';
 import type { RestoreRequest } from '../../pipeline/restore-requests.ts';
@@ -16,10 +17,12 @@ import { confirmByName } from '../confirm.ts';
 import type { CommandContext } from '../context.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { toMcadsError } from '../exit-codes.ts';
+import { archiveFileOf, importFile } from '../import-file.ts';
 import { logDirectoryOf } from '../plan-request.ts';
 import { withProgress } from '../progress.ts';
 import type { OpenLog } from '../progress.ts';
 import type { ProjectContext } from '../project-context.ts';
+import { openRepository } from '../repository-context.ts';
 import { projectOf, toRestoreRequest } from '../restore-request.ts';
 import { programName } from '../run-defaults.ts';
 import { openRunLog } from '../run-log.ts';
@@ -30,7 +33,7 @@ export async function restore(context: CommandContext): Promise<CommandResult> {
   if (context.options.flag('allProjects')) {
     throw new McadsError('usage', 'restore takes one project at a time, not --all-projects', { hint: 'name the snapshot in full' });
   }
-  const summary = await selectOrChoose(context, 'Restore which snapshot?');
+  const summary = await selectedSnapshot(context);
   const project = await projectOf(context, await context.project(), summary);
   const request = toRestoreRequest(context, project, summary);
   const facts: RestorePlanFacts = { proof: summary.proof, keepOldMs: request.keepOldMs, now: new Date() };
@@ -42,6 +45,21 @@ export async function restore(context: CommandContext): Promise<CommandResult> {
     return { data: { plan: restorePlanJson(plan, facts) }, text, findings: plan.findings, exitCode: 0 };
   }
   return new Restoration(context, project, request, facts).run();
+}
+
+/** Of a file: the snapshot that it is imported as. */
+async function selectedSnapshot(context: CommandContext): Promise<SnapshotSummary> {
+  const [word] = context.args;
+  const file = typeof word === 'string' ? await archiveFileOf(context, word) : null;
+  if (file === null) return selectOrChoose(context, 'Restore which snapshot?');
+  if (context.options.flag('dryRun')) {
+    throw new McadsError('usage', 'restore --dry-run of a file would have to import it', {
+      hint: 'import it first: `import FILE`, then `restore SNAPSHOT --dry-run`',
+    });
+  }
+  const { snapshot } = await importFile(context, file);
+  await using opened = await openRepository(context);
+  return await opened.select(snapshot);
 }
 
 /** One restore from the question to its report and the file with its proof. */
