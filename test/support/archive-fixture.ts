@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { ExportReport, ImportReport } from '../../src/domain/archive.ts';
+import type { EventSink } from '../../src/domain/events.ts';
 import { kindOf } from '../../src/domain/component.ts';
 import type { ComponentDetails, Manifest, ManifestArtifact, ManifestComponent } from '../../src/domain/manifest.ts';
 import type { SnapshotRepository, SnapshotWriter } from '../../src/domain/ports.ts';
@@ -88,10 +89,11 @@ export async function exportTo(
   snapshot: string,
   folder: string,
   signal: AbortSignal = NEVER,
+  events: EventSink = () => undefined,
 ): Promise<ExportReport> {
   const request = { snapshot, path: join(folder, `${snapshot}.tar.gz`), verificationPath: join(folder, `${snapshot}_verification.txt`) };
   const renderVerification = (_: Manifest, report: ExportReport): string => `${report.sha256}\n`;
-  const ports = { renderVerification, renderSystemInfo: () => 'Linux\n', now: () => new Date(), events: () => undefined };
+  const ports = { renderVerification, renderSystemInfo: () => 'Linux\n', now: () => new Date(), events };
   return exportSnapshot(repository, request, ports, signal);
 }
 
