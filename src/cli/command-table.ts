@@ -75,6 +75,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--transport <name>', description: 'how trees are written (default: auto: pipe, attach, archive)', choices: TRANSPORTS },
       { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
       { flags: '--jobs <n>', description: 'components built at a time (default: from the number of processors)' },
+      ...ARCHIVE_OPTIONS,
       PING_OPTION,
       ...ARCHIVE_OPTIONS,
     ],

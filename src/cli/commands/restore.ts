@@ -2,8 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasErrors } from '../../domain/finding.ts';
 import type { Finding } from '../../domain/finding.ts';
-import type { RestorePlan, RestoreResult } from '../../domain/restore.ts';
 import type { SnapshotSummary } from '../../domain/snapshot-summary.ts';
+import type { RestorePlan, RestoreResult } from '../../domain/restore.ts';
 import { McadsError, messageOf } from '../../errors.ts';
 import type { RestoreRequest } from '../../pipeline/restore-requests.ts';
 import { printable } from '../../report/escape.ts';
@@ -22,7 +22,7 @@ import { logDirectoryOf } from '../plan-request.ts';
 import { withProgress } from '../progress.ts';
 import type { OpenLog } from '../progress.ts';
 import type { ProjectContext } from '../project-context.ts';
-import { openRepository, wordOf } from '../repository-context.ts';
+import { openRepository } from '../repository-context.ts';
 import { projectOf, toRestoreRequest } from '../restore-request.ts';
 import { programName } from '../run-defaults.ts';
 import { openRunLog } from '../run-log.ts';
@@ -33,7 +33,7 @@ export async function restore(context: CommandContext): Promise<CommandResult> {
   if (context.options.flag('allProjects')) {
     throw new McadsError('usage', 'restore takes one project at a time, not --all-projects', { hint: 'name the snapshot in full' });
   }
-  const summary = (await importedSnapshot(context)) ?? (await selectOrChoose(context, 'Restore which snapshot?'));
+  const summary = await selectedSnapshot(context);
   const project = await projectOf(context, await context.project(), summary);
   const request = toRestoreRequest(context, project, summary);
   const facts: RestorePlanFacts = { proof: summary.proof, keepOldMs: request.keepOldMs, now: new Date() };
@@ -47,11 +47,11 @@ export async function restore(context: CommandContext): Promise<CommandResult> {
   return new Restoration(context, project, request, facts).run();
 }
 
-/** Of a classic archive: the snapshot that it is imported as. Null where the word is none. */
-async function importedSnapshot(context: CommandContext): Promise<SnapshotSummary | null> {
-  const [given] = context.args;
-  const file = given === undefined ? null : await archiveFileOf(context, wordOf(given));
-  if (file === null) return null;
+/** Of a file: the snapshot that it is imported as. */
+async function selectedSnapshot(context: CommandContext): Promise<SnapshotSummary> {
+  const [word] = context.args;
+  const file = typeof word === 'string' ? await archiveFileOf(context, word) : null;
+  if (file === null) return selectOrChoose(context, 'Restore which snapshot?');
   if (context.options.flag('dryRun')) {
     throw new McadsError('usage', 'restore --dry-run of a file would have to import it', {
       hint: 'import it first: `import FILE`, then `restore SNAPSHOT --dry-run`',
