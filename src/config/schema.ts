@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DJANGO_PARTS } from '../domain/host.ts';
 import { Secret } from '../domain/secret.ts';
 import { parseDuration, parsePeriod } from './duration.ts';
+import { parseRate } from './rate.ts';
 
 /** The one schema of `mcads.yaml` and `x-mcads:`; labels are read into the shape of its services and volumes. */
 
@@ -9,6 +10,8 @@ const text = z.string({ error: 'must be text' }).min(1, 'must not be empty');
 const globs = z.array(text, { error: 'must be a list of globs' });
 const flag = z.boolean({ error: 'must be true or false' });
 const count = z.int({ error: 'must be a whole number' }).min(1, 'must be 1 or more').max(100_000, 'must be 100000 or less');
+/** How much the helper gets of what is contended for; 500 is as much as everybody else. */
+const weight = z.int({ error: 'must be a whole number' }).min(10, 'must be 10 or more').max(1000, 'must be 1000 or less');
 const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.enum(values, { error: `must be one of ${values.join(', ')}` });
 
@@ -27,6 +30,13 @@ const secretAddress = text.transform((value, context) => {
     return z.NEVER;
   }
   return new Secret(value);
+});
+
+/** Bytes; `20M` is 20 MiB. */
+const rate = z.union([z.string(), z.number()], { error: 'must be bytes a second such as 20M' }).transform((value, context) => {
+  const parsed = parseRate(String(value));
+  if (parsed === null) context.addIssue({ code: 'custom', message: 'must be bytes a second such as 20M, 64K or more' });
+  return parsed ?? z.NEVER;
 });
 
 const period = z.string({ error: 'must be a period such as 30d or 1y6m' }).transform((value, context) => {
@@ -121,6 +131,9 @@ export const GLOBAL_SCHEMA = z.strictObject(
     transport: oneOf(TRANSPORTS).optional(),
     helperImage: text.optional(),
     jobs: z.int({ error: 'must be a whole number' }).min(1, 'must be 1 or more').max(64, 'must be 64 or less').optional(),
+    limitRate: rate.optional(),
+    helperCpuWeight: weight.optional(),
+    helperIoWeight: weight.optional(),
     quiesce: oneOf(QUIESCE_MODES).optional(),
     keepOld: duration.optional(),
     lockTimeout: duration.optional(),

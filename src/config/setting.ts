@@ -49,6 +49,11 @@ export interface GlobalSettings {
   readonly helperImage: string | null;
   /** Components captured at a time; null: chosen from the machine. */
   readonly jobs: number | null;
+  /** Bytes that all components together read in a second; null: as fast as it goes. */
+  readonly limitRate: number | null;
+  /** Share of helper containers in contended processors and disks, 10 to 1000 where everybody else has 500; null: the engine's default. */
+  readonly helperCpuWeight: number | null;
+  readonly helperIoWeight: number | null;
   /** For every component that says nothing itself. */
   readonly quiesce: QuiesceMode | null;
   /** How long `rollback` can bring back what a restore replaced; 0: not at all. */
@@ -78,6 +83,9 @@ export const DEFAULT_SETTINGS: GlobalSettings = {
   transport: 'auto',
   helperImage: null,
   jobs: null,
+  limitRate: null,
+  helperCpuWeight: null,
+  helperIoWeight: null,
   quiesce: null,
   keepOldMs: 7 * 86_400_000,
   lockTimeoutMs: 60_000,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { ExecHandle, ExecOptions } from '../domain/ports.ts';
+import type { HelperWeights } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import type { EngineClient } from './engine-client.ts';
 import { statusOf } from './engine-errors.ts';
@@ -25,6 +26,7 @@ export interface HelperSpec {
   readonly owner: Owner;
   /** What it may do beyond reading everything. */
   readonly capabilities?: readonly string[];
+  readonly weights?: HelperWeights | undefined;
   readonly log: (level: 'debug' | 'info' | 'warn', message: string) => void;
 }
 
@@ -144,6 +146,7 @@ export async function createHelper(
       SecurityOpt: ['no-new-privileges', 'label=disable'],
       LogConfig: { Type: 'none' },
       AutoRemove: true,
+      ...weightFields(spec.weights),
       Mounts: spec.mounts.map(({ type, source, target, readOnly }) => ({
         Type: type,
         Source: source,
@@ -167,6 +170,14 @@ export async function createHelper(
     if (statusOf(error) === 404) throw new UnfitImageError('engine-failed', `the engine has no image ${spec.image}`, { cause: error });
     throw asMountError(error, spec);
   }
+}
+
+/** A kernel without weights for disks makes the engine warn and go on. */
+function weightFields(weights: HelperWeights | undefined): { readonly CpuShares?: number; readonly BlkioWeight?: number } {
+  return {
+    ...(weights === undefined || weights.cpu === null ? {} : { CpuShares: Math.round((weights.cpu * 1024) / 500) }),
+    ...(weights === undefined || weights.io === null ? {} : { BlkioWeight: weights.io }),
+  };
 }
 
 /** Removes with force and anonymous volumes, under a time limit of its own. What fails is logged: its labels let `recover` find it. */

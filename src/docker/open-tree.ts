@@ -10,12 +10,12 @@ const PURPOSE = 'tree';
 
 /** What `Engine.openTree` promises: pipe, attach, archive, the first that works unless one is insisted upon. */
 export async function openTree(context: TreeContext, mount: TreeMount, options: OpenTreeOptions, signal: AbortSignal): Promise<TreeSource> {
-  const { transport } = options;
+  const { transport, weights } = options;
   const name = mount.type === 'bind' ? mount.hostPath.replace(/\/+$/, '').split('/').pop() || 'root' : 'data';
   const source = await toHelperMount(context.client, mount, `/mcads/source/${name}`, signal);
   if (transport === 'archive') return openArchiveTree(context, mount, PURPOSE, signal);
   const opened = await withFirstFit(context, options, signal, async (image) => {
-    const helper = await startHelper(context, image, { purpose: PURPOSE, source, transport }, signal);
+    const helper = await startHelper(context, image, { purpose: PURPOSE, source, transport, weights }, signal);
     try {
       const spec = { mount, target: source.target, pipe: transport === 'auto' ? null : transport === 'pipe' };
       return await openHelperTree(context, helper, spec, signal);

@@ -1,4 +1,4 @@
-import type { OpenTreeOptions } from '../domain/tree.ts';
+import type { HelperWeights, OpenTreeOptions } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { HelperContainer, UnfitImageError, type HelperMount } from './helper-container.ts';
 import { openPipeFolder } from './pipe-folder.ts';
@@ -9,6 +9,7 @@ export interface HelperWish {
   readonly source: HelperMount;
   readonly capabilities?: readonly string[];
   readonly transport: 'auto' | 'pipe' | 'attach';
+  readonly weights?: HelperWeights | undefined;
 }
 
 /** Tries images until one is fit. Null where none is at hand; nothing is ever pulled. */
@@ -32,12 +33,12 @@ export async function withFirstFit<T>(
 /** Starts a helper, with a pipe folder where one can be shared and is wanted. */
 export async function startHelper(context: TreeContext, image: string, wish: HelperWish, signal: AbortSignal): Promise<HelperContainer> {
   const { client, owner, log } = context;
-  const { purpose, source, capabilities, transport } = wish;
+  const { purpose, source, capabilities, transport, weights } = wish;
   const mayPipe = transport === 'pipe' || (transport === 'auto' && (context.info.sharesFilesystem || context.own !== null));
   const pipes = mayPipe ? await openPipeFolder(context.environment, context.own) : null;
   if (pipes === null && transport === 'pipe')
     throw new McadsError('component-failed', 'no folder can be shared with the engine for the pipe transport');
-  const spec = { image, purpose, mounts: [source], owner, log, ...(capabilities === undefined ? {} : { capabilities }) };
+  const spec = { image, purpose, mounts: [source], owner, log, weights, ...(capabilities === undefined ? {} : { capabilities }) };
   try {
     return await HelperContainer.start(client, spec, pipes, signal);
   } catch (error) {

@@ -201,7 +201,7 @@ export interface SnapshotRepository extends AsyncDisposable {
   readChunks(chunks: readonly ChunkRef[], signal: AbortSignal): Bytes;
   segments(artifact: ManifestArtifact, signal: AbortSignal): AsyncIterable<Segment>;
   /** Rejects `locked` with `context.nameTaken` when another run holds this name: wait for the next second and take the next name. */
-  begin(name: string, project: string, signal: AbortSignal): Promise<SnapshotWriter>;
+  begin(name: string, project: string, signal: AbortSignal, bytesPerSecond?: number | null): Promise<SnapshotWriter>;
 }
 
 export interface HostFile {

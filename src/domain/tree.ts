@@ -43,12 +43,19 @@ export type TransportName = 'pipe' | 'attach' | 'archive' | 'local' | 'node';
 
 export type EngineTransport = Exclude<TransportName, 'local' | 'node'>;
 
+/** Shares in contended processors and disks, 10 to 1000 where everybody else has 500; null: what the engine gives. */
+export interface HelperWeights {
+  readonly cpu: number | null;
+  readonly io: number | null;
+}
+
 export interface OpenTreeOptions {
   /** `auto` tries pipe, attach, archive in that order. */
   readonly transport: 'auto' | EngineTransport;
   readonly helperImage: string | null;
   /** Images that the project itself has, tried as helper image last. */
   readonly projectImages: readonly string[];
+  readonly weights?: HelperWeights;
 }
 
 /** A directory tree somewhere (volume, bind, host folder) that can be scanned and read as tar. */

@@ -110,7 +110,7 @@ async function captureSnapshot(
   signal: AbortSignal,
 ): Promise<Snapshot> {
   await using repository = await ports.openRepository();
-  await using writer = await begin(repository, plan, ports, signal);
+  await using writer = await begin(repository, plan, request, ports, signal);
   const running = AbortSignal.any([signal, writer.signal]);
   const components = plan.groups.flatMap((group) => group.components.map(({ id, bytes }) => ({ id, bytes })));
   ports.events({ type: 'planned', components });
@@ -163,11 +163,17 @@ async function claimProject({ name, strategy }: Project, ports: BackupPorts, sig
 }
 
 /** Snapshots are named by the second: where the name is taken, the next second is waited for. */
-async function begin(repository: SnapshotRepository, plan: BackupPlan, ports: BackupPorts, signal: AbortSignal): Promise<SnapshotWriter> {
+async function begin(
+  repository: SnapshotRepository,
+  plan: BackupPlan,
+  { limitRate }: BackupRequest,
+  ports: BackupPorts,
+  signal: AbortSignal,
+): Promise<SnapshotWriter> {
   for (;;) {
     const name = snapshotName(plan.project.name, plan.project.strategy, ports.now()).full;
     try {
-      return await repository.begin(name, plan.project.name, signal);
+      return await repository.begin(name, plan.project.name, signal, limitRate);
     } catch (error) {
       if (!(error instanceof McadsError) || error.context['nameTaken'] !== true) throw error;
     }

@@ -181,10 +181,14 @@ async function captureMount(
   { mount, exclude }: Extract<PlannedComponent['method'], { kind: 'tree' }>,
 ): Promise<Captured> {
   const { request, plan, ports, signal } = context;
-  const { transport, helperImage } = request;
+  const { transport, helperImage, weights } = request;
   const engine = engineOf(context);
   const projectImages = [...new Set((plan.project.engine?.containers ?? []).map((container) => container.imageId))];
-  await using source = await engine.openTree(mount, { transport, helperImage, projectImages }, signal);
+  await using source = await engine.openTree(
+    mount,
+    { transport, helperImage, projectImages, ...(weights === undefined ? {} : { weights }) },
+    signal,
+  );
   const captured = await captureFiles(component, context, source, exclude, pathOfMount(mount, context));
   return { ...captured, consistency: await consistencyAfter(component, plan.project, engine, ports, signal) };
 }

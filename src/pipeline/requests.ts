@@ -9,7 +9,7 @@ import type { HostRuntime, HostSettings } from '../domain/host.ts';
 import type { BackupPlan, ComponentSettings, Project } from '../domain/plan.ts';
 import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import type { Engine, HostFiles, PruneDecision, SnapshotRepository } from '../domain/ports.ts';
-import type { EngineTransport } from '../domain/tree.ts';
+import type { EngineTransport, HelperWeights } from '../domain/tree.ts';
 
 /** What the user asked a project to be found by. */
 export interface ProjectRequest {
@@ -47,6 +47,9 @@ export function neverCaptured({ neverCapture, logDirectory }: PlanRequest, { str
 export interface BackupRequest extends PlanRequest {
   readonly transport: 'auto' | EngineTransport;
   readonly helperImage: string | null;
+  readonly weights?: HelperWeights;
+  /** Bytes that all components together read in a second; none: no limit. */
+  readonly limitRate?: number | null;
   /** Read every byte although fingerprints match. */
   readonly rescan: boolean;
   readonly jobs: number;

@@ -106,14 +106,15 @@ export class Repository implements DrillRepository {
     return this.writable && (await new LeaseObserver(this.#store).alive()).some(({ snapshot }) => snapshot === name);
   }
 
-  async begin(name: string, project: string, signal: AbortSignal): Promise<SnapshotWriter> {
+  async begin(name: string, project: string, signal: AbortSignal, bytesPerSecond: number | null = null): Promise<SnapshotWriter> {
     this.#assertWritable();
     const lease = await this.#acquire('shared', `backup of ${project}`, signal, name);
     if ((await this.#store.stat(manifestKey(name))) !== null) {
       await lease[Symbol.asyncDispose]();
       throw new McadsError('locked', `a snapshot ${name} exists already`, { context: { nameTaken: true } });
     }
-    return RepositoryWriter.begin({ store: this.#store, config: this.#config, flushBytes: this.#flushBytes, lease, name, project, signal });
+    const [store, config, flushBytes] = [this.#store, this.#config, this.#flushBytes];
+    return RepositoryWriter.begin({ store, config, flushBytes, bytesPerSecond, lease, name, project, signal });
   }
 
   /** For longer readings, so that no prune runs beside them. Null where the repository cannot be written: then there is no lease. */

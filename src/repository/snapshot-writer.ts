@@ -13,12 +13,14 @@ import { listSnapshotFolders, publishManifest, readManifest, toManifestBytes } f
 import { decodeObject } from './object-codec.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectSink } from './object-sink.ts';
+import { RateLimit } from './rate-limit.ts';
 import type { Store, StoreBatch } from './store.ts';
 
 export interface WriterRun {
   readonly store: Store;
   readonly config: RepositoryConfig;
   readonly flushBytes: number;
+  readonly bytesPerSecond: number | null;
   readonly lease: Lease;
   readonly name: string;
   readonly project: string;
@@ -39,6 +41,7 @@ export class RepositoryWriter implements SnapshotWriter {
   readonly #chunks = new IdSet();
   readonly #pages = new IdSet();
   readonly #sink: ObjectSink;
+  readonly #rate: RateLimit | null;
   readonly #parents = new Map<string, Manifest>();
   #snapshotsAtBegin: readonly string[] = [];
   #newChunks = 0;
@@ -65,6 +68,7 @@ export class RepositoryWriter implements SnapshotWriter {
       },
       onFailed: (error) => this.#fail(error),
     });
+    this.#rate = run.bytesPerSecond === null ? null : new RateLimit(run.bytesPerSecond);
     this.name = run.name;
     this.#project = run.project;
     this.signal = AbortSignal.any([run.signal, run.lease.signal]);
@@ -155,12 +159,14 @@ export class RepositoryWriter implements SnapshotWriter {
     this.#assertUsable();
     if (bytes.length > MAX_CHUNK_BYTES) throw new McadsError('unexpected', `a chunk of ${bytes.length} bytes is too large`);
     const { length } = bytes; // encoding takes the buffer away
+    this.#rate?.count(length);
     const { id, isNew, storedBytes } = await this.#sink.put(CHUNKS, bytes);
     if (isNew) this.#newChunks += 1;
     return { ref: [id, length], isNew, storedBytes };
   }
 
   async room(): Promise<void> {
+    await this.#rate?.wait(this.signal);
     while (this.#isFull()) {
       this.#assertUsable();
       this.#sink.send();

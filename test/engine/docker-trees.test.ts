@@ -240,6 +240,14 @@ test('the helper has no network, no rights but reading, and a read-only source',
   expect((await docker(['exec', helper, 'sh', '-c', 'echo > /mcads/source/data/new'], { accept: 'any' })).code).not.toBe(0);
 });
 
+test('the helper gets the weights that it was given, and none unasked', async () => {
+  await using gentle = await open('pipe', undefined, { weights: { cpu: 100, io: null } });
+  expect(gentle.transport).toBe('pipe');
+  const format = '{{.HostConfig.CpuShares}} {{.HostConfig.BlkioWeight}}';
+  const [helper = ''] = await ownHelpers();
+  expect((await docker(['inspect', '--format', format, helper])).stdout.trim()).toBe('205 0');
+});
+
 test('files of the engine’s host are read without rights of our own', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'mcads-host-'));
   await writeFile(join(folder, 'secret'), 'value', { mode: 0o600 });

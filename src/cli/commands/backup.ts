@@ -26,6 +26,8 @@ export async function backup(context: CommandContext): Promise<CommandResult> {
     ...planRequest,
     transport: settings.transport,
     helperImage: settings.helperImage,
+    weights: { cpu: settings.helperCpuWeight, io: settings.helperIoWeight },
+    limitRate: settings.limitRate,
     rescan: context.options.flag('rescan'),
     jobs: settings.jobs ?? defaultJobs(),
     archive: settings.archive,
