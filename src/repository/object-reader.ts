@@ -9,8 +9,9 @@ import { decodeObject } from './object-codec.ts';
 import { parsePage } from './page.ts';
 import type { Store } from './store.ts';
 
-/** Chunks fetched and decoded ahead of the reader, so that both cores work. */
-const READ_AHEAD = 4;
+/** Chunks fetched, decoded and checked ahead of the reader, so that all cores work: small ones by the dozen, of large ones what memory allows. */
+const CHUNKS_AHEAD = 32;
+const BYTES_AHEAD = 8 * 1024 * 1024;
 
 /** Reads artifacts; everything is checked against its length and SHA-256. Rejects `damaged` naming the id and what needs it. */
 export class ObjectReader {
@@ -73,16 +74,22 @@ export class ObjectReader {
   }
 
   async *#readAhead(chunks: Iterable<ChunkRef> | AsyncIterable<ChunkRef>, owner: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const ahead: Promise<Buffer>[] = [];
+    const ahead: { readonly length: number; readonly reading: Promise<Buffer> }[] = [];
+    let bytes = 0;
     for await (const ref of chunks) {
       signal.throwIfAborted();
       const reading = this.chunk(ref, owner);
       reading.catch(() => undefined); // awaited below, in order
-      ahead.push(reading);
-      const first = ahead.length > READ_AHEAD ? ahead.shift() : undefined;
-      if (first !== undefined) yield await first;
+      ahead.push({ length: ref[1], reading });
+      bytes += ref[1];
+      while (ahead.length > CHUNKS_AHEAD || (bytes > BYTES_AHEAD && ahead.length > 1)) {
+        const first = ahead.shift();
+        if (first === undefined) break;
+        bytes -= first.length;
+        yield await first.reading;
+      }
     }
-    for (const reading of ahead) {
+    for (const { reading } of ahead) {
       signal.throwIfAborted();
       yield await reading;
     }
