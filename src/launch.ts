@@ -40,8 +40,21 @@ function isHangupIgnored(): boolean {
   return (BigInt(`0x${ignored}`) & 1n) === 1n;
 }
 
-/** These move whole data sets through this process. */
-const MOVES_DATA = ['backup', 'restore', 'verify', 'check', 'extract', 'export', 'import', 'drill', 'manager'];
+/** These move whole data sets, or look at all of a repository, in this process. */
+const MOVES_DATA = [
+  'backup',
+  'restore',
+  'rollback',
+  'verify',
+  'check',
+  'extract',
+  'export',
+  'import',
+  'drill',
+  'manager',
+  'prune',
+  'forget',
+];
 const LEAN_HEAP = ['--max-semi-space-size=4', '--heap-growing-percent=60'];
 
 const LEAN_MALLOC = { MALLOC_ARENA_MAX: '4', MALLOC_MMAP_THRESHOLD_: '16777216', MALLOC_TRIM_THRESHOLD_: '67108864' };

@@ -26,6 +26,7 @@ export async function loadSnapshots(store: Store): Promise<HeldSnapshots> {
   const good: HeldSnapshot[] = [];
   const damaged: Damage[] = [];
   const leftovers: SnapshotFolder[] = [];
+  const pageIds = new Map<string, string>();
   for (const folder of await listSnapshotFolders(store)) {
     if (!folder.hasManifest && !folder.hasDigest) {
       leftovers.push(folder);
@@ -33,13 +34,27 @@ export async function loadSnapshots(store: Store): Promise<HeldSnapshots> {
     }
     try {
       const { manifest, id } = await readManifest(store, folder.name);
-      good.push({ folder, manifest, manifestId: id });
+      good.push({ folder, manifest: withSharedIds(manifest, pageIds), manifestId: id });
     } catch (error) {
       if (!(error instanceof McadsError) || (error.code !== 'damaged' && error.code !== 'newer-format')) throw error;
       damaged.push(manifestDamage(folder, error));
     }
   }
   return { good, damaged, leftovers };
+}
+
+/** A thousand snapshots name mostly the same pages: one string for each id, not one for each mention. */
+function withSharedIds(manifest: Manifest, ids: Map<string, string>): Manifest {
+  const shared = (id: string): string => {
+    const known = ids.get(id);
+    if (known === undefined) ids.set(id, id);
+    return known ?? id;
+  };
+  const components = manifest.components.map((component) => ({
+    ...component,
+    artifacts: component.artifacts.map((artifact) => ({ ...artifact, pages: artifact.pages.map(shared) })),
+  }));
+  return { ...manifest, components };
 }
 
 function manifestDamage(folder: SnapshotFolder, error: McadsError): Damage {

@@ -1,3 +1,4 @@
+import { createCipheriv } from 'node:crypto';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -51,7 +52,6 @@ async function writeFileAt(directory: string, index: number, extension: string, 
     `d${String(Math.floor(index / 10_000)).padStart(3, '0')}`,
     `d${String(Math.floor(index / 100) % 100).padStart(2, '0')}`,
   );
-  if (index % 100 === 0) await mkdir(folder, { recursive: true });
   await mkdir(folder, { recursive: true });
   await using file = await open(join(folder, `f${index}.${extension}`), 'w');
   for (let written = 0; written < size;) {
@@ -64,17 +64,32 @@ async function writeFileAt(directory: string, index: number, extension: string, 
   return size;
 }
 
-function text(random: () => number, size: number): Buffer {
+export function text(random: () => number, size: number): Buffer {
   let out = '';
   while (out.length < size)
     out += `${WORDS[Math.floor(random() * WORDS.length)] ?? ''}${random() < 0.1 ? `=${Math.floor(random() * 10_000)}\n` : ' '}`;
   return Buffer.from(out.slice(0, size));
 }
 
-function noise(random: () => number, size: number): Buffer {
-  const block = Buffer.allocUnsafe(size);
-  for (let i = 0; i + 4 <= size; i += 4) block.writeUInt32LE(Math.floor(random() * 4_294_967_296), i);
-  return block;
+/** Texts of 0.5 to 4 KiB, a hundred in a folder. */
+export async function writeSmallFiles(
+  directory: string,
+  recipe: { readonly files: number; readonly seed: number },
+): Promise<{ readonly files: number; readonly bytes: number }> {
+  const random = generator(recipe.seed);
+  let bytes = 0;
+  for (let i = 0; i < recipe.files; i += 1) {
+    const size = 512 + Math.floor(random() * 4_096);
+    bytes += await writeFileAt(directory, i, 'txt', text(random, size), size);
+  }
+  return { files: recipe.files, bytes };
+}
+
+/** Bytes that nothing compresses: the key stream of a cipher, which is fast enough for hundreds of megabytes. */
+export function noise(random: () => number, size: number): Buffer {
+  const key = Buffer.alloc(16);
+  for (let i = 0; i < 16; i += 4) key.writeUInt32LE(Math.floor(random() * 4_294_967_296), i);
+  return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size));
 }
 
 /** SQL for a database of about `bytes` of table data: appended rows of text, numbers and times, as applications hold them. */

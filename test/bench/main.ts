@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { appendFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,23 +9,48 @@ import { ensureImages } from '../support/images.ts';
 import { ensureDockerCli, joinPrivateEngine } from '../support/private-engine.ts';
 import { runCommand } from '../support/run-command.ts';
 import { benchDatabase } from './database.ts';
+import { benchPrune } from './prune.ts';
 import type { BenchSetup } from './setup.ts';
 import { benchStart } from './start.ts';
+import { benchSetA, benchSetB } from './tree-sets.ts';
 import { benchVolume } from './volume.ts';
 
-/** `npm run bench [-- --quick] [-- --rounds N] [-- --only start,volume,database]`: builds its data, measures, checks what it measured, prints tables. */
+/** What can be measured; the first six need no name to be run. */
+const SETS = ['start', 'prune', 'a', 'b', 'volume', 'database'] as const;
+
+/**
+ * `npm run bench [-- SET…] [--quick] [--scale 0.25] [--rounds N] [--tools restic,borg] [--output FILE]`: builds its data from seeds, runs this tool and its
+ * peers on it in turn, checks what was restored, prints tables and writes them to the file.
+ */
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' }, only: { type: 'string' } },
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      scale: { type: 'string' },
+      tools: { type: 'string' },
+      output: { type: 'string' },
+    },
   });
-  const only = values.only?.split(',') ?? ['start', 'volume', 'database'];
-  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  const only: readonly string[] = positionals.length > 0 ? positionals : SETS;
+  const unknown = only.find((name) => !(SETS as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new Error(`no set ${unknown}; there are ${SETS.join(', ')}`);
+  const scale = values.quick ? 0.002 : Number(values.scale ?? 1);
+  const output = values.output ?? join(tmpdir(), 'mcads-bench.txt');
+  await writeFile(output, '');
+  const say = (line: string): void => {
+    process.stdout.write(`${line}\n`);
+    appendFileSync(output, `${line}\n`);
+  };
   say(`machine: ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`);
+  say(`command: npm run bench -- ${process.argv.slice(2).join(' ')}`);
   await runCommand(process.execPath, [join(import.meta.dirname, '../../node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
     cwd: join(import.meta.dirname, '../..'),
   });
   if (only.includes('start')) await benchStart(say, values.quick ? 5 : 21);
-  if (!only.includes('volume') && !only.includes('database')) return;
+  if (only.includes('prune')) await benchPrune(say, scale);
+  if (only.every((name) => name === 'start' || name === 'prune')) return;
   await ensureDockerCli();
   const found = await findEngine();
   const joined = found === undefined ? await joinPrivateEngine() : undefined;
@@ -36,6 +62,8 @@ async function main(): Promise<void> {
     const setup: BenchSetup = {
       quick: values.quick,
       rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
+      of: (full) => Math.max(1, Math.round(full * scale)),
+      tools: values.tools?.split(',') ?? null,
       env,
       directory,
       postgresImage: images.postgres17,
@@ -43,12 +71,15 @@ async function main(): Promise<void> {
       name: `mcadsbench${process.pid}`,
       say,
     };
+    if (only.includes('a')) await benchSetA(setup);
+    if (only.includes('b')) await benchSetB(setup);
     if (only.includes('volume')) await benchVolume(setup);
     if (only.includes('database')) await benchDatabase(setup);
   } finally {
     await rm(directory, { recursive: true, force: true });
     await joined?.leave();
   }
+  say(`written to ${output}`);
 }
 
 await main();

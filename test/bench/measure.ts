@@ -4,6 +4,8 @@ import { readFile, readdir } from 'node:fs/promises';
 
 export interface Measured {
   readonly seconds: number;
+  /** Processor time of the process and its children, and of the programs in helper containers. */
+  readonly cpuSeconds: number;
   /** Sum of the peak resident memory of the process and its children, bytes. */
   readonly peakBytes: number;
   /** The same for the programs that ran in helper containers meanwhile, file cache not counted. */
@@ -20,40 +22,64 @@ export interface MeasureOptions {
   readonly discard?: boolean;
 }
 
-/** Runs a command as a whole process: wall time, and the high-water mark of memory that the kernel kept for it and its children. */
+/** `times` prints what the shell's children used, in minutes and seconds. */
+const TIMED = '"$@"; code=$?; times >&3; exit $code';
+
+/** Runs a command as a whole process: wall and processor time, and the high-water mark of memory that the kernel kept for it and its children. */
 export async function measure(command: string, args: readonly string[], options: MeasureOptions = {}): Promise<Measured> {
   const started = performance.now();
-  const child = spawn(command, args, {
+  const child = spawn('sh', ['-c', TIMED, 'sh', command, ...args], {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: ['ignore', options.discard === true ? 'ignore' : 'pipe', 'pipe'],
+    stdio: ['ignore', options.discard === true ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  const times: Buffer[] = [];
+  child.stdio[3]?.on('data', (piece: Buffer) => times.push(piece));
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout?.on('data', (piece: Buffer) => out.push(piece));
   child.stderr?.on('data', (piece: Buffer) => err.push(piece));
   const peaks = new Map<number, number>();
-  const helpers = new Map<number, number>();
+  const helpers = new Map<number, HelperSample>();
   const sampling = setInterval(() => {
     void sample(child.pid, peaks);
     void sampleHelpers(helpers);
-  }, 100);
+  }, 250);
   const [code] = (await once(child, 'close')) as [number | null]; // the event's own arguments
   clearInterval(sampling);
   return {
     seconds: (performance.now() - started) / 1000,
-    peakBytes: [...peaks.values()].reduce((sum, peak) => sum + peak, 0),
-    helperBytes: [...helpers.values()].reduce((sum, peak) => sum + peak, 0),
+    cpuSeconds: childSeconds(Buffer.concat(times).toString()) + sum([...helpers.values()].map(({ cpuSeconds }) => cpuSeconds)),
+    peakBytes: sum([...peaks.values()]),
+    helperBytes: sum([...helpers.values()].map(({ peakBytes }) => peakBytes)),
     stdout: Buffer.concat(out).toString(),
     stderr: Buffer.concat(err).toString(),
     code,
   };
 }
 
+interface HelperSample {
+  readonly peakBytes: number;
+  readonly cpuSeconds: number;
+}
+
+/** The second line of `times`: user and system time of the children. */
+function childSeconds(times: string): number {
+  const line = times.trim().split('\n')[1] ?? '';
+  return sum([...line.matchAll(/(\d+)m([\d.]+)s/g)].map(([, minutes, seconds]) => Number(minutes) * 60 + Number(seconds)));
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+/** The kernel's clock ticks a second, the same on every Linux. */
+const TICKS = 100;
+
 const HELPER_PROGRAMS = new Set(['tar', 'find', 'sort', 'tr', 'xargs', 'pg_restore']);
 
 /** Programs of that name in a container: nothing else on a benchmark's machine runs them there. */
-async function sampleHelpers(peaks: Map<number, number>): Promise<void> {
+async function sampleHelpers(helpers: Map<number, HelperSample>): Promise<void> {
   for (const pid of await readdir('/proc').catch(() => [])) {
     if (!/^\d+$/.test(pid)) continue;
     const name = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim();
@@ -61,11 +87,17 @@ async function sampleHelpers(peaks: Map<number, number>): Promise<void> {
     const cgroup = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
     if (!/docker|containerd/.test(cgroup)) continue;
     const peak = /^VmHWM:\s+(\d+) kB/m.exec(await readFile(`/proc/${pid}/status`, 'utf8').catch(() => ''))?.[1];
-    if (peak !== undefined) peaks.set(Number(pid), Number(peak) * 1024);
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+    const [user = 0, system = 0] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13)
+      .map(Number);
+    if (peak !== undefined) helpers.set(Number(pid), { peakBytes: Number(peak) * 1024, cpuSeconds: (user + system) / TICKS });
   }
 }
 
-/** VmHWM only grows, so the last sample before the end is the peak (less what the last tenth of a second added). */
+/** VmHWM only grows, so the last sample before the end is the peak (less what the last quarter of a second added). */
 async function sample(pid: number | undefined, peaks: Map<number, number>): Promise<void> {
   if (pid === undefined) return;
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
@@ -84,4 +116,17 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1
     ? (sorted[middle] ?? Number.NaN)
     : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
+}
+
+/** Likewise, and throws what the program said where it did not succeed. */
+export async function checked(
+  command: string,
+  args: readonly string[],
+  setup: { readonly env: Readonly<Record<string, string>> },
+  env: Readonly<Record<string, string>> = {},
+  cwd?: string,
+): Promise<Measured> {
+  const run = await measure(command, args, { env: { ...setup.env, ...env }, ...(cwd === undefined ? {} : { cwd }) });
+  if (run.code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${run.code}\n${run.stdout}\n${run.stderr}`);
+  return run;
 }

@@ -4,6 +4,10 @@ import { join } from 'node:path';
 export interface BenchSetup {
   readonly quick: boolean;
   readonly rounds: number;
+  /** A count or a size of the full benchmark, as much smaller as was asked for. */
+  readonly of: (full: number) => number;
+  /** Peers to run, by name; null for all. */
+  readonly tools: readonly string[] | null;
   readonly env: Readonly<Record<string, string>>;
   readonly directory: string;
   readonly postgresImage: string;

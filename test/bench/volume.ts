@@ -4,7 +4,7 @@ import { ensureRestic } from '../support/debian-packages.ts';
 import { runCommand } from '../support/run-command.ts';
 import { writeTree } from './data.ts';
 import { type BenchSetup, writeProject } from './setup.ts';
-import { measure, median, type Measured } from './measure.ts';
+import { checked, median, type Measured } from './measure.ts';
 import { BUILT } from './start.ts';
 import { mib, ratio, seconds, table } from './table.ts';
 
@@ -99,18 +99,6 @@ export async function benchVolume(setup: BenchSetup): Promise<void> {
   } finally {
     await docker('volume', 'rm', '-f', volume);
   }
-}
-
-async function checked(
-  command: string,
-  args: readonly string[],
-  setup: BenchSetup,
-  env: Readonly<Record<string, string>> = {},
-): Promise<Measured> {
-  const run = await measure(command, args, { env: { ...setup.env, ...env } });
-  // 3: the volume is one component of a partial snapshot, as asked for
-  if (run.code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${run.code}\n${run.stdout}\n${run.stderr}`);
-  return run;
 }
 
 async function diskUsage(path: string): Promise<number> {
