@@ -68,16 +68,18 @@ export const CHUNK_SIZES = { minBytes: 256 * 1024, averageBytes: 1024 * 1024, ma
 export const MAX_CHUNK_BYTES = CHUNK_SIZES.maxBytes;
 
 /**
- * Decision: level 3. Processor seconds per GB and ratio of `compressFrameSync`, best of four on a shared machine:
+ * Decision: level 3. Processor seconds per GB and ratio of `compressFrameSync` on the benchmark's set A (files of a Debian /usr and noise, mixed),
+ * best of three on a shared machine, with the allocator as `src/launch.ts` sets it:
  *
- * | level | exports (1 MiB) | source code (64 KiB) | machine code (1 MiB) | noise (1 MiB) |
- * |---|---|---|---|---|
- * | 1 | 3.5, 4.15 | 3.5, 4.31 | 3.0, 2.37 | 0.4, 1.00 |
- * | 2 | 4.5, 4.01 | 3.8, 4.34 | 4.4, 2.55 | 0.4, 1.00 |
- * | 3 | 4.3, 4.68 | 4.3, 4.54 | 6.9, 2.68 | 0.5, 1.00 |
- * | 4 | 4.3, 4.68 | 5.4, 4.57 | 6.1, 2.70 | 0.5, 1.00 |
+ * | level | chunks of 64 KiB | chunks of 1 MiB |
+ * |---|---|---|
+ * | 1 | 2.3, 1.69 | 1.8, 1.72 |
+ * | 2 | 2.4, 1.71 | 2.1, 1.76 |
+ * | 3 | 2.8, 1.72 | 2.7, 1.80 |
  *
- * Level 1 would save a fifth of that time and store 5 to 13 % more, for as long as the snapshots are kept.
+ * Beside them decoding for the check takes 0.6 to 1.0 s, SHA-256 0.6 s, and everything else of a first backup about 8. Level 1 would save some 6 % of
+ * the whole and store 2 to 5 % more (of exports and source code 5 to 13 % more), for as long as the snapshots are kept.
+ * What each chunk cost before was the allocator, not the level: see `LEAN_MALLOC` there.
  */
 const COMPRESSION_LEVEL = 3;
 

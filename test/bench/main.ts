@@ -9,18 +9,20 @@ import { ensureImages } from '../support/images.ts';
 import { ensureDockerCli, joinPrivateEngine } from '../support/private-engine.ts';
 import { runCommand } from '../support/run-command.ts';
 import { benchDatabase } from './database.ts';
+import { benchExampleKinds } from './example-kinds.ts';
+import { benchNights } from './nights.ts';
 import { benchPrune } from './prune.ts';
 import type { BenchSetup } from './setup.ts';
 import { benchStart } from './start.ts';
 import { benchSetA, benchSetB } from './tree-sets.ts';
 import { benchVolume } from './volume.ts';
 
-/** What can be measured; the first six need no name to be run. */
-const SETS = ['start', 'prune', 'a', 'b', 'volume', 'database'] as const;
+/** What can be measured; all of it unless named. Set D is set A with changes, and runs with it. */
+const SETS = ['start', 'prune', 'a', 'b', 'c', 'mcads', 'volume', 'database'] as const;
 
 /**
- * `npm run bench [-- SET…] [--quick] [--scale 0.25] [--rounds N] [--tools restic,borg] [--output FILE]`: builds its data from seeds, runs this tool and its
- * peers on it in turn, checks what was restored, prints tables and writes them to the file.
+ * `npm run bench [-- SET…] [--quick] [--scale 0.25] [--rounds N] [--tools restic,borg] [--output FILE] [--built]`: builds its data from seeds, runs this tool and its
+ * peers on it in turn, checks what was restored, prints tables and writes them to the file. With `--built` dist/ is taken as it is.
  */
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -31,6 +33,7 @@ async function main(): Promise<void> {
       scale: { type: 'string' },
       tools: { type: 'string' },
       output: { type: 'string' },
+      built: { type: 'boolean', default: false },
     },
   });
   const only: readonly string[] = positionals.length > 0 ? positionals : SETS;
@@ -45,9 +48,7 @@ async function main(): Promise<void> {
   };
   say(`machine: ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`);
   say(`command: npm run bench -- ${process.argv.slice(2).join(' ')}`);
-  await runCommand(process.execPath, [join(import.meta.dirname, '../../node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
-    cwd: join(import.meta.dirname, '../..'),
-  });
+  if (!values.built) await build();
   if (only.includes('start')) await benchStart(say, values.quick ? 5 : 21);
   if (only.includes('prune')) await benchPrune(say, scale);
   if (only.every((name) => name === 'start' || name === 'prune')) return;
@@ -73,6 +74,8 @@ async function main(): Promise<void> {
     };
     if (only.includes('a')) await benchSetA(setup);
     if (only.includes('b')) await benchSetB(setup);
+    if (only.includes('c')) await benchNights(setup);
+    if (only.includes('mcads')) await benchExampleKinds(setup);
     if (only.includes('volume')) await benchVolume(setup);
     if (only.includes('database')) await benchDatabase(setup);
   } finally {
@@ -80,6 +83,11 @@ async function main(): Promise<void> {
     await joined?.leave();
   }
   say(`written to ${output}`);
+}
+
+async function build(): Promise<void> {
+  const root = join(import.meta.dirname, '../..');
+  await runCommand(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], { cwd: root });
 }
 
 await main();

@@ -104,9 +104,13 @@ async function sample(pid: number | undefined, peaks: Map<number, number>): Prom
   const peak = /^VmHWM:\s+(\d+) kB/m.exec(status)?.[1];
   if (peak === undefined) return;
   peaks.set(pid, Number(peak) * 1024);
+  const own = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   for (const task of await readdir(`/proc/${pid}/task`).catch(() => [])) {
     const children = await readFile(`/proc/${pid}/task/${task}/children`, 'utf8').catch(() => '');
-    for (const child of children.trim().split(' ').filter(Boolean)) await sample(Number(child), peaks);
+    for (const child of children.trim().split(' ').filter(Boolean)) {
+      // Between fork and exec a child has its parent's memory, and would be counted as another one.
+      if ((await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')) !== own) await sample(Number(child), peaks);
+    }
   }
 }
 

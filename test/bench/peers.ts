@@ -26,12 +26,8 @@ export async function openTools(setup: BenchSetup, tree: string, our: OurTool): 
   tools.push(archive(setup, tree, 'tar | gzip', 'tar -C "$1" -c . | gzip >"$2"', 'gzip -dc "$2" | tar -C "$1" -xp'));
   if (await commandWorks('zstd', ['--version']))
     tools.push(archive(setup, tree, 'tar | zstd -3 -T0', 'tar -C "$1" -c . | zstd -q -3 -T0 >"$2"', 'zstd -dcq "$2" | tar -C "$1" -xp'));
-  return setup.tools === null
-    ? tools
-    : tools.filter(
-        ({ name }) =>
-          name === OUR_NAME || setup.tools?.includes(name.split(' ').at(-1) ?? name) === true || setup.tools?.includes(name) === true,
-      );
+  const { tools: wanted } = setup;
+  return wanted === null ? tools : tools.filter(({ name }) => name === OUR_NAME || wanted.some((word) => name.includes(word)));
 }
 
 function restic(setup: BenchSetup, program: string, tree: string): Tool {
