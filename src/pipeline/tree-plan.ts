@@ -106,18 +106,27 @@ function isOwn({ device, inode, path }: TreeEntry, { neverCapture, neverCaptureP
   );
 }
 
-/** Later names of an inode become links to the first. Only inodes with more than one name are remembered. */
+/**
+ * Later names of an inode become links to the first. Only inodes with more than one name are remembered, and only until all their names came by,
+ * so that a tree made of links by the million (`cp -al`, `rsync --link-dest`) is walked in memory that does not grow.
+ */
 async function* linked(entries: AsyncIterable<TreeEntry>): AsyncGenerator<PlannedMember> {
-  const firstNames = new Map<string, RawPath>();
+  const seen = new Map<string, { readonly first: RawPath; namesLeft: number }>();
   for await (const entry of entries) {
     if (entry.links < 2 || entry.type === 'd') {
       yield { ...entry, link: null };
       continue;
     }
     const key = `${entry.device}:${entry.inode}`;
-    const first = firstNames.get(key);
-    if (first === undefined) firstNames.set(key, Buffer.from(entry.path, 'latin1').toString('latin1')); // a copy: a slice would keep its whole buffer
-    yield { ...entry, link: first ?? null };
+    const known = seen.get(key);
+    if (known === undefined) {
+      // A copy: a slice would keep its whole buffer.
+      seen.set(key, { first: Buffer.from(entry.path, 'latin1').toString('latin1'), namesLeft: entry.links - 1 });
+    } else {
+      known.namesLeft -= 1;
+      if (known.namesLeft === 0) seen.delete(key);
+    }
+    yield { ...entry, link: known?.first ?? null };
   }
 }
 

@@ -12,13 +12,14 @@ import { benchDatabase } from './database.ts';
 import { benchExampleKinds } from './example-kinds.ts';
 import { benchNights } from './nights.ts';
 import { benchPrune } from './prune.ts';
+import { benchScan } from './scan.ts';
 import type { BenchSetup } from './setup.ts';
 import { benchStart } from './start.ts';
 import { benchSetA, benchSetB } from './tree-sets.ts';
 import { benchVolume } from './volume.ts';
 
 /** What can be measured; all of it unless named. Set D is set A with changes, and runs with it. */
-const SETS = ['start', 'prune', 'a', 'b', 'c', 'mcads', 'volume', 'database'] as const;
+const SETS = ['start', 'prune', 'scan', 'a', 'b', 'c', 'mcads', 'volume', 'database'] as const;
 
 /**
  * `npm run bench [-- SET…] [--quick] [--scale 0.25] [--rounds N] [--tools restic,borg] [--output FILE] [--built]`: builds its data from seeds, runs this tool and its
@@ -51,7 +52,8 @@ async function main(): Promise<void> {
   if (!values.built) await build();
   if (only.includes('start')) await benchStart(say, values.quick ? 5 : 21);
   if (only.includes('prune')) await benchPrune(say, scale);
-  if (only.every((name) => name === 'start' || name === 'prune')) return;
+  if (only.includes('scan')) await benchScan(say, scale);
+  if (only.every((name) => ['start', 'prune', 'scan'].includes(name))) return;
   await ensureDockerCli();
   const found = await findEngine();
   const joined = found === undefined ? await joinPrivateEngine() : undefined;

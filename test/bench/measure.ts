@@ -15,6 +15,9 @@ export interface Measured {
   readonly code: number | null;
 }
 
+/** As src/launch.ts starts the commands that move data. */
+export const LEAN = ['--max-semi-space-size=4', '--heap-growing-percent=60'];
+
 export interface MeasureOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;

@@ -1,9 +1,6 @@
 import { join } from 'node:path';
-import { measure } from './measure.ts';
+import { LEAN, measure } from './measure.ts';
 import { mib, seconds, table } from './table.ts';
-
-/** As src/launch.ts starts the command. */
-const LEAN = ['--max-semi-space-size=4', '--heap-growing-percent=60'];
 
 /** Prune (as a dry run: everything but the deleting) of 1,000 snapshots over 1,000,000 chunks in a simulated store. */
 export async function benchPrune(say: (line: string) => void, scale: number): Promise<void> {

@@ -241,8 +241,8 @@ test('the helper has no network, no rights but reading, and a read-only source',
 });
 
 test('the helper gets the weights that it was given, and none unasked', async () => {
-  await using gentle = await open('pipe', undefined, { weights: { cpu: 100, io: null } });
-  expect(gentle.transport).toBe('pipe');
+  await using gentle = await open('attach', undefined, { weights: { cpu: 100, io: null } });
+  expect(gentle.transport).toBe('attach');
   const format = '{{.HostConfig.CpuShares}} {{.HostConfig.BlkioWeight}}';
   const [helper = ''] = await ownHelpers();
   expect((await docker(['inspect', '--format', format, helper])).stdout.trim()).toBe('205 0');
