@@ -88,7 +88,8 @@ class NodeTree implements TreeSource {
         pack.destroy(error instanceof Error ? error : new Error(String(error))),
       );
       try {
-        yield* pack as AsyncIterable<Buffer>; // tar-stream yields buffers
+        // Copies: whoever reads may give the memory back, and tar-stream's blocks are shared. It yields buffers.
+        for await (const piece of pack as AsyncIterable<Buffer>) yield new Uint8Array(piece);
         await packing;
         verdict.resolve({ messages });
       } catch (error) {
