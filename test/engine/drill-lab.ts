@@ -202,17 +202,23 @@ export function spoiled(
       const { volume } = spoil;
       if (volume === undefined || place.mount.type !== 'volume') return target;
       const { name } = place.mount;
-      return new Proxy(target, {
-        get: (_, key) => {
-          if (key === 'discard')
-            return async (run: string, inner: AbortSignal): Promise<void> => {
-              await target.discard(run, inner);
-              await volume(name);
-            };
-          const value: unknown = Reflect.get(target, key, target);
-          return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      return {
+        place: target.place,
+        transport: target.transport,
+        swaps: target.swaps,
+        stage: (run, tar, inner) => target.stage(run, tar, inner),
+        scanStaged: (run, inner) => target.scanStaged(run, inner),
+        scanLive: (inner) => target.scanLive(inner),
+        swap: (run, kept, inner) => target.swap(run, kept, inner),
+        hash: (paths, inner) => target.hash(paths, inner),
+        revert: (run, inner) => target.revert(run, inner),
+        holdsReplaced: (run, inner) => target.holdsReplaced(run, inner),
+        discard: async (run, inner) => {
+          await target.discard(run, inner);
+          await volume(name);
         },
-      });
+        [Symbol.asyncDispose]: () => target[Symbol.asyncDispose](),
+      };
     },
   };
 }
