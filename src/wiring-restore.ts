@@ -4,7 +4,7 @@ import type { EventSink } from './domain/events.ts';
 import type { Finding } from './domain/finding.ts';
 import { NO_HOST_SETTINGS } from './domain/host.ts';
 import { isStored } from './domain/outcome.ts';
-import type { Engine, SnapshotRepository, UndoRestore } from './domain/ports.ts';
+import type { Engine, ProjectClaim, SnapshotRepository, UndoRestore, UndoStep } from './domain/ports.ts';
 import type { KeptRestore, RestorePlan, RestoreResult } from './domain/restore.ts';
 import { McadsError } from './errors.ts';
 import type { BackupRequest, BackupResult } from './pipeline/requests.ts';
@@ -112,7 +112,7 @@ async function restorePorts(
     loadCompose: () => setup.loadCompose(),
     settingsFor: (model) => setup.settingsFor(model),
     confirm,
-    safetyBackup: (components, signal) => safetyBackup(components, request, setup, engine, wiring, events, signal),
+    safetyBackup: (components, claim, signal) => safetyBackup(components, claim, request, setup, engine, wiring, events, signal),
     now: () => new Date(),
     run: randomBytes(6).toString('hex'),
     events,
@@ -122,6 +122,7 @@ async function restorePorts(
 /** The restore holds the project's claim already: the backup is given that one. */
 async function safetyBackup(
   components: readonly string[],
+  claim: ProjectClaim,
   request: RestoreRequest,
   setup: RunSetup,
   engine: Engine,
@@ -152,8 +153,8 @@ async function safetyBackup(
     repository: setup.repository,
   };
   const heldClaim = {
-    recordUndo: async (): Promise<void> => undefined,
-    clearUndo: async (): Promise<void> => undefined,
+    recordUndo: (steps: readonly UndoStep[]): Promise<void> => claim.recordUndo(steps),
+    clearUndo: (): Promise<void> => claim.clearUndo(),
     recordRestore: async (): Promise<void> => undefined,
     clearRestore: async (): Promise<void> => undefined,
     [Symbol.asyncDispose]: async (): Promise<void> => undefined,

@@ -13,7 +13,13 @@ import { LABELS } from '../src/config/labels.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const README = await readFile(join(ROOT, 'README.md'), 'utf8');
-const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'compose/examples/mcads/README.md', 'compose/examples/mcads-host/README.md', 'test/support/README.md'];
+const DOCUMENTS = [
+  'README.md',
+  'CHANGELOG.md',
+  'compose/examples/mcads/README.md',
+  'compose/examples/mcads-host/README.md',
+  'test/support/README.md',
+];
 
 /** Cells of the table whose header row begins with this word. */
 function tableOf(header: string): readonly (readonly string[])[] {

@@ -36,9 +36,10 @@ export async function discardExpired(
   const all = await engine.keptRestores(project, signal);
   const last = done ?? all[0]?.journal.run;
   const isOver = ({ journal, until }: KeptRestore): boolean => journal.run !== last || Date.parse(until) <= now.getTime();
+  const lasting = all.filter((one) => !isOver(one));
   for (const kept of all.filter(isOver)) {
     try {
-      await discardKept(engine, kept, tools, signal);
+      await discardKept(engine, without(kept, lasting), tools, signal);
     } catch (error) {
       if (signal.aborted || stopsRun(error)) throw error;
       findings.push({
@@ -51,6 +52,24 @@ export async function discardExpired(
     }
   }
   return findings;
+}
+
+/** A run that died between two records of the same restore left both: what the lasting one can go back to is not the other's to drop. */
+function without(kept: KeptRestore, lasting: readonly KeptRestore[]): KeptRestore {
+  const same = lasting.filter(({ journal }) => journal.run === kept.journal.run).map(({ journal }) => journal);
+  if (same.length === 0) return kept;
+  const isHeld = (component: string): boolean =>
+    same.some((journal) => [...journal.trees, ...journal.databases].some((one) => one.component === component));
+  const { journal } = kept;
+  return {
+    ...kept,
+    journal: {
+      ...journal,
+      trees: journal.trees.filter(({ component }) => !isHeld(component)),
+      databases: journal.databases.filter(({ component }) => !isHeld(component)),
+      files: journal.files.filter(({ path }) => !same.some(({ files }) => files.some((file) => file.path === path))),
+    },
+  };
 }
 
 /** Drops what a restore replaced, for good, and then its record. */

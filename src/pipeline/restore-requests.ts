@@ -1,7 +1,7 @@
 import type { ComposeModel } from '../domain/compose-model.ts';
 import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import type { EventSink } from '../domain/events.ts';
-import type { Engine, HostFiles, SnapshotRepository, UndoReport } from '../domain/ports.ts';
+import type { Engine, HostFiles, ProjectClaim, SnapshotRepository, UndoReport } from '../domain/ports.ts';
 import type { KeptRestore, RestorePlan, ServiceResult } from '../domain/restore.ts';
 import type { OpenTreeOptions } from '../domain/tree.ts';
 import type { HostWriter } from '../domain/host-writer.ts';
@@ -46,8 +46,8 @@ export interface RestorePorts {
   settingsFor(model: ComposeModel | null): SettingsLookup;
   /** Shows the plan and asks; rejects `cancelled` for a no, `usage` where it can neither ask nor was told `--yes`. */
   confirm(plan: RestorePlan): Promise<void>;
-  /** Captures these components of the live project; resolves with the snapshot's name. The project is claimed already. */
-  safetyBackup(components: readonly string[], signal: AbortSignal): Promise<string>;
+  /** Captures these components of the live project; resolves with the snapshot's name. The project is claimed already; what is stopped for it is written there. */
+  safetyBackup(components: readonly string[], claim: ProjectClaim, signal: AbortSignal): Promise<string>;
   now(): Date;
   /** 12 hexadecimal digits. */
   readonly run: string;

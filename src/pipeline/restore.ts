@@ -25,7 +25,7 @@ export async function restore(request: RestoreRequest, ports: RestorePorts, sign
   const plan = await planRestore(request, repository, manifest, ports, signal);
   assertAsShown(shown, plan);
   events({ type: 'planned', components: plan.components.map(({ id, bytes }) => ({ id, bytes })) });
-  const safetySnapshot = await saveFirst(plan, ports, signal);
+  const safetySnapshot = await saveFirst(plan, claimed.claim, ports, signal);
   const applied = await applyRestore({ plan, request, manifest, repository, claim: claimed.claim, ports, startedAt }, signal);
   const old = await discardExpired(ports.engine, plan.project, undoToolsOf(request, ports), ports.now(), signal, ports.run);
   return {
@@ -70,11 +70,11 @@ function assertAsShown(shown: RestorePlan, plan: RestorePlan): void {
   });
 }
 
-async function saveFirst(plan: RestorePlan, ports: RestorePorts, signal: AbortSignal): Promise<string | null> {
+async function saveFirst(plan: RestorePlan, claim: ProjectClaim, ports: RestorePorts, signal: AbortSignal): Promise<string | null> {
   if (plan.safety.length === 0) return null;
   ports.events({ type: 'stage', stage: 'safety backup', detail: plan.safety.join(', ') });
   try {
-    return await ports.safetyBackup(plan.safety, signal);
+    return await ports.safetyBackup(plan.safety, claim, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof McadsError)) throw error;

@@ -8,10 +8,12 @@ import { findEngine } from '../support/find-engine.ts';
 import { ensureImages } from '../support/images.ts';
 import { ensureDockerCli, joinPrivateEngine } from '../support/private-engine.ts';
 import { runCommand } from '../support/run-command.ts';
+import { benchArchive } from './archive.ts';
 import { benchDatabase } from './database.ts';
 import { benchExampleKinds } from './example-kinds.ts';
 import { benchNights } from './nights.ts';
 import { benchPrune } from './prune.ts';
+import { benchRestore } from './restore.ts';
 import { benchScan } from './scan.ts';
 import type { BenchSetup } from './setup.ts';
 import { benchStart } from './start.ts';
@@ -19,7 +21,7 @@ import { benchSetA, benchSetB } from './tree-sets.ts';
 import { benchVolume } from './volume.ts';
 
 /** What can be measured; all of it unless named. Set D is set A with changes, and runs with it. */
-const SETS = ['start', 'prune', 'scan', 'a', 'b', 'c', 'mcads', 'volume', 'database'] as const;
+const SETS = ['start', 'prune', 'scan', 'a', 'b', 'c', 'mcads', 'volume', 'database', 'restore', 'archive'] as const;
 
 /**
  * `npm run bench [-- SET…] [--quick] [--scale 0.25] [--rounds N] [--tools restic,borg] [--output FILE] [--built]`: builds its data from seeds, runs this tool and its
@@ -80,6 +82,8 @@ async function main(): Promise<void> {
     if (only.includes('mcads')) await benchExampleKinds(setup);
     if (only.includes('volume')) await benchVolume(setup);
     if (only.includes('database')) await benchDatabase(setup);
+    if (only.includes('restore')) await benchRestore(setup);
+    if (only.includes('archive')) await benchArchive(say, directory, values.quick ? import.meta.dirname : '/usr/lib', setup.rounds);
   } finally {
     await rm(directory, { recursive: true, force: true });
     await joined?.leave();
