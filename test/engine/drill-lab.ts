@@ -188,7 +188,8 @@ export function spoiled(
     ...engine,
     async exec(container, argv, options, own): Promise<ExecHandle> {
       const handle = await engine.exec(container, argv, options, own);
-      if (spoil.after === undefined || argv[0] !== spoil.after[0]) return handle;
+      // Asked for its version only, it has done nothing yet.
+      if (spoil.after === undefined || argv[0] !== spoil.after[0] || !argv.includes('-d')) return handle;
       const [, work] = spoil.after;
       const exit = handle.exit.then(async (ended) => {
         await work(container, own);

@@ -70,7 +70,7 @@ describe('a drill that failed', () => {
       '<testcase name="database of database/db/shop" classname="drill.shop.L2"><failure message="role &quot;a&lt;b&gt;&amp;c&quot;',
     );
     expect(xml).toContain('<skipped message="not reached"/>');
-    expect([...xml].filter((char) => char < ' ' && char !== '\n')).toEqual([]);
+    expect(Array.from(xml).filter((char) => char < ' ' && char !== '\n')).toEqual([]);
     const open = [...xml.matchAll(/<(\/?)(\w+)[^>]*?(\/?)>/g)].reduce(
       (depth, [, closes, , isEmpty]) => depth + (closes ? -1 : isEmpty ? 0 : 1),
       0,
