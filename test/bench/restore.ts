@@ -39,10 +39,9 @@ volumes: {data: {}, media: {}}
   const compose = async (...args: string[]): Promise<string> =>
     (await runCommand('docker', ['compose', ...args], { cwd: folder, env: setup.env })).stdout.trim();
   const repository = join(setup.directory, 'restore-repository');
-  const tool = (...args: readonly string[]): readonly string[] => [
-    ...[BUILT, '--project-directory', folder, '-f', join(folder, 'compose.yaml'), '-r', repository],
-    ...['--log-dir', join(setup.directory, 'logs'), '--json', ...args],
-  ];
+  const logs = join(setup.directory, 'logs');
+  const common = [BUILT, '--project-directory', folder, '-f', join(folder, 'compose.yaml'), '-r', repository, '--log-dir', logs, '--json'];
+  const tool = (...args: readonly string[]): readonly string[] => [...common, ...args];
   try {
     await compose('up', '-d', '--wait');
     await writeFile(join(folder, 'data.sql'), databaseSql(setup.of(500e6)));
