@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createProject, docker, engineEnv, testEngine, type TestProjectFolder } from '../support/engine.ts';
@@ -93,4 +93,28 @@ test('it is found from elsewhere by its name alone, its files by their relative 
     env: engineEnv(),
   });
   expect(shown.stdout).toBe(FILE);
+});
+
+test('it is restored onto an engine and into a directory that have nothing of it, under the names and labels that version 1 gave', async () => {
+  const repository = join(folder.directory, '..', 'kept-elsewhere');
+  expect((await runJson(['backup', '-r', repository], { cwd: folder.directory, env: env() })).code).toBe(0);
+  const containersNow = async (): Promise<readonly string[]> => {
+    const format = '{{.Names}} {{.State}} {{.Label "com.docker.compose.config-hash"}} {{.Label "com.docker.compose.project.config_files"}}';
+    const filter = ['--filter', `label=com.docker.compose.project=${folder.name}`];
+    return (await docker(['ps', '-a', ...filter, '--format', format])).stdout.trim().split('\n').toSorted();
+  };
+  const before = await containersNow();
+  for (const service of ['web', 'worker']) await docker(['rm', '-f', '-v', `${folder.name}_${service}_1`]);
+  await docker(['volume', 'rm', `${folder.name}_data`]);
+  await docker(['network', 'rm', `${folder.name}_default`]);
+  await rm(folder.directory, { recursive: true });
+  await mkdir(folder.directory);
+  const run = await runJson(['restore', 'latest', '--yes', '-r', repository], { cwd: folder.directory, env: env() });
+  expect(run.code, run.stderr).toBe(0);
+  expect(await containersNow()).toEqual(before);
+  const at = (await docker(['volume', 'inspect', '--format', '{{.Mountpoint}}', `${folder.name}_data`])).stdout.trim();
+  expect(await readFile(join(at, 'kept.txt'), 'utf8')).toBe('kept\n');
+  expect(await readFile(join(folder.directory, 'uploads/one.txt'), 'utf8')).toBe('uploaded\n');
+  expect(await readFile(join(folder.directory, 'docker-compose.yml'), 'utf8')).toBe(FILE);
+  expect((await docker(['exec', `${folder.name}_worker_1`, 'cat', '/scratch/file'])).stdout).toBe('made\n');
 });

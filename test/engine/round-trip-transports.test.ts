@@ -10,6 +10,7 @@ import {
   expectStateComplete,
   expectTreesEqual,
   type MadeSnapshot,
+  withoutArchiveLimits,
 } from '../support/extracted.ts';
 import { runCli } from '../support/run-cli.ts';
 
@@ -75,12 +76,3 @@ test('through the archive call everything comes back but what its finding names'
   expect(await expectTreesEqual(snapshot.manifest, target, withoutArchiveLimits)).toHaveLength(TREES);
   await rm(target, { recursive: true });
 });
-
-/** Without attributes other than capabilities, fractions of seconds and holes. */
-function withoutArchiveLimits(line: string): string {
-  return line
-    .replaceAll(/(?:user|trusted|system)\.[\w.-]+="?0x[0-9a-f]*"? /g, '')
-    .replace(/^(\S+ \d+ \d+ -?\d+) \S+ \S+ \S+ /, '$1 ')
-    .replace(' sparse ', ' ')
-    .replace(/ {2,}(?=\.(?:\/|$))/, ' ');
-}
