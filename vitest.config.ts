@@ -16,7 +16,7 @@ export default defineConfig({
       ...(reportFile === undefined ? [] : [['json', { outputFile: reportFile }] as ['json', object]]),
     ],
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/engine/**'], testTimeout: 60_000 } },
+      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/engine/**'], testTimeout: 120_000, hookTimeout: 120_000 } },
       ...(skipsEngine
         ? []
         : [
