@@ -77,7 +77,6 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--jobs <n>', description: 'components built at a time (default: from the number of processors)' },
       ...ARCHIVE_OPTIONS,
       PING_OPTION,
-      ...ARCHIVE_OPTIONS,
     ],
     examples: [
       { command: 'mcads-orchestrate restore latest --dry-run', says: 'what would happen, in full' },
