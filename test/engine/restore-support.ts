@@ -15,13 +15,13 @@ services:
     init: true
     environment: {POSTGRES_PASSWORD: "${PASSWORD}"}
     volumes: [db:/var/lib/postgresql/data]
-    healthcheck: {test: [CMD-SHELL, pg_isready -q -h 127.0.0.1], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD-SHELL, pg_isready -q -h 127.0.0.1], interval: 3s, retries: 40}
   web:
     image: \${WEB_IMAGE}
     init: true
     command: [sh, -c, 'test ! -e /media/broken || exit 1; exec sleep infinity']
     depends_on: {db: {condition: service_healthy}}
-    healthcheck: {test: [CMD-SHELL, 'test ! -e /media/sick'], interval: 1s, timeout: 5s, retries: 2}
+    healthcheck: {test: [CMD-SHELL, 'test ! -e /media/sick'], interval: 3s, timeout: 5s, retries: 2}
     volumes:
       - media:/media
       - ./uploads:/uploads

@@ -42,7 +42,7 @@ const databaseServices = `
       POSTGRES_DB: app
     secrets: [db15_password]
     volumes: [db15:/var/lib/postgresql/data]
-    healthcheck: &ready {test: [CMD-SHELL, pg_isready -q -h 127.0.0.1], interval: 1s, retries: 60}
+    healthcheck: &ready {test: [CMD-SHELL, pg_isready -q -h 127.0.0.1], interval: 3s, retries: 40}
   # Its cluster lies in the anonymous volume that the image asks for.
   db17:
     image: \${POSTGRES17_IMAGE}
