@@ -16,7 +16,15 @@ export default defineConfig({
       ...(reportFile === undefined ? [] : [['json', { outputFile: reportFile }] as ['json', object]]),
     ],
     projects: [
-      { test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/engine/**'], testTimeout: 120_000, hookTimeout: 120_000 } },
+      {
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/engine/**', 'test/long/**'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
       ...(skipsEngine
         ? []
         : [
@@ -28,6 +36,15 @@ export default defineConfig({
                 // Limits against a hang, not promises about speed.
                 testTimeout: 300_000,
                 hookTimeout: 300_000,
+              },
+            },
+            {
+              test: {
+                name: 'long',
+                include: ['test/long/**/*.test.ts'],
+                globalSetup: ['test/support/global-setup.ts'],
+                testTimeout: 900_000,
+                hookTimeout: 900_000,
               },
             },
           ]),

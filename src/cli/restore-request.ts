@@ -25,6 +25,7 @@ export function toRestoreRequest(context: CommandContext, project: ProjectContex
     directory: project.directory,
     projectName: settings.project,
     as,
+    asks: !options.flag('yes'),
     withConfig: options.flag('withConfig'),
     keepOldMs: settings.keepOldMs,
     forceShared: options.flag('forceShared'),

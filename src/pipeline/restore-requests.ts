@@ -20,6 +20,8 @@ export interface RestoreRequest {
   readonly projectName: string | null;
   /** Another project beside it. */
   readonly as: string | null;
+  /** Somebody has to agree to the plan first. */
+  readonly asks: boolean;
   readonly withConfig: boolean;
   /** How long what was replaced is kept for `rollback`; 0: not at all. */
   readonly keepOldMs: number;

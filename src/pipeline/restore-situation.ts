@@ -30,6 +30,11 @@ export interface RestoreSituation {
 
 const LARGEST_STATE = 256 * 1024 * 1024;
 
+/** The project that a snapshot is restored onto. */
+export function targetProject({ as, projectName }: Pick<RestoreRequest, 'as' | 'projectName'>, { sealed }: Manifest): string {
+  return as ?? projectName ?? sealed.project;
+}
+
 /** Looks at engine and files. Rejects `usage` for a project beside that is there already. */
 export async function lookAround(
   request: RestoreRequest,
@@ -39,7 +44,7 @@ export async function lookAround(
   signal: AbortSignal,
 ): Promise<RestoreSituation> {
   const beside = request.as !== null;
-  const project = request.as ?? request.projectName ?? manifest.sealed.project;
+  const project = targetProject(request, manifest);
   const view = await ports.engine.viewProject(project, signal);
   const fresh = !view.containers.some(({ oneOff }) => !oneOff) && view.volumes.length === 0;
   if (beside && (!fresh || view.containers.length > 0)) {

@@ -1,9 +1,11 @@
+import type { Finding } from '../domain/finding.ts';
 import type { RestorePlan, RestoreResult } from '../domain/restore.ts';
 import type { ProjectClaim } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import { applyRestore } from './apply-restore.ts';
 import { discardExpired } from './kept-restores.ts';
 import { planRestore } from './plan-restore.ts';
+import { targetProject } from './restore-situation.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { undoToolsOf } from './restore-undo-tools.ts';
 
@@ -18,12 +20,14 @@ export async function restore(request: RestoreRequest, ports: RestorePorts, sign
   await using repository = await ports.openRepository();
   const manifest = await repository.manifest(request.snapshot);
   events({ type: 'stage', stage: 'plan', detail: request.snapshot });
-  const shown = await planRestore(request, repository, manifest, ports, signal);
-  await ports.confirm(shown);
-  await using claimed = await claimProject(shown.project, ports, signal);
-  // What another run had left is undone by now, and time went by while somebody read: look once more.
+  // Nobody holds the project while somebody reads what would happen to it.
+  const shown = request.asks ? await planRestore(request, repository, manifest, ports, signal) : null;
+  if (shown !== null) await ports.confirm(shown);
+  await using claimed = await claimProject(targetProject(request, manifest), ports, signal);
+  // What another run had left is undone by now, and time went by meanwhile: looked at once more.
   const plan = await planRestore(request, repository, manifest, ports, signal);
-  assertAsShown(shown, plan);
+  if (shown === null) await ports.confirm(plan);
+  else assertAsShown(shown, plan);
   events({ type: 'planned', components: plan.components.map(({ id, bytes }) => ({ id, bytes })) });
   const safetySnapshot = await saveFirst(plan, claimed.claim, ports, signal);
   const applied = await applyRestore({ plan, request, manifest, repository, claim: claimed.claim, ports, startedAt }, signal);
@@ -31,11 +35,16 @@ export async function restore(request: RestoreRequest, ports: RestorePorts, sign
   return {
     plan,
     ...applied,
-    findings: [...plan.findings, ...applied.findings, ...old],
+    findings: distinct([...plan.findings, ...applied.findings, ...old]),
     safetySnapshot,
     startedAt: startedAt.toISOString(),
     seconds: (ports.now().getTime() - startedAt.getTime()) / 1000,
   };
+}
+
+/** What a server says of itself is told by the plan and again when it is asked before the build. */
+function distinct(findings: readonly Finding[]): readonly Finding[] {
+  return [...new Map(findings.map((one) => [JSON.stringify([one.code, one.subject, one.message]), one])).values()];
 }
 
 interface Claimed extends AsyncDisposable {

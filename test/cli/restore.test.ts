@@ -107,6 +107,7 @@ describe('what is restored where', () => {
       directory: folder.path,
       projectName: null,
       as: null,
+      asks: true,
       withConfig: false,
       keepOldMs: 604_800_000,
       forceShared: false,

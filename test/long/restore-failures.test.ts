@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { docker } from '../support/engine.ts';
 import { startCli } from '../support/paced-cli.ts';
-import { engineProxy } from './e2e-support.ts';
+import { engineProxy } from '../engine/e2e-support.ts';
 import {
   containerOf,
   goOn,
@@ -17,7 +17,7 @@ import {
   stateOfShop,
   type Shop,
   type State,
-} from './restore-support.ts';
+} from '../engine/restore-support.ts';
 
 let shop: Shop;
 let snapshot: string;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startCli } from '../support/paced-cli.ts';
-import { engineProxy } from './e2e-support.ts';
-import { goOn, leftOf, report, snapshotOf, startShop, stateOfShop, type Shop, type State } from './restore-support.ts';
+import { engineProxy } from '../engine/e2e-support.ts';
+import { goOn, leftOf, report, snapshotOf, startShop, stateOfShop, type Shop, type State } from '../engine/restore-support.ts';
 
 const POINTS = 20;
 const SELECTION = ['database/db/shop', 'volume/media', 'bind/web/uploads', 'config'].flatMap((glob) => ['--component', glob]);

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { engineEnv } from '../support/engine.ts';
 import { startCli } from '../support/paced-cli.ts';
-import { leftOfDrills, openLab, type Lab } from './drill-lab.ts';
-import { report } from './e2e-support.ts';
+import { leftOfDrills, openLab, type Lab } from '../engine/drill-lab.ts';
+import { report } from '../engine/e2e-support.ts';
 
 vi.setConfig({ testTimeout: 900_000, hookTimeout: 900_000 });
 

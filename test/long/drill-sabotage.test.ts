@@ -2,7 +2,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isJsonObject } from '../../src/domain/byte-stream.ts';
-import { inVolume } from './docker-fixture.ts';
+import { inVolume } from '../engine/docker-fixture.ts';
 import {
   DATABASE,
   failures,
@@ -14,7 +14,7 @@ import {
   temporaryDatabase,
   withContainer,
   type Lab,
-} from './drill-lab.ts';
+} from '../engine/drill-lab.ts';
 
 // Most of them initialise a database server of their own, which takes minutes on a busy machine.
 vi.setConfig({ testTimeout: 900_000, hookTimeout: 900_000 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createProject, engineEnv, testEngine } from '../support/engine.ts';
 import { KEYS, startInTerminal } from '../support/terminal.ts';
-import { snapshotsOf, stateOf } from './e2e-support.ts';
+import { snapshotsOf, stateOf } from '../engine/e2e-support.ts';
 
 const MENU = /What shall be done\?[\s\S]*Esc to leave/;
 const PAYLOAD = 'head -c 200000000 /dev/urandom > /media/big';
