@@ -34,8 +34,8 @@ export default defineConfig({
                 include: ['test/engine/**/*.test.ts'],
                 globalSetup: ['test/support/global-setup.ts'],
                 // Limits against a hang, not promises about speed.
-                testTimeout: 300_000,
-                hookTimeout: 300_000,
+                testTimeout: 600_000,
+                hookTimeout: 600_000,
               },
             },
             {
