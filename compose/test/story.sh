@@ -4,9 +4,9 @@
 set -eu
 
 project=$(node /story/engine.mjs project)
-# A run finds its own backups only.
-MCADS_REPOSITORY=/backups/$(date -u +%Y%m%d_%H%M%S)
-export MCADS_REPOSITORY
+# The volume is this story's own. A run finds its own backups only, not those of an earlier one.
+export MCADS_REPOSITORY=/backups
+find "$MCADS_REPOSITORY" -mindepth 1 -delete
 
 step() { printf '\n== %s\n' "$*"; }
 fail() { printf '== FAILED: %s\n' "$*" >&2; exit 1; }
@@ -27,7 +27,8 @@ until in_service db pg_isready -q -h 127.0.0.1 -U shop; do
   [ "$tries" -lt 120 ] || fail 'PostgreSQL does not start'
   sleep 1
 done
-sql "drop table if exists orders;
+sql "set client_min_messages = warning;
+  drop table if exists orders;
   create table orders (id int primary key, what text not null, price numeric(10, 2) not null);
   insert into orders select i, 'order ' || md5(i::text), i * 1.25 from generate_series(1, 10000) i;
   create index orders_by_price on orders (price)"
@@ -64,7 +65,7 @@ fi
 
 step 'drill'
 code=0
-tool drill latest --services || code=$?
+tool drill latest || code=$?
 [ "$code" -eq 0 ] || exit "$code"
 [ -z "${SABOTAGE:-}" ] || fail 'the drill did not see that the backup is damaged'
 
