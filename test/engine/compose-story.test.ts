@@ -27,7 +27,8 @@ async function story(options: readonly string[]): Promise<CommandResult> {
   const env = {
     MCADS_IMAGE: image,
     POSTGRES_IMAGE: testEngine().images.postgres17,
-    DOCKER_SOCKET: new URL(testEngine().dockerHost).pathname,
+    // An engine elsewhere has its socket where engines have it.
+    DOCKER_SOCKET: /^unix:\/\/(.*)/.exec(testEngine().dockerHost)?.[1] ?? '/var/run/docker.sock',
   };
   const compose = ['compose', '-p', project, '-f', 'docker-compose.test.yml'];
   try {
