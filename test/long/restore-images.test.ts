@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createProject, docker, engineEnv, testEngine, type TestProjectFolder } from '../support/engine.ts';
-import { report } from './e2e-support.ts';
+import { report } from '../engine/e2e-support.ts';
 
 /** A project whose only service runs an image that was built here, with a volume. */
 async function built(): Promise<{ readonly project: TestProjectFolder; readonly image: string }> {

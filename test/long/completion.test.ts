@@ -9,7 +9,7 @@ import { backUp, noise } from '../support/repository-fixture.ts';
 import { runCommand } from '../support/run-command.ts';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.ts';
 import { startProgramInTerminal } from '../support/terminal.ts';
-import { startRun } from './fake-io.ts';
+import { startRun } from '../cli/fake-io.ts';
 
 const SNAPSHOTS = ['shop_backup_20250801_142905', 'shop_backup_20250802_142905'];
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fingerprintTree } from '../support/awkward-tree.ts';
 import { docker } from '../support/engine.ts';
 import { removeEverything } from '../support/leftovers.ts';
-import { mountpoint, psql, report, snapshotOf, startShop, stateOfShop, testEngine, type Shop } from './restore-support.ts';
+import { mountpoint, psql, report, snapshotOf, startShop, stateOfShop, testEngine, type Shop } from '../engine/restore-support.ts';
 
 let shop: Shop;
 let copy: string;
