@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { homedir, hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -15,6 +16,7 @@ import { McadsError } from './errors.ts';
 import { counted, humanBytes } from './report/human.ts';
 import type { BackupPorts, BackupRequest, BackupResult, DiscoverPorts, PastBackup, PlanPorts } from './pipeline/requests.ts';
 import type { Repository } from './repository/repository.ts';
+import { guarded } from './repository/stores/local-files.ts';
 import { STATE_FOLDER } from './stream/restore-commands.ts';
 import type { RestoreWiring } from './wiring-restore.ts';
 
@@ -217,7 +219,7 @@ async function discoverPorts(engine: Engine | null, setup: RunSetup): Promise<Di
 }
 
 async function history(setup: RunSetup): Promise<readonly PastBackup[]> {
-  if (!existsSync(join(setup.repository, 'repository.json'))) return classicOnly(setup.repository);
+  if (!existsSync(join(setup.repository, 'repository.json'))) return await classicOnly(setup.repository);
   await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'read');
   const snapshots = (await repository.snapshots()).map((one) => ({ ...one, isClassic: false }));
   const classic = (await repository.classicArchives()).map((one) => ({ ...one, isClassic: true }));
@@ -225,8 +227,9 @@ async function history(setup: RunSetup): Promise<readonly PastBackup[]> {
 }
 
 /** A folder of the old scripts is no repository yet. */
-function classicOnly(folder: string): readonly PastBackup[] {
-  const names = existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder) : [];
+async function classicOnly(folder: string): Promise<readonly PastBackup[]> {
+  const isFolder = existsSync(folder) && statSync(folder).isDirectory();
+  const names = isFolder ? await guarded(`listing ${folder}`, () => readdir(folder)) : [];
   const found = names.flatMap((name) => (name.endsWith('.tar.gz') ? (parseSnapshotName(name.slice(0, -'.tar.gz'.length)) ?? []) : []));
   return found.toSorted((a, b) => (a.time < b.time ? -1 : 1)).map(({ project, strategy }) => ({ project, strategy, isClassic: true }));
 }

@@ -212,9 +212,9 @@ describe('waiting for a server', () => {
     const name = uniqueName('idle');
     await docker(['run', '-d', '--network', 'none', '--name', name, '--entrypoint', 'sleep', image, 'infinity']);
     const idle = { service: 'db', container: await engine.inspectContainer(name, new AbortController().signal), settings: NO_SETTINGS };
-    await expect(restorer.waitReady(idle, 1_500, testIo(engine, RUN))).rejects.toMatchObject({
+    await expect(restorer.waitReady(idle, 15_000, testIo(engine, RUN))).rejects.toMatchObject({
       code: 'component-failed',
-      message: expect.stringMatching(/is not ready after 2 s: .*does not answer/),
+      message: expect.stringMatching(/is not ready after 15 s: .*does not answer/),
     });
     await docker(['rm', '-f', '-v', name]);
   });

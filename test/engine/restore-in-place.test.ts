@@ -1,14 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { runCli } from '../support/run-cli.ts';
 import {
   containerOf,
   docker,
   goOn,
-  inWeb,
   leftOf,
-  psql,
   report,
   restoreShop,
   snapshotOf,

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { runCli } from '../support/run-cli.ts';
@@ -7,9 +7,7 @@ import {
   docker,
   goOn,
   inWeb,
-  leftOf,
   psql,
-  report,
   restoreShop,
   snapshotOf,
   startShop,

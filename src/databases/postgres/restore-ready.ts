@@ -15,7 +15,7 @@ const LONGEST_WAIT_MS = 2_000;
 export async function waitReady(target: DatabaseTarget, timeoutMs: number, io: DatabaseIo): Promise<void> {
   const limit = AbortSignal.timeout(timeoutMs);
   const bounded: DatabaseIo = { ...io, signal: AbortSignal.any([io.signal, limit]) };
-  let lastWord = 'it was not asked yet';
+  let lastWord = 'it gave no answer';
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
     try {
       const now = await look(target, bounded);
