@@ -129,10 +129,23 @@ class RestoreRun {
     await this.#swap(trees, running, signal);
     if (!plan.fresh) await this.#writeConfig(signal);
     for (const server of later) await this.#bringUp(server, signal);
-    for (const one of trees) this.#files.push(await one.proveLive(signal));
-    for (const one of trees) if (one.planned.action === 'replace' && (await one.holdsReplaced(signal))) this.#replaced.add(one.planned.id);
+    const { jobs } = request;
+    this.#files.push(
+      ...(await runAll(
+        trees.map((one) => async (inner) => one.proveLive(inner)),
+        jobs,
+        signal,
+      )),
+    );
     await this.#start(signal);
     signal.throwIfAborted();
+    await runAll(
+      trees.map((one) => async (inner) => {
+        if (one.planned.action === 'replace' && (await one.holdsReplaced(inner))) this.#replaced.add(one.planned.id);
+      }),
+      jobs,
+      signal,
+    );
     this.#tell(trees);
   }
 
@@ -258,7 +271,7 @@ class RestoreRun {
 
   /** Databases first, while their servers run; then the files, with everything down that uses them. */
   async #swap(trees: readonly TreeRestore[], servers: readonly ServerRestore[], signal: AbortSignal): Promise<void> {
-    const { ports } = this.#context;
+    const { ports, request } = this.#context;
     const isServer = ({ name }: NamedContainer): boolean => servers.some(({ planned }) => planned.container.name === name);
     ports.events({ type: 'stage', stage: 'swap' });
     await this.#downtime.stop(
@@ -267,7 +280,10 @@ class RestoreRun {
     );
     for (const server of servers) await server.swap(signal);
     await this.#downtime.stop(this.journal.users.filter(isServer), signal);
-    for (const tree of trees) await tree.swap(signal);
+    const swaps = apart(trees).map((group) => async (inner: AbortSignal): Promise<void> => {
+      for (const tree of group) await tree.swap(inner);
+    });
+    await runAll(swaps, request.jobs, signal);
   }
 
   /** A server that did not run: started on its files, which are in place by now, for as long as it takes. */
@@ -341,6 +357,12 @@ class RestoreRun {
   #isSkipped(service: string): boolean {
     return this.#context.plan.recreation?.containers.some((one) => one.service === service && this.#skipped.has(one.name)) === true;
   }
+}
+
+/** Volumes have nothing to do with each other; folders of the host may lie in one another, and take turns. */
+function apart(trees: readonly TreeRestore[]): readonly (readonly TreeRestore[])[] {
+  const isVolume = ({ planned }: TreeRestore): boolean => planned.target.place.mount.type === 'volume';
+  return [...trees.filter(isVolume).map((one) => [one]), trees.filter((one) => !isVolume(one))].filter(({ length }) => length > 0);
 }
 
 /** Containers that are stopped for the swap, in stop order. */
