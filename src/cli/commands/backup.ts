@@ -6,7 +6,7 @@ import { backupClosing, backupJson, backupTable } from '../../report/backup-repo
 import type { CommandResult } from '../command-spec.ts';
 import type { CommandContext } from '../context.ts';
 import type { ExitCode } from '../exit-codes.ts';
-import { defaultJobs, HEALTH_TIMEOUT_MS, programName } from '../run-defaults.ts';
+import { defaultJobs, HEALTH_TIMEOUT_MS, programHere } from '../run-defaults.ts';
 import { openRunLog } from '../run-log.ts';
 import { toPlanRequest } from '../plan-request.ts';
 import { withProgress } from '../progress.ts';
@@ -46,7 +46,7 @@ export async function backup(context: CommandContext): Promise<CommandResult> {
 }
 
 function resultOf(context: CommandContext, result: BackupResult): CommandResult {
-  const closing = backupClosing(result, programName(context.io.environment), context.noteStyle);
+  const closing = backupClosing(result, programHere(context), context.noteStyle);
   return {
     data:
       result.manifest === null

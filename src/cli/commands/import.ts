@@ -5,7 +5,7 @@ import type { CommandContext } from '../context.ts';
 import { importFile } from '../import-file.ts';
 import { refuseDryRun } from '../refuse-dry-run.ts';
 import { wordOf } from '../repository-context.ts';
-import { programName } from '../run-defaults.ts';
+import { programHere } from '../run-defaults.ts';
 
 /** Stores a classic archive as a snapshot. */
 export async function importCommand(context: CommandContext): Promise<CommandResult> {
@@ -16,7 +16,7 @@ export async function importCommand(context: CommandContext): Promise<CommandRes
   return {
     data: importJson(report),
     text: '',
-    notes: importText(report, programName(context.io.environment), context.noteStyle),
+    notes: importText(report, programHere(context), context.noteStyle),
     findings,
     exitCode: report.isNew && sealed.failed.some(({ status }) => status === 'failed') ? 3 : 0,
   };

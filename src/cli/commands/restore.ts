@@ -24,7 +24,7 @@ import type { OpenLog } from '../progress.ts';
 import type { ProjectContext } from '../project-context.ts';
 import { openRepository } from '../repository-context.ts';
 import { projectOf, toRestoreRequest } from '../restore-request.ts';
-import { programName } from '../run-defaults.ts';
+import { programHere } from '../run-defaults.ts';
 import { openRunLog } from '../run-log.ts';
 import { systemFacts } from '../system-facts.ts';
 
@@ -97,7 +97,7 @@ class Restoration {
       throw await this.#withProof(error);
     }
     const verification = await this.#writeProof(result, null);
-    const closing = { program: programName(context.io.environment), verification: verification.path, now: new Date() };
+    const closing = { program: programHere(context), verification: verification.path, now: new Date() };
     return {
       data: restoreJson(result, verification.path),
       text: '',
