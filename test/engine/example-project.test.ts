@@ -47,7 +47,9 @@ test("README's first command backs the example up completely and ends with where
   const repository = `${project.directory}/backups`;
   expect(closing[0]).toMatch(new RegExp(`^Where it is: {2}${repository}/snapshots/${name}$`));
   expect(closing[1]).toBe('Not covered:  nothing that is known to hold state');
-  expect(closing[2]).toMatch(new RegExp(`^Bring back:   (?:npx )?mcads-orchestrate --project-directory ${project.directory} restore ${name} -r ${repository}$`));
+  expect(closing[2]).toMatch(
+    new RegExp(`^Bring back:   (?:npx )?mcads-orchestrate --project-directory ${project.directory} restore ${name} -r ${repository}$`),
+  );
   const password = (await readFile(join(project.directory, 'db_password.txt'), 'utf8')).trim();
   expect(run.stderr).not.toContain(password);
 
