@@ -11,9 +11,13 @@ interface Restored {
   readonly services: readonly { readonly name: string; readonly downSeconds: number | null }[];
 }
 
+interface Drilled {
+  readonly rtoSeconds: number;
+}
+
 /**
  * A running project's database and volume brought back in place, proven and swapped, with the time that each service is down; beside the two
- * commands that people use for it, with the services down all the while: `pg_restore --clean` and `docker cp`.
+ * commands that people use for it, with the services down all the while: `pg_restore --clean` and `docker cp`. Then a drill of the same.
  */
 export async function benchRestore(setup: BenchSetup): Promise<void> {
   const name = `${setup.name}re`;
@@ -63,6 +67,8 @@ volumes: {data: {}, media: {}}
     const ours: Measured[] = [];
     const plain: Measured[] = [];
     const cp: Measured[] = [];
+    const drills: Measured[] = [];
+    const recovery: number[] = [];
     const down = new Map<string, number[]>();
     for (let round = 0; round < setup.rounds; round += 1) {
       const run = await checked(
@@ -96,6 +102,13 @@ volumes: {data: {}, media: {}}
       );
       cp.push(await checked('docker', ['cp', '-a', `${copy}/.`, `${name}-web-1:/media`], setup));
       await runCommand('diff', ['-rq', '--no-dereference', copy, media]);
+      const drill = await checked(
+        process.execPath,
+        tool('drill', '--component', 'database', '--component', 'globals', '--component', 'volume/media'),
+        setup,
+      );
+      drills.push(drill);
+      recovery.push((JSON.parse(drill.stdout) as Drilled).rtoSeconds); // the contract of drill --json
     }
     const time = (runs: readonly Measured[]): number => median(runs.map((run) => run.seconds));
     setup.say(
@@ -113,7 +126,9 @@ volumes: {data: {}, media: {}}
         ['  of it pg_restore', seconds(time(plain)), ''],
         ['  of it docker cp', seconds(time(cp)), ''],
         ...[...down].map(([service, times]) => [`downtime of ${service}`, seconds(median(times)), '']),
-        ['peak memory of our processes', mib(Math.max(...ours.map((run) => run.peakBytes))), ''],
+        ['drill of the same, to level 5', seconds(time(drills)), ratio(time(drills) / time(ours))],
+        ['  of it recovery (RTO)', seconds(median(recovery)), ratio(median(recovery) / time(ours))],
+        ['peak memory of our processes', mib(Math.max(...[...ours, ...drills].map((run) => run.peakBytes))), ''],
       ]),
     );
   } finally {

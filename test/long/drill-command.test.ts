@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { engineEnv } from '../support/engine.ts';
 import { startCli } from '../support/paced-cli.ts';
+import { runCommand } from '../support/run-command.ts';
 import { leftOfDrills, openLab, type Lab } from '../engine/drill-lab.ts';
-import { report } from '../engine/e2e-support.ts';
+import { backUp, report } from '../engine/e2e-support.ts';
 
 vi.setConfig({ testTimeout: 900_000, hookTimeout: 900_000 });
 
@@ -63,4 +64,36 @@ test('a drill that is killed leaves a copy, which recover removes; a copy that i
   expect(await leftOfDrills(lab.folder.name)).toContain(`${project}_media`);
   await lab.engine.removeCopy(project.slice(-12), new AbortController().signal);
   expect(await leftOfDrills(lab.folder.name)).toEqual([]);
+});
+
+test('--oldest-proof takes what was never proven, then what was proven longest ago', async () => {
+  const second = (await backUp(lab.folder)).snapshot?.name;
+  const drilled = async (): Promise<unknown> => {
+    const run = await report(['drill', '--oldest-proof', '--level', '0', '--max-duration', '10m'], options());
+    expect(run.code, run.stderr).toBe(0);
+    return run.json['snapshot'];
+  };
+  expect(await drilled()).toBe(second);
+  expect(await drilled()).toBe(lab.manifest.name);
+  expect(await drilled()).toBe(second);
+});
+
+test.runIf(process.getuid?.() === 0)('a repository that can only be read is drilled, the evidence goes to --output', async () => {
+  const folder = lab.folder.directory;
+  const readOnly = join(folder, 'read-only');
+  await mkdir(readOnly);
+  await runCommand('mount', ['--bind', join(folder, 'backups'), readOnly]);
+  try {
+    await runCommand('mount', ['-o', 'remount,bind,ro', readOnly]);
+    const drills = join(folder, 'backups/snapshots', lab.manifest.name, 'drills');
+    const kept = await readdir(drills);
+    const args = ['drill', lab.manifest.name, '-r', readOnly, '--component', 'volume/media', '--level', '3'];
+    const run = await report([...args, '--output', 'elsewhere.json'], options());
+    expect(run.code, run.stderr).toBe(0);
+    expect(run.json['evidence']).toBe(join(folder, 'elsewhere.json'));
+    expect(JSON.parse(await readFile(join(folder, 'elsewhere.json'), 'utf8'))).toMatchObject({ ok: true, level: 3 });
+    expect(await readdir(drills)).toEqual(kept);
+  } finally {
+    await runCommand('umount', [readOnly]);
+  }
 });
