@@ -28,7 +28,7 @@ export async function benchNights(setup: BenchSetup): Promise<void> {
   const folder = await writeProject(
     setup,
     'nights',
-    `name: ${name}\nservices:\n  db:\n    image: ${setup.postgresImage}\n    environment: {POSTGRES_PASSWORD: bench}\n    volumes: [data:/var/lib/postgresql/data]\n    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1], interval: 1s, retries: 60}\nvolumes:\n  data:\n`,
+    `name: ${name}\nservices:\n  db:\n    image: ${setup.postgresImage}\n    environment: {POSTGRES_PASSWORD: bench}\n    volumes: [data:/var/lib/postgresql/data]\n    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1], interval: 5s, retries: 60}\nvolumes:\n  data:\n`,
   );
   const compose = async (args: readonly string[], input?: string): Promise<string> =>
     (

@@ -30,7 +30,7 @@ services:
     image: ${setup.postgresImage}
     environment: {POSTGRES_PASSWORD: bench}
     volumes: [data:/var/lib/postgresql/data]
-    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD, pg_isready, -h, 127.0.0.1], interval: 5s, retries: 60}
   web:
     image: ${setup.baseImage}
     init: true

@@ -23,7 +23,7 @@ services:
     environment: {POSTGRES_PASSWORD: "${PASSWORD}"}
     command: [-c, fsync=off]
     volumes: [db:/var/lib/postgresql/data]
-    healthcheck: {test: [CMD-SHELL, pg_isready -q -h 127.0.0.1], interval: 1s, retries: 120}
+    healthcheck: {test: [CMD-SHELL, pg_isready -q -h 127.0.0.1], interval: 3s, retries: 40}
   web:
     image: ${testEngine().images.debian}
     init: true
@@ -32,7 +32,7 @@ services:
     volumes: [media:/media, ./one.conf:/etc/one.conf, /var/run/docker.sock:/var/run/docker.sock]
     ports: ["127.0.0.1::8000"]
     restart: unless-stopped
-    healthcheck: {test: [CMD-SHELL, test -e /etc/one.conf], interval: 1s, retries: 5}
+    healthcheck: {test: [CMD-SHELL, test -e /etc/one.conf], interval: 3s, retries: 3}
 volumes: {db: {}, media: {}}
 `;
 

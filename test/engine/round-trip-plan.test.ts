@@ -35,14 +35,14 @@ services:
     environment: {POSTGRES_PASSWORD: p}
     labels: {mcads.engine: none, mcads.quiesce: stop}
     volumes: [raw:/var/lib/postgresql/data]
-    healthcheck: {test: [CMD-SHELL, pg_isready -q -h 127.0.0.1], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD-SHELL, pg_isready -q -h 127.0.0.1], interval: 3s, retries: 40}
   labelled:
     image: \${POSTGRES_IMAGE}
     init: true
     environment: {POSTGRES_PASSWORD: p}
     labels: {mcads.engine: postgres, mcads.postgres.databases: postgres}
     volumes: [labelled:/var/lib/postgresql/data]
-    healthcheck: {test: [CMD-SHELL, pg_isready -q -h 127.0.0.1], interval: 1s, retries: 60}
+    healthcheck: {test: [CMD-SHELL, pg_isready -q -h 127.0.0.1], interval: 3s, retries: 40}
 volumes:
   plain:
   shared:
