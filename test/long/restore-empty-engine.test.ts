@@ -30,7 +30,7 @@ async function fingerprint({ manifest }: MadeSnapshot): Promise<Fingerprint> {
   for (const [id, { facts }] of Object.entries(manifest.sealed.components)) {
     const source = id.startsWith('volume/worker/') ? await scratchOf(id) : await sourceOf(facts);
     if (source === null) continue;
-    if ((await lstat(source)).isDirectory()) found[id] = fingerprintTree(source).filter((line) => !isLeftOut(id, line));
+    if ((await lstat(source)).isDirectory()) found[id] = fingerprintTree(source).filter((line) => !isLeftOut(id, line) && !isOwn(id, line));
     else found[id] = `${(await lstat(source)).mode} ${(await lstat(source)).mtimeMs} ${await readFile(source, 'base64')}`;
   }
   for (const service of Object.keys(DATABASES) as ServerName[]) {
@@ -40,6 +40,11 @@ async function fingerprint({ manifest }: MadeSnapshot): Promise<Fingerprint> {
   for (const file of ['.env', 'compose.yaml', 'parts/base.yaml', 'secrets/db15_password', '../outside-secret', 'tools/Dockerfile.tools'])
     found[`file ${file}`] = await readFile(join(project.directory, file), 'utf8');
   return found;
+}
+
+/** Each replica writes its own name into it when it starts. */
+function isOwn(id: string, line: string): boolean {
+  return id.startsWith('volume/worker/') && line.endsWith(' ./own');
 }
 
 /** An anonymous volume is whatever the replica mounts now. */
@@ -57,9 +62,13 @@ async function scratchOf(id: string): Promise<string> {
 /** Containers, volumes, external and anonymous ones, networks, the folder, everything beside it: only the repository is left. */
 async function destroyEverything(): Promise<void> {
   const { folder, env, outside, name } = project;
+  const ids = (await containers()).map((line) => line.split(' ')[0] ?? '');
+  const mounted = await docker(['inspect', '--format', '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}', ...ids]);
   await folder.compose(['--profile', '*', 'down', '--volumes', '--remove-orphans', '-t', '1'], { env });
   const labelled = (await docker(['volume', 'ls', '-q', '--filter', `label=com.docker.compose.project=${name}`])).stdout.split('\n');
-  for (const volume of [...labelled, `${name}-external`].filter(Boolean)) await docker(['volume', 'rm', '-f', volume]);
+  // An engine counts volumes as anonymous only where it named them itself: those of a container that was made again stay.
+  const volumes = new Set([...labelled, ...mounted.stdout.split(/\s/), `${name}-external`].filter(Boolean));
+  await docker(['volume', 'rm', '-f', ...volumes]);
   for (const entry of await readdir(outside)) if (!KEPT.includes(entry)) await rm(join(outside, entry), { recursive: true, force: true });
   expect((await docker(['ps', '-aq', '--filter', `label=com.docker.compose.project=${name}`])).stdout).toBe('');
   expect(existsSync(project.directory)).toBe(false);

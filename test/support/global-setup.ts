@@ -9,6 +9,8 @@ import { removeEverything } from './leftovers.ts';
 import { ensureDockerCli, joinPrivateEngine } from './private-engine.ts';
 import { runCommand } from './run-command.ts';
 
+const RUN_PREFIX = 'mt';
+
 /** The engine that the tests of this run use; handed to them by vitest. */
 export interface ProvidedEngine {
   readonly dockerHost: string;
@@ -37,10 +39,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   try {
     const images = await withCacheLock('images', async () => ensureImages(dockerHost));
     const env = { DOCKER_HOST: dockerHost, ...(await ensureComposePlugin()) };
+    // Networks of killed runs would use up all addresses, their health checks the processors.
+    if (joined?.isFresh === true) await removeEverything(RUN_PREFIX, env);
     const version = (await runCommand('docker', ['version', '--format', '{{.Server.Version}} (API {{.Server.APIVersion}})'], { env }))
       .stdout;
     const description = `${joined === undefined ? 'reachable' : 'private'} engine ${version.trim()} at ${dockerHost}`;
-    const runId = `mt${randomBytes(3).toString('hex')}`;
+    const runId = `${RUN_PREFIX}${randomBytes(3).toString('hex')}`;
     project.provide('engine', { dockerHost, description, images, runId, env });
     return async () => {
       await removeEverything(runId, env);

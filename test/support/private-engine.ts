@@ -10,6 +10,8 @@ import { commandWorks, runCommand } from './run-command.ts';
 
 export interface PrivateEngine {
   readonly dockerHost: string;
+  /** Nobody else is in it: what stands there was left by runs that were killed. */
+  readonly isFresh: boolean;
   /** Leaves the engine; the last test run that leaves stops it. */
   leave(): Promise<void>;
 }
@@ -31,8 +33,10 @@ export async function joinPrivateEngine(): Promise<PrivateEngine> {
   const users = join(runFolder, 'users');
   const user = join(users, String(process.pid));
   await mkdir(users, { recursive: true, mode: 0o700 });
+  let isFresh = false;
   await withCacheLock('engine', async () => {
-    if (!(await engineAnswers(dockerHost))) await start();
+    isFresh = !(await engineAnswers(dockerHost));
+    if (isFresh) await start();
     await writeFile(user, '');
   });
   const leave = async (): Promise<void> =>
@@ -44,7 +48,7 @@ export async function joinPrivateEngine(): Promise<PrivateEngine> {
       }
       await stop();
     });
-  return { dockerHost, leave };
+  return { dockerHost, isFresh, leave };
 }
 
 async function start(): Promise<void> {
