@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { HostApp, substituteSystemd } from '../support/host-app.ts';
@@ -88,6 +88,24 @@ test('an empty directory gets everything, modes and times too', async () => {
     join(app.base, 'logs'),
   ]);
   expect(stateOf(elsewhere)).toEqual(before);
+}, 600_000);
+
+test('the classic archive of backup --archive is enough to bring the application back, and rollback undoes that too', async () => {
+  substituteSystemd(app, {});
+  const content = (): readonly string[] => stateOf(app.directory).map((line) => line.replace(/ \S+ \S+\.\d+ \+0000/, ''));
+  const before = content();
+  const made = (await app.run(['backup', '--archive'])) as { readonly archive: { readonly path: string } };
+  expect(made.archive.path).toMatch(/\/backups\/mcads_system_backup_\d{8}_\d{6}\.tar\.gz$/);
+  const elsewhere = join(app.base, 'kept.tar.gz');
+  renameSync(made.archive.path, elsewhere);
+  rmSync(join(app.directory, 'backups'), { recursive: true });
+  change();
+  const changed = content();
+  await app.run(['restore', elsewhere, '--yes']);
+  expect(content()).toEqual(before);
+  await app.run(['rollback', '--yes']);
+  rmSync(join(app.directory, 'static'), { recursive: true, force: true });
+  expect(content()).toEqual(changed);
 }, 600_000);
 
 /** Where the tool runs a program: the place to be killed at, the same in every run. */
