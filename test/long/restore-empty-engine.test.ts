@@ -91,7 +91,7 @@ async function containers(): Promise<readonly string[]> {
 async function roundTrip(transport: string, keeps: (line: string) => string): Promise<void> {
   const snapshot = await backUp(project, repository.path);
   const before = kept(await fingerprint(snapshot), keeps);
-  const services = (await containers()).map((line) => line.replace(/^\S+ /, ''));
+  const services = (await containers()).map((line) => line.replace(/^\S+ /, '')).toSorted();
   await destroyEverything();
   await mkdir(project.directory);
   const run = await runJson(['restore', snapshot.name, '--yes', '-r', repository.path, '--transport', transport], {
@@ -101,7 +101,7 @@ async function roundTrip(transport: string, keeps: (line: string) => string): Pr
   expect(run.code, `${run.stderr}\n${run.stdout}`).toBe(0);
   expect(kept(await fingerprint(snapshot), keeps)).toEqual(before);
   const restored = await containers();
-  expect(restored.map((line) => line.replace(/^\S+ /, ''))).toEqual(services);
+  expect(restored.map((line) => line.replace(/^\S+ /, '')).toSorted()).toEqual(services);
   const up = await project.folder.compose(['up', '-d', '--wait'], { env: project.env });
   expect(up.stderr).not.toMatch(/Recreate|Created|not created by/);
   expect(await containers()).toEqual(restored);
