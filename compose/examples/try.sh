@@ -7,15 +7,14 @@ if docker compose version >/dev/null 2>&1 && docker version >/dev/null 2>&1; the
   project=$examples/mcads
   docker compose --project-directory "$project" up -d --wait
 else
-  project=${TMPDIR:-/tmp}/mcads-host-example
+  # A folder of our own: nobody else's files are taken for the example, nor what an interrupted run left.
+  project=$(mktemp -d "${TMPDIR:-/tmp}/mcads-host-example.XXXXXX")
   echo "No Docker engine answers: the example without Docker is set up in $project."
   export MCADS_STRATEGY=host # whatever address of an engine may be configured
-  if [ ! -e "$project" ]; then
-    cp -R "$examples/mcads-host" "$project"
-    # An example leaves the units of this machine alone.
-    printf 'host:\n  services: []\n' >"$project/mcads.yaml"
-    python3 "$project/seed.py"
-  fi
+  cp -R "$examples/mcads-host/." "$project"
+  # An example leaves the units of this machine alone.
+  printf 'host:\n  services: []\n' >"$project/mcads.yaml"
+  python3 "$project/seed.py"
 fi
 
 run() {

@@ -129,23 +129,9 @@ class RestoreRun {
     await this.#swap(trees, running, signal);
     if (!plan.fresh) await this.#writeConfig(signal);
     for (const server of later) await this.#bringUp(server, signal);
-    const { jobs } = request;
-    this.#files.push(
-      ...(await runAll(
-        trees.map((one) => async (inner) => one.proveLive(inner)),
-        jobs,
-        signal,
-      )),
-    );
+    await this.#proveSwapped(trees, signal);
     await this.#start(signal);
     signal.throwIfAborted();
-    await runAll(
-      trees.map((one) => async (inner) => {
-        if (one.planned.action === 'replace' && (await one.holdsReplaced(inner))) this.#replaced.add(one.planned.id);
-      }),
-      jobs,
-      signal,
-    );
     this.#tell(trees);
   }
 
@@ -284,6 +270,16 @@ class RestoreRun {
       for (const tree of group) await tree.swap(inner);
     });
     await runAll(swaps, request.jobs, signal);
+  }
+
+  /** All that could still have it undone comes before services run again: what they write from then on is not to be thrown away. */
+  async #proveSwapped(trees: readonly TreeRestore[], signal: AbortSignal): Promise<void> {
+    const proofs = trees.map((tree) => async (inner: AbortSignal): Promise<FilesProof> => {
+      const proof = await tree.proveLive(inner);
+      if (tree.planned.action === 'replace' && (await tree.holdsReplaced(inner))) this.#replaced.add(tree.planned.id);
+      return proof;
+    });
+    this.#files.push(...(await runAll(proofs, this.#context.request.jobs, signal)));
   }
 
   /** A server that did not run: started on its files, which are in place by now, for as long as it takes. */
