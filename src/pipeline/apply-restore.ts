@@ -1,4 +1,4 @@
-import type { EngineContainer, EngineProject } from '../domain/engine-model.ts';
+import type { EngineContainer, EngineProject, EngineVolume } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import type { ProjectClaim, SnapshotRepository } from '../domain/ports.ts';
@@ -260,13 +260,14 @@ class RestoreRun {
     const { ports, request } = this.#context;
     const isServer = ({ name }: NamedContainer): boolean => servers.some(({ planned }) => planned.container.name === name);
     ports.events({ type: 'stage', stage: 'swap' });
+    const { volumes } = await ports.engine.viewProject(this.#context.plan.project, signal);
     await this.#downtime.stop(
       this.journal.users.filter((user) => !isServer(user)),
       signal,
     );
     for (const server of servers) await server.swap(signal);
     await this.#downtime.stop(this.journal.users.filter(isServer), signal);
-    const swaps = apart(trees).map((group) => async (inner: AbortSignal): Promise<void> => {
+    const swaps = apart(trees, volumes).map((group) => async (inner: AbortSignal): Promise<void> => {
       for (const tree of group) await tree.swap(inner);
     });
     await runAll(swaps, request.jobs, signal);
@@ -355,10 +356,11 @@ class RestoreRun {
   }
 }
 
-/** Volumes have nothing to do with each other; folders of the host may lie in one another, and take turns. */
-function apart(trees: readonly TreeRestore[]): readonly (readonly TreeRestore[])[] {
-  const isVolume = ({ planned }: TreeRestore): boolean => planned.target.place.mount.type === 'volume';
-  return [...trees.filter(isVolume).map((one) => [one]), trees.filter((one) => !isVolume(one))].filter(({ length }) => length > 0);
+/** Volumes that the engine keeps have nothing to do with each other; folders of the host, a volume's too, may lie in one another and take turns. */
+function apart(trees: readonly TreeRestore[], volumes: readonly EngineVolume[]): readonly (readonly TreeRestore[])[] {
+  const own = new Set(volumes.filter(({ options }) => Object.keys(options).length === 0).map(({ name }) => name));
+  const isOwn = ({ planned: { target } }: TreeRestore): boolean => target.place.mount.type === 'volume' && own.has(target.place.mount.name);
+  return [...trees.filter(isOwn).map((one) => [one]), trees.filter((one) => !isOwn(one))].filter(({ length }) => length > 0);
 }
 
 /** Containers that are stopped for the swap, in stop order. */
