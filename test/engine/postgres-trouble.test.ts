@@ -131,6 +131,22 @@ describe('a server in trouble', () => {
     await holder.end();
   });
 
+  it('keeps the transaction of its snapshot however often the time for counting is over at once', async () => {
+    const { server: found, session } = await openServer(await server.target(), testIo(engine, 'no-time'));
+    await session.end();
+    await using holder = await openSession(found, 'postgres', 'mcads');
+    await holder.query('begin isolation level repeatable read read only');
+    holder.surviveErrors();
+    const tables = (await holder.json(TABLES)) as readonly SnapshotTable[]; // the adapter's own query
+    const names = tables.map(({ schema, table }) => `${schema}.${table}`).toSorted();
+    for (let round = 0; round < 100; round += 1) {
+      const counts = await countLive(holder, tables, 1, 'database/db/postgres');
+      expect(Object.keys({ ...counts.rows, ...counts.notCounted }).toSorted()).toEqual(names);
+    }
+    expect(await holder.json(`select to_json(current_setting('statement_timeout'))`)).toBe('0');
+    await holder.end();
+  });
+
   it('says so when no more connections are possible', async () => {
     await server.psql('create role limited login connection limit 0');
     const target = await server.target({ postgres: { user: 'limited', passwordFile: null, port: null, databases: null } });

@@ -46,7 +46,6 @@ export async function countLive(
       else counted.set(table, rows);
     }
   }
-  await session.query(`set statement_timeout = 0`);
   const rewritten = await changedTables(session, [...counted.keys()]);
   for (const table of rewritten) {
     counted.delete(table);
@@ -67,12 +66,22 @@ async function bySize(session: PsqlSession, tables: readonly SnapshotTable[], ti
 /** Null where a lock keeps them from us. */
 async function sizesOf(session: PsqlSession, timeoutMs: number): Promise<Readonly<Record<string, number>> | null> {
   try {
-    await session.query(`set statement_timeout = ${Math.max(1, Math.min(1000, Math.ceil(timeoutMs / 4)))}`);
-    return (await session.json(TABLE_SIZES)) as Readonly<Record<string, number>>; // the JSON that our own query builds
+    return (await valueWithin(session, TABLE_SIZES, Math.max(1, Math.min(1000, Math.ceil(timeoutMs / 4))))) as Readonly<
+      Record<string, number>
+    >; // the JSON that our own query builds
   } catch (error) {
     if (error instanceof QueryError) return null;
     throw error;
   }
+}
+
+/**
+ * The JSON value of one query, refused when it takes longer. The limit comes and goes in the query's own message: psql's savepoints
+ * around it must never run under a limit of a millisecond, for a transaction whose savepoint failed is lost.
+ */
+async function valueWithin(session: PsqlSession, sql: string, timeoutMs: number): Promise<unknown> {
+  const lift = `set_config('statement_timeout', '0', false)`;
+  return session.json(`set statement_timeout = ${timeoutMs} \\; select (${sql}) where ${lift} is not null`);
 }
 
 /** Tables whose file is not the one that the snapshot's start saw. */
@@ -90,9 +99,8 @@ async function countGroup(
 ): Promise<readonly (number | null)[]> {
   const started = performance.now();
   try {
-    await session.query(`set statement_timeout = ${timeoutMs}`);
     const counts = group.map((table) => `(select count(*) from only ${quoteIdentifier(table.schema)}.${quoteIdentifier(table.table)})`);
-    return (await session.json(`select json_build_array(${counts.join(', ')})`)) as readonly number[]; // the JSON that our own query builds
+    return (await valueWithin(session, `select json_build_array(${counts.join(', ')})`, timeoutMs)) as readonly number[]; // the JSON that our own query builds
   } catch (error) {
     if (!(error instanceof QueryError)) throw error;
     const [only] = group;

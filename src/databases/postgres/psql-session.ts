@@ -101,6 +101,8 @@ export class PsqlSession implements AsyncDisposable {
   /** The single JSON value of a query, not checked any further. */
   async json(sql: string): Promise<unknown> {
     const lines = await this.query(sql);
+    // psql counts a query that it never sent, because its savepoint failed, as no error.
+    if (lines.length === 0) throw new QueryError('XX000', 'the server gave no answer');
     return JSON.parse(lines.join('\n'));
   }
 
