@@ -118,8 +118,9 @@ describe.each([['pipe'], ['attach']])('restored through %s onto an engine and in
   });
 });
 
+/** The engine itself moves times before 1970 to 1970 when it unpacks. */
 test('restored through the archive call, everything is as it was but what that cannot keep', async () => {
   // Its holes would be written in full: 9 GiB.
   for (const tree of [join(project.outside, 'tree'), await project.mountpoint('awkward')]) await rm(join(tree, 'huge-sparse'));
-  await roundTrip('archive', withoutArchiveLimits);
+  await roundTrip('archive', (line) => withoutArchiveLimits(line).replace(/^(\S+ \d+ \d+ )-\d+ /, '$10 '));
 });
