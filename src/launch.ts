@@ -9,6 +9,7 @@ export async function launch(readVersion: () => Promise<string>): Promise<void> 
   cacheCompiledCode();
   const [{ run }, { createServices }, version] = await Promise.all([import('./cli/run.ts'), import('./wiring.ts'), readVersion()]);
   const hearsHangup = !isHangupIgnored();
+  process.once('beforeExit', atStandstill);
   process.exitCode = await run(process.argv.slice(2), {
     version,
     environment: process.env,
@@ -31,6 +32,15 @@ export async function launch(readVersion: () => Promise<string>): Promise<void> 
     },
     exitNow: (code: ExitCode) => process.exit(code),
   });
+  process.off('beforeExit', atStandstill);
+}
+
+/** Where nothing is left that could wake the process but the command has not answered, Node would end as if all had been well. */
+function atStandstill(): void {
+  process.stderr.write(
+    'error: the command came to a standstill before it was done\nThis is a defect. The next command clears up what it left.\n',
+  );
+  process.exitCode = 1;
 }
 
 /** Under nohup a run outlives its terminal; else a lost connection ends it as SIGTERM does, with services brought back. */

@@ -98,6 +98,8 @@ class NodeTree implements TreeSource {
       } finally {
         stop.abort();
         pack.destroy();
+        // Whoever stops reading still waits for the verdict; one that is there already stays.
+        verdict.reject(new McadsError('component-failed', `${folder} was not read to its end`));
       }
     }
     return { body: body(), done: verdict.promise };
@@ -171,7 +173,8 @@ function timeOf(ns: bigint): string {
 async function packOne(pack: Pack, folder: string, path: RawPath, { info, mtime, handle, target }: Opened): Promise<void> {
   const name = Buffer.from(path, 'latin1').toString('utf8');
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  pack.once('error', reject);
+  const onClose = (): void => reject(new Error('nobody reads any more'));
+  pack.once('error', reject).once('close', onClose);
   try {
     tarFs.pack(folder, {
       entries: [`./${name}`],
@@ -183,7 +186,8 @@ async function packOne(pack: Pack, folder: string, path: RawPath, { info, mtime,
         const { uid, gid } = header;
         // Numbers that a plain header has no room for.
         const pax = { mtime, ...(uid > 0o7777777 ? { uid: String(uid) } : {}), ...(gid > 0o7777777 ? { gid: String(gid) } : {}) };
-        return Object.assign(header, { pax });
+        // A plain header has no times before 1970 either; the record above has.
+        return Object.assign(header, { pax, mtime: new Date(Math.max(0, info.mtimeMs)) });
       },
       fs: {
         lstat: (_: string, done: (error: null, stats: Stats) => void) => done(null, info),
@@ -194,7 +198,7 @@ async function packOne(pack: Pack, folder: string, path: RawPath, { info, mtime,
     } as Parameters<typeof tarFs.pack>[1]); // its types do not know of `fs` and `pack`
     await promise;
   } finally {
-    pack.off('error', reject);
+    pack.off('error', reject).off('close', onClose);
   }
 }
 

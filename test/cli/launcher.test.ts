@@ -36,6 +36,17 @@ test('--help goes to stdout with exit 0', async () => {
   expect(result.stdout).toContain('Usage: mcads-orchestrate');
 });
 
+test('a command that waits for what never comes does not end as if all had been well', async () => {
+  const stalled = `import fs from 'node:fs/promises'; import { syncBuiltinESMExports } from 'node:module'; fs.stat = fs.readFile = fs.realpath = () => new Promise(() => {}); syncBuiltinESMExports();`;
+  const result = await runCommand(
+    process.execPath,
+    ['--import', `data:text/javascript,${encodeURIComponent(stalled)}`, MAIN, 'config', 'show'],
+    { accept: 'any' },
+  );
+  expect(result.stderr).toContain('came to a standstill');
+  expect(result).toMatchObject({ code: 1, stdout: '' });
+});
+
 test('compiled code is cached below the own home folder only', async () => {
   const home = await mkdtemp(join(tmpdir(), 'mcads-home-'));
   try {

@@ -1,0 +1,40 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openNodeTree } from '../../src/host/node-tree.ts';
+import { scanTar } from '../../src/stream/tar-scanner.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mcads-node-tree-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('times before 1970 and those with fractions come out as they are', async () => {
+  for (const [name, seconds] of [
+    ['before', -2],
+    ['epoch', 0],
+    ['exact', 1_700_000_000.25],
+  ] as const) {
+    writeFileSync(join(folder, name), '');
+    // Node would take a time before 1970 for now.
+    execFileSync('touch', ['-d', `@${seconds}`, join(folder, name)]);
+  }
+  await using tree = await openNodeTree(folder);
+  const { body, done } = tree.readAll(new AbortController().signal);
+  const times: string[] = [];
+  for await (const event of scanTar(body))
+    if (event.kind === 'member' && event.member.path !== '') times.push(`${event.member.path} ${event.member.mtime}`);
+  expect(times).toEqual(['before -2', 'epoch 0.000000000', 'exact 1700000000.250000000']);
+  expect(await done).toEqual({ messages: [] });
+});
+
+test('whoever stops reading has a verdict', async () => {
+  writeFileSync(join(folder, 'large'), Buffer.alloc(4 * 1024 * 1024));
+  await using tree = await openNodeTree(folder);
+  const { body, done } = tree.readAll(new AbortController().signal);
+  for await (const piece of body) if (piece.length > 0) break;
+  await expect(done).rejects.toThrow('was not read to its end');
+});
