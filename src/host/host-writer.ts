@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import type { HostWriter } from '../domain/host-writer.ts';
 import { McadsError, messageOf } from '../errors.ts';
+import { utimeOf } from './node-times.ts';
 
 /** Configuration files of this machine, written so that a reader sees the old or the new one. Rejects `forbidden` and `store-failed` by path. */
 export function hostWriter(): HostWriter {
@@ -29,7 +30,7 @@ async function write(
       await using file = await open(part, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
       await file.writeFile(bytes);
       await file.chmod(mode & 0o7777);
-      await file.utimes(mtimeMs / 1000, mtimeMs / 1000);
+      await file.utimes(utimeOf(mtimeMs / 1000), utimeOf(mtimeMs / 1000));
       await file.sync();
     }
     await rename(part, path);

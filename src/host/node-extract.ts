@@ -5,6 +5,7 @@ import type { RawPath } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
 import { bytesOf } from './node-walk.ts';
+import { utimeOf } from './node-times.ts';
 
 /**
  * Extracts a tar whose members are known to be harmless into an empty folder, with owners (as root), modes and times. Decision: not tar-fs'
@@ -92,7 +93,7 @@ class Extraction {
   async #settle(place: Buffer, { type, mode, uid, gid, mtime }: TarMember): Promise<void> {
     if (this.#isRoot) await (type === 'l' ? lchown : chown)(place, uid, gid);
     if (type !== 'l') await chmod(place, mode);
-    await lutimes(place, Number(mtime), Number(mtime));
+    await lutimes(place, utimeOf(Number(mtime)), utimeOf(Number(mtime)));
   }
 }
 

@@ -11,6 +11,7 @@ import { isStagingName } from '../stream/restore-commands.ts';
 import { stagingOf, swappedNames } from '../stream/script-target.ts';
 import { planBack, planSwap, splitsOf, type Move, type SwapPlan } from '../stream/swap-plan.ts';
 import { bytesOf, entryOf, walkTree } from './node-walk.ts';
+import { utimeOf } from './node-times.ts';
 import { extractTar } from './node-extract.ts';
 import { checkSqlite } from './sqlite-copy.ts';
 
@@ -185,14 +186,14 @@ export class NodeTarget implements TreeTarget {
       const { uid: hasUid, gid: hasGid } = await lstat(place);
       if (hasUid !== uid || hasGid !== gid) await chown(place, uid, gid);
       await chmod(place, mode);
-      await lutimes(place, Number(mtime), Number(mtime));
+      await lutimes(place, utimeOf(Number(mtime)), utimeOf(Number(mtime)));
     }
   }
 
   async #keepingTime(work: () => Promise<void>): Promise<void> {
     const { atimeMs, mtimeMs } = await lstat(this.#root);
     await work();
-    await lutimes(this.#root, atimeMs / 1000, mtimeMs / 1000);
+    await lutimes(this.#root, utimeOf(atimeMs / 1000), utimeOf(mtimeMs / 1000));
   }
 }
 
