@@ -186,8 +186,8 @@ async function packOne(pack: Pack, folder: string, path: RawPath, { info, mtime,
         const { uid, gid } = header;
         // Numbers that a plain header has no room for.
         const pax = { mtime, ...(uid > 0o7777777 ? { uid: String(uid) } : {}), ...(gid > 0o7777777 ? { gid: String(gid) } : {}) };
-        // A plain header has no times before 1970 either; the record above has.
-        return Object.assign(header, { pax, mtime: new Date(Math.max(0, info.mtimeMs)) });
+        // tar-stream writes a plain header's seconds in 31 bits; the record above has them all.
+        return Object.assign(header, { pax, mtime: new Date(Math.min(Math.max(0, info.mtimeMs), 0x7fff_ffff * 1000)) });
       },
       fs: {
         lstat: (_: string, done: (error: null, stats: Stats) => void) => done(null, info),

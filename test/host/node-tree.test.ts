@@ -12,11 +12,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('times before 1970 and those with fractions come out as they are', async () => {
+test('times before 1970, after 2038 and with fractions come out as they are', async () => {
   for (const [name, seconds] of [
     ['before', -2],
     ['epoch', 0],
     ['exact', 1_700_000_000.25],
+    ['late', 7_000_000_000],
   ] as const) {
     writeFileSync(join(folder, name), '');
     // Node would take a time before 1970 for now.
@@ -27,7 +28,7 @@ test('times before 1970 and those with fractions come out as they are', async ()
   const times: string[] = [];
   for await (const event of scanTar(body))
     if (event.kind === 'member' && event.member.path !== '') times.push(`${event.member.path} ${event.member.mtime}`);
-  expect(times).toEqual(['before -2', 'epoch 0.000000000', 'exact 1700000000.250000000']);
+  expect(times).toEqual(['before -2', 'epoch 0.000000000', 'exact 1700000000.250000000', 'late 7000000000.000000000']);
   expect(await done).toEqual({ messages: [] });
 });
 
