@@ -11,6 +11,9 @@ export interface TreeComparison {
   readonly differences: readonly string[];
 }
 
+/** How finely times are kept on the way: whole seconds by the engine's archive call, doubles by Node's own calls. */
+export type TimePrecision = 'second' | 'millisecond' | 'nanosecond';
+
 const MOST_TOLD = 5;
 
 /**
@@ -20,7 +23,7 @@ const MOST_TOLD = 5;
 export async function compareTree(
   recorded: AsyncIterable<CatalogueEntry>,
   found: AsyncIterable<TreeEntry>,
-  options: { readonly wholeSeconds: boolean },
+  options: { readonly times: TimePrecision },
 ): Promise<TreeComparison> {
   const differences: string[] = [];
   const tell = (path: RawPath, what: string): void => {
@@ -40,7 +43,7 @@ export async function compareTree(
       else if (want.done !== true && is.done !== true) {
         counts.entries += 1;
         if (is.value.type === 'f') counts.bytes += is.value.size;
-        const problem = differenceOf(want.value, is.value, options.wholeSeconds) ?? links.differenceOf(want.value, is.value);
+        const problem = differenceOf(want.value, is.value, options.times) ?? links.differenceOf(want.value, is.value);
         if (problem !== null) tell(is.value.path, problem);
       }
       if (order <= 0) want = await wanted.next();
@@ -57,7 +60,7 @@ async function* withoutSockets(entries: AsyncIterable<CatalogueEntry>): AsyncGen
   for await (const entry of entries) if (entry.type !== 's') yield entry;
 }
 
-function differenceOf(want: CatalogueEntry, is: TreeEntry, wholeSeconds: boolean): string | null {
+function differenceOf(want: CatalogueEntry, is: TreeEntry, times: TimePrecision): string | null {
   if (want.type !== is.type) return `is of type ${is.type}, recorded ${want.type}`;
   if (want.torn === true) return null;
   if (want.type !== 'l' && want.mode !== is.mode) return `has mode ${is.mode.toString(8)}, recorded ${want.mode.toString(8)}`;
@@ -65,8 +68,12 @@ function differenceOf(want: CatalogueEntry, is: TreeEntry, wholeSeconds: boolean
   if (want.type === 'f' && want.size !== is.size) return `has ${is.size} bytes, recorded ${want.size}`;
   if (want.type === 'l' && decodeRaw(want, 'target') !== is.target) return `points elsewhere`;
   const [was, now] = [canonicalTime(want.mtime), canonicalTime(is.mtime)];
-  const equal = wholeSeconds ? was.split('.', 1)[0] === now.split('.', 1)[0] : was === now;
-  return equal ? null : `is of ${now}, recorded ${was}`;
+  return isSameTime(was, now, times) ? null : `is of ${now}, recorded ${was}`;
+}
+
+function isSameTime(a: string, b: string, times: TimePrecision): boolean {
+  if (times === 'nanosecond') return a === b;
+  return times === 'second' ? a.split('.', 1)[0] === b.split('.', 1)[0] : Math.abs(Number(a) - Number(b)) < 0.001;
 }
 
 /** Files with several names: the first name of a group in walk order stands for it on both sides. */

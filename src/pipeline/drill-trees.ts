@@ -71,8 +71,8 @@ async function fill(
 async function compareEntries(tree: DrilledTree, target: TreeTarget, { repository }: CopyTools, signal: AbortSignal): Promise<string> {
   if (!target.swaps) throw cannotCompare(tree);
   const scan = target.scanLive(signal);
-  const wholeSeconds = tree.details.transport === 'archive';
-  const compared = await compareTree(parseCatalogue(repository.read(tree.catalogue, signal)), scan.entries, { wholeSeconds });
+  const times = tree.details.transport === 'archive' ? 'second' : 'nanosecond';
+  const compared = await compareTree(parseCatalogue(repository.read(tree.catalogue, signal)), scan.entries, { times });
   const { problems } = await scan.done;
   const differences = [...compared.differences, ...problems];
   if (differences.length > 0) throw new McadsError('proof-failed', `${tree.id}: ${differences.slice(0, 5).join('; ')}`);

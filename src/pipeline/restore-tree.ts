@@ -136,8 +136,8 @@ export class TreeRestore implements AsyncDisposable {
     const { repository, run } = this.#context;
     const scan = this.#target.scanStaged(run, signal);
     // Archives from the engine hold whole seconds only.
-    const wholeSeconds = this.planned.capturedBy === 'archive';
-    const compared = await compareTree(parseCatalogue(repository.read(catalogue, signal)), scan.entries, { wholeSeconds });
+    const times = this.planned.capturedBy === 'archive' ? 'second' : this.#target.transport === 'node' ? 'millisecond' : 'nanosecond';
+    const compared = await compareTree(parseCatalogue(repository.read(catalogue, signal)), scan.entries, { times });
     const { problems } = await scan.done;
     const first = compared.differences[0] ?? problems[0];
     if (first !== undefined) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CatalogueEntry } from '../../src/domain/manifest.ts';
 import type { TreeEntry } from '../../src/domain/tree.ts';
-import { compareTree } from '../../src/pipeline/compare-tree.ts';
+import { compareTree, type TimePrecision } from '../../src/pipeline/compare-tree.ts';
 
 const found = (path: string, more: Partial<TreeEntry> = {}): TreeEntry => ({
   path,
@@ -28,8 +28,8 @@ async function* stream<T>(items: readonly T[]): AsyncGenerator<T> {
   yield* items;
 }
 
-const compare = async (was: readonly CatalogueEntry[], is: readonly TreeEntry[], wholeSeconds = false) =>
-  compareTree(stream(was), stream(is), { wholeSeconds });
+const compare = async (was: readonly CatalogueEntry[], is: readonly TreeEntry[], times: TimePrecision = 'nanosecond') =>
+  compareTree(stream(was), stream(is), { times });
 
 describe('compareTree', () => {
   it('counts what is as recorded', async () => {
@@ -67,7 +67,15 @@ describe('compareTree', () => {
   });
 
   it('takes a fraction that was never stored, ends in zeros or is missing for what it is', async () => {
-    expect((await compare([recorded('a', { mtime: '1700000000' })], [found('a')], true)).differences).toEqual([]);
+    expect((await compare([recorded('a', { mtime: '1700000000' })], [found('a')], 'second')).differences).toEqual([]);
+    const doubles = await compare(
+      [recorded('a', { mtime: '1700000000.458830739' })],
+      [found('a', { mtime: '1700000000.458830833' })],
+      'millisecond',
+    );
+    expect(doubles.differences).toEqual([]);
+    const later = await compare([recorded('a', { mtime: '1700000000.458' })], [found('a', { mtime: '1700000000.46' })], 'millisecond');
+    expect(later.differences).toHaveLength(1);
     expect(
       (await compare([recorded('a', { mtime: '1700000000.5' })], [found('a', { mtime: '1700000000.5000000000' })])).differences,
     ).toEqual([]);
