@@ -55,7 +55,7 @@ class NodeTree implements TreeSource {
       hint: 'install GNU tar, findutils and coreutils',
     };
     if (this.#leftOut.size === 0) return [limits];
-    const message = `${this.#leftOut.size} FIFOs, devices or names that are not UTF-8 are left out: ${[...this.#leftOut].slice(0, 3).join(', ')}`;
+    const message = `${this.#leftOut.size} FIFOs, devices, or names or link targets that are not UTF-8 are left out: ${[...this.#leftOut].slice(0, 3).join(', ')}`;
     return [limits, { severity: 'error', code: 'not-stored', subject: this.#name, message, hint: limits.hint }];
   }
 
@@ -117,8 +117,8 @@ class NodeTree implements TreeSource {
     // Nothing is held between calls.
   }
 
-  #isLeftOut({ path, type }: TreeEntry): boolean {
-    const isKept = 'fdls'.includes(type) && isUtf8(Buffer.from(path, 'latin1'));
+  #isLeftOut({ path, type, target }: TreeEntry): boolean {
+    const isKept = 'fdls'.includes(type) && isUtf8(Buffer.from(path, 'latin1')) && isUtf8(Buffer.from(target ?? '', 'latin1'));
     if (!isKept) this.#leftOut.add(JSON.stringify(Buffer.from(path, 'latin1').toString('utf8')));
     return !isKept;
   }

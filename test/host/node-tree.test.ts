@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -30,6 +30,18 @@ test('times before 1970, after 2038 and with fractions come out as they are', as
     if (event.kind === 'member' && event.member.path !== '') times.push(`${event.member.path} ${event.member.mtime}`);
   expect(times).toEqual(['before -2', 'epoch 0.000000000', 'exact 1700000000.250000000', 'late 7000000000.000000000']);
   expect(await done).toEqual({ messages: [] });
+});
+
+test('a link whose target is not UTF-8 is left out and told', async () => {
+  symlinkSync(Buffer.from([0xff, 0xfe]), join(folder, 'odd'));
+  symlinkSync('plain', join(folder, 'even'));
+  await using tree = await openNodeTree(folder);
+  const found: string[] = [];
+  for await (const { path } of tree.scan().entries) found.push(path);
+  expect(found).toEqual(['', 'even']);
+  expect(tree.findings).toContainEqual(
+    expect.objectContaining({ severity: 'error', code: 'not-stored', message: expect.stringContaining('"odd"') }),
+  );
 });
 
 test('whoever stops reading has a verdict', async () => {
