@@ -13,6 +13,9 @@ beforeEach(async () => {
 }, 600_000);
 afterEach(async () => app[Symbol.asyncDispose](), 120_000);
 
+/** What a restore replaced is kept beside the new for a week. */
+const isLive = (line: string): boolean => !line.includes(' ./.mcads-restore-');
+
 const COMPARED = ['media', 'static', 'xrays', 'mcads', 'scripts', 'nginx'];
 /** Configuration is kept file by file, with its times in seconds. */
 const CONFIGURATION = ['scripts', 'nginx'];
@@ -21,8 +24,7 @@ const CONFIGURATION = ['scripts', 'nginx'];
 function stateOf(directory: string): readonly string[] {
   const files = COMPARED.filter((part) => existsSync(join(directory, part))).flatMap((part) =>
     fingerprintTree(join(directory, part))
-      // What a restore replaced is kept beside the new for a week.
-      .filter((line) => !line.includes(' ./.mcads-restore-'))
+      .filter(isLive)
       .map((line) => `${part}: ${CONFIGURATION.includes(part) ? withoutFractions(line) : line}`),
   );
   const rows = execFileSync('sqlite3', [join(directory, 'db.sqlite3'), '.dump'], { encoding: 'utf8', maxBuffer: 1e8 });
@@ -221,7 +223,9 @@ test('without GNU tar, find or a shell: captured by tar-fs and restored by Node,
     { cwd: media },
   );
   const seconds = (): readonly string[] =>
-    fingerprintTree(media).map((line) => line.replace(/^(\S+ \S+ \S+ )\S+ (\S+ \S+?)\.\d+ /, '$1$2 '));
+    fingerprintTree(media)
+      .filter(isLive)
+      .map((line) => line.replace(/^(\S+ \S+ \S+ )\S+ (\S+ \S+?)\.\d+ /, '$1$2 '));
   const before = seconds();
   app.env['PATH'] = bare;
   const made = (await app.run(['backup'])) as {
