@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fingerprintTree } from '../support/awkward-tree.ts';
+import { fingerprintLive } from '../support/awkward-tree.ts';
 import { createProject, docker, engineEnv, type TestProjectFolder, testEngine } from '../support/engine.ts';
 import type { CommandOptions } from '../support/run-command.ts';
 import { backUp, containerOf, PASSWORD, psql, report, type Report } from './e2e-support.ts';
@@ -126,15 +126,15 @@ select md5(string_agg(o::text, '|' order by id)), count(*) from orders o;
 export async function stateOfShop(shop: Shop): Promise<State> {
   const db = await containerOf(shop.folder, 'db');
   const volumes = { media: `${shop.name}_media`, untouched: `${shop.name}_untouched` };
-  const trees: Record<string, readonly string[]> = { uploads: fingerprintTree(join(shop.directory, 'uploads')) };
-  for (const [key, volume] of Object.entries(volumes)) trees[key] = fingerprintTree(await mountpoint(volume));
+  const trees: Record<string, readonly string[]> = { uploads: fingerprintLive(join(shop.directory, 'uploads')) };
+  for (const [key, volume] of Object.entries(volumes)) trees[key] = fingerprintLive(await mountpoint(volume));
   const scratch = await docker([
     'inspect',
     '--format',
     '{{range .Mounts}}{{if eq .Destination "/scratch"}}{{.Source}}{{end}}{{end}}',
     await containerOf(shop.folder, 'web'),
   ]);
-  trees['scratch'] = fingerprintTree(scratch.stdout.trim());
+  trees['scratch'] = fingerprintLive(scratch.stdout.trim());
   const running: Record<string, string> = {};
   for (const service of ['db', 'web', 'worker', 'other']) {
     const id = await containerOf(shop.folder, service);
@@ -146,7 +146,6 @@ export async function stateOfShop(shop: Shop): Promise<State> {
     .filter((name) => !['backups', 'logs'].includes(name) && !name.startsWith('.mcads-restore-'))
     .toSorted()
     .join(' ');
-  for (const [key, lines] of Object.entries(trees)) trees[key] = lines.filter((line) => !line.includes('/.mcads-restore-'));
   return {
     trees,
     // What is kept for a rollback is told by leftOf.

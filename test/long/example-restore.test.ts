@@ -1,7 +1,7 @@
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { fingerprintTree } from '../support/awkward-tree.ts';
+import { fingerprintLive } from '../support/awkward-tree.ts';
 import { createProject, docker, engineEnv, type TestProjectFolder } from '../support/engine.ts';
 import { runCli, runJson } from '../support/run-cli.ts';
 
@@ -24,7 +24,7 @@ test('what was lost since comes back, with the services; then the snapshot is pr
   const options = { cwd: project.directory, env: env() };
   const volume = (name: string): Promise<string> =>
     docker(['volume', 'inspect', '--format', '{{.Mountpoint}}', `${project.name}_${name}`]).then(({ stdout }) => stdout.trim());
-  const files = async (): Promise<unknown> => fingerprintTree(await volume('media'));
+  const files = async (): Promise<unknown> => fingerprintLive(await volume('media'));
   const query = async (sql: string): Promise<string> =>
     (await project.compose(['exec', '-T', 'db', 'psql', '-U', 'mcads', '-At', '-d', 'mcads', '-c', sql], { env: env() })).stdout.trim();
   expect((await runCli(['backup'], options)).code).toBe(0);

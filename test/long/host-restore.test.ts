@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { HostApp, substituteSystemd } from '../support/host-app.ts';
-import { createAwkwardTree, fingerprintTree } from '../support/awkward-tree.ts';
+import { createAwkwardTree, fingerprintLive } from '../support/awkward-tree.ts';
 import { runCommand } from '../support/run-command.ts';
 import { MAIN } from '../support/run-cli.ts';
 
@@ -13,9 +13,6 @@ beforeEach(async () => {
 }, 600_000);
 afterEach(async () => app[Symbol.asyncDispose](), 120_000);
 
-/** What a restore replaced is kept beside the new for a week. */
-const isLive = (line: string): boolean => !line.includes(' ./.mcads-restore-');
-
 const COMPARED = ['media', 'static', 'xrays', 'mcads', 'scripts', 'nginx'];
 /** Configuration is kept file by file, with its times in seconds. */
 const CONFIGURATION = ['scripts', 'nginx'];
@@ -23,9 +20,7 @@ const CONFIGURATION = ['scripts', 'nginx'];
 /** Content, owners, modes, times, links and attributes of the application's folders; its database by what is in it. */
 function stateOf(directory: string): readonly string[] {
   const files = COMPARED.filter((part) => existsSync(join(directory, part))).flatMap((part) =>
-    fingerprintTree(join(directory, part))
-      .filter(isLive)
-      .map((line) => `${part}: ${CONFIGURATION.includes(part) ? withoutFractions(line) : line}`),
+    fingerprintLive(join(directory, part)).map((line) => `${part}: ${CONFIGURATION.includes(part) ? withoutFractions(line) : line}`),
   );
   const rows = execFileSync('sqlite3', [join(directory, 'db.sqlite3'), '.dump'], { encoding: 'utf8', maxBuffer: 1e8 });
   return [...files, rows];
@@ -223,9 +218,7 @@ test('without GNU tar, find or a shell: captured by tar-fs and restored by Node,
     { cwd: media },
   );
   const seconds = (): readonly string[] =>
-    fingerprintTree(media)
-      .filter(isLive)
-      .map((line) => line.replace(/^(\S+ \S+ \S+ )\S+ (\S+ \S+?)\.\d+ /, '$1$2 '));
+    fingerprintLive(media).map((line) => line.replace(/^(\S+ \S+ \S+ )\S+ (\S+ \S+?)\.\d+ /, '$1$2 '));
   const before = seconds();
   app.env['PATH'] = bare;
   const made = (await app.run(['backup'])) as {

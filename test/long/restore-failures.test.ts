@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { docker } from '../support/engine.ts';
 import { startCli } from '../support/paced-cli.ts';
+import { runCommand } from '../support/run-command.ts';
 import { engineProxy, until } from '../engine/e2e-support.ts';
 import {
   containerOf,
@@ -112,6 +113,29 @@ test('rows that differ from the recorded ones: exit 40, nothing swapped', async 
   } finally {
     await psql(db, '\\c template0\ndrop event trigger meddling; drop function meddle()');
     await psql(db, 'alter database template0 with allow_connections false');
+  }
+});
+
+test('a disk that gets full while the new files are built: everything stays as it was, and the disk is named', async () => {
+  const uploads = join(shop.directory, 'uploads');
+  const web = await containerOf(shop.folder, 'web');
+  await docker(['stop', '-t', '1', web]);
+  // Files of one byte take a page each: what is needed looks as if it fitted beside what is there.
+  await runCommand('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', uploads]);
+  try {
+    await docker(['start', web]);
+    for (let at = 0; at < 1000; at += 1) await writeFile(join(uploads, `file-${at}`), 'x');
+    const made = await snapshotOf(shop);
+    later = await stateOfShop(shop);
+    const run = await report(['restore', made, '--yes'], { cwd: shop.directory });
+    expect(run.code, run.stderr + run.says).toBe(1);
+    expect(run.says).toContain('No space left on device');
+    await expectUntouched();
+  } finally {
+    await docker(['stop', '-t', '1', web]);
+    await runCommand('umount', [uploads]);
+    await docker(['start', web]);
+    await until(async () => (await docker(['inspect', '--format', '{{.State.Health.Status}}', web])).stdout.trim() === 'healthy');
   }
 });
 

@@ -74,6 +74,11 @@ find . -print0 | sort -z | while IFS= read -r -d '' path; do
 done
 `;
 
+/** The same without what a restore replaced: that is kept beside the new for a week. */
+export function fingerprintLive(directory: string): readonly string[] {
+  return fingerprintTree(directory).filter((line) => !line.includes('/.mcads-restore-'));
+}
+
 /** One line per entry: mode, owner, times to the nanosecond, content, links, holes, xattrs with ACLs and capabilities, path. Hard links as groups at the end. */
 export function fingerprintTree(directory: string): readonly string[] {
   const run = (script: string): readonly string[] =>
