@@ -5,7 +5,7 @@ import { engineEnv } from '../support/engine.ts';
 import { startCli } from '../support/paced-cli.ts';
 import { runCommand } from '../support/run-command.ts';
 import { leftOfDrills, openLab, type Lab } from '../engine/drill-lab.ts';
-import { backUp, report } from '../engine/e2e-support.ts';
+import { backUp, engineProxy, report } from '../engine/e2e-support.ts';
 
 vi.setConfig({ testTimeout: 900_000, hookTimeout: 900_000 });
 
@@ -42,6 +42,19 @@ test('a snapshot is proven to level 6, the evidence is kept and shown, the copy 
   expect(listed).toMatchObject({ name: lab.manifest.name, proof: { level: 6, ok: true } });
   expect(await readFile(join(lab.folder.directory, 'proof/drill.md'), 'utf8')).toMatch(/^# Restore drill of .*: proven, level 6\n/);
   expect(await readFile(join(lab.folder.directory, 'proof/drill.xml'), 'utf8')).toMatch(/<testsuites [^>]*failures="0"/);
+});
+
+test('an engine that vanishes in a drill is exit 20; the next command removes the copy', async () => {
+  await using proxy = await engineProxy();
+  const run = startCli(['drill', '--component', 'volume/media'], { ...options(), env: { ...engineEnv(), ...proxy.env } });
+  await run.line(/^restore: /);
+  await proxy.kill();
+  const { code, stderr } = await run.end;
+  expect(code, stderr).toBe(20);
+  expect(await leftOfDrills(lab.folder.name)).not.toEqual([]);
+  await report(['recover'], options());
+  expect(await leftOfDrills(lab.folder.name)).toEqual([]);
+  expect(await lab.fingerprint()).toEqual(before);
 });
 
 test('a drill that is killed leaves a copy, which recover removes; a copy that is kept stays until its time', async () => {

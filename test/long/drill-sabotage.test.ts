@@ -2,6 +2,9 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isJsonObject } from '../../src/domain/byte-stream.ts';
+import type { Engine } from '../../src/domain/ports.ts';
+import { docker } from '../support/engine.ts';
+import { runCommand } from '../support/run-command.ts';
 import { inVolume } from '../engine/docker-fixture.ts';
 import {
   DATABASE,
@@ -191,6 +194,27 @@ describe('what was restored', () => {
     await reached;
     expect(failures(result)).toMatchObject([expect.stringMatching(/^L2 database: the drill took longer than 120 s/)]);
   });
+});
+
+test('a disk that gets full is red at level 2, and the copy goes', async () => {
+  let mounted: string | null = null;
+  const engine: Engine = {
+    ...lab.engine,
+    makeCopy: async (copy, signal) => {
+      const made = await lab.engine.makeCopy(copy, signal);
+      const volume = copy.volumes.find(({ recorded }) => recorded === `${lab.folder.name}_media`)?.name ?? '';
+      mounted = (await docker(['volume', 'inspect', '--format', '{{.Mountpoint}}', volume])).stdout.trim();
+      await runCommand('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', mounted]);
+      return made;
+    },
+    removeCopy: async (drill, signal) => {
+      if (mounted !== null) await runCommand('umount', [mounted]);
+      return lab.engine.removeCopy(drill, signal);
+    },
+  };
+  const result = await lab.drill({ components: FILES }, { engine });
+  expect(failures(result)).toMatchObject([expect.stringMatching(/^L2 .*: .*No space left on device/)]);
+  expect(result.evidence.level).toBe(1);
 });
 
 describe('what it is for', () => {
