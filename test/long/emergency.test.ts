@@ -42,6 +42,12 @@ function sh(line: string): Promise<CommandResult> {
   return runCommand('bash', ['-euo', 'pipefail', '-c', line], { cwd: project.directory, env, accept: 'any' });
 }
 
+async function done(line: string): Promise<CommandResult> {
+  const result = await sh(line);
+  expect(result.code, `${line}\n${result.stdout}\n${result.stderr}`).toBe(0);
+  return result;
+}
+
 /** The command lines of a chapter, without their explanations. */
 function linesOf(title: string): readonly string[] {
   const [, text = ''] = README.split(`# ${title}\n`);
@@ -59,13 +65,13 @@ async function runLine(line: string): Promise<CommandResult> {
 }
 
 async function predictions(): Promise<string> {
-  return (await sh("docker compose exec -T db psql -U mcads -At -d mcads -c 'SELECT count(*) FROM prediction'")).stdout.trim();
+  return (await done("docker compose exec -T db psql -U mcads -At -d mcads -c 'SELECT count(*) FROM prediction'")).stdout.trim();
 }
 
 test('the steps for an emergency bring the data of before back, and every service', { timeout: 900_000 }, async () => {
   expect(await predictions()).toBe('10000');
-  await sh("docker compose exec -T db psql -U mcads -d mcads -c 'TRUNCATE prediction CASCADE'");
-  await sh('docker compose exec -T web rm -rf /srv/media/uploads');
+  await done("docker compose exec -T db psql -U mcads -d mcads -c 'TRUNCATE prediction CASCADE'");
+  await done('docker compose exec -T web rm -rf /srv/media/uploads');
   const lines = linesOf('In an emergency');
   expect(lines).toHaveLength(7);
   const said = new Map<string, string>();
@@ -78,7 +84,7 @@ test('the steps for an emergency bring the data of before back, and every servic
 });
 
 test('the steps for one database restore it, take that back, and read the dump', async () => {
-  await sh("docker compose exec -T db psql -U mcads -d mcads -c 'DELETE FROM prediction WHERE id % 2 = 0'");
+  await done("docker compose exec -T db psql -U mcads -d mcads -c 'DELETE FROM prediction WHERE image_id % 2 = 0'");
   const damaged = await predictions();
   expect(damaged).not.toBe('10000');
   const [restore = '', rollback = '', byHand = '', ...more] = linesOf('One database');
