@@ -43,8 +43,8 @@ async function readPackageLists(): Promise<void> {
  * The folder that `packages` of a Debian release are unpacked into, without their dependencies.
  * The machine's own apt sources and package database stay as they are.
  */
-export async function unpackPackages(suite: string, packages: readonly string[]): Promise<string> {
-  const target = join(cacheFolder, 'packages', `${suite}-${packages.join('-')}`);
+export async function unpackPackages(suite: string, packages: readonly string[], name = packages.join('-')): Promise<string> {
+  const target = join(cacheFolder, 'packages', `${suite}-${name}`);
   return withCacheLock('packages', async () => {
     if (await exists(target)) return target;
     say(`fetching ${packages.join(', ')} of Debian ${suite}`);
@@ -103,6 +103,18 @@ export async function ensureComposePlugin(): Promise<Readonly<Record<string, str
   }
   await runCommand('docker', ['compose', 'version'], { env });
   return env;
+}
+
+/** What Compose version 1 of Debian 12 needs that no other package of the tests brings: nothing is installed into the machine. */
+const COMPOSE_V1 =
+  `docker-compose python3-attr python3-certifi python3-chardet python3-charset-normalizer python3-distro python3-docker python3-dockerpty
+  python3-docopt python3-dotenv python3-idna python3-jsonschema python3-pkg-resources python3-pyrsistent python3-requests python3-six python3-texttable
+  python3-urllib3 python3-websocket python3-yaml`.split(/\s+/);
+
+/** `docker-compose` 1.29, the last of version 1. */
+export async function ensureComposeV1(): Promise<{ readonly program: string; readonly env: Readonly<Record<string, string>> }> {
+  const unpacked = await unpackPackages('bookworm', COMPOSE_V1, 'compose-v1');
+  return { program: join(unpacked, 'usr/bin/docker-compose'), env: { PYTHONPATH: join(unpacked, 'usr/lib/python3/dist-packages') } };
 }
 
 /** The path of a restic 0.17 or newer, the peer that the benchmarks measure against. */
