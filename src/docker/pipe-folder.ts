@@ -9,6 +9,7 @@ import { pidNamespace, processStart } from './owner.ts';
 
 const run = promisify(execFile);
 const PREFIX = 'mcads-pipes-';
+const PIPES_AT_ONCE = 16;
 
 /** What the engine mounts: a host path, or a volume that this container and the helper share. */
 export type PipeMount = { readonly type: 'bind'; readonly source: string } | { readonly type: 'volume'; readonly source: string };
@@ -23,7 +24,7 @@ export interface PipeFolder extends AsyncDisposable {
   /** Where the folder lies below the mount, `''` for the mount itself. */
   readonly below: string;
   /** Makes a FIFO; its path here, and its path below the helper's mount point. */
-  createPipe(kind: 'in' | 'out'): Promise<{ readonly path: string; readonly below: string }>;
+  createPipe(): Promise<{ readonly path: string; readonly below: string }>;
 }
 
 /** Null where no folder can be shared with the engine, or this machine has no `mkfifo`. */
@@ -85,13 +86,29 @@ async function folderIn(outer: string, below: string, mount: PipeMount): Promise
   // A bind mounts the inner folder itself; of a shared volume the helper sees all and uses the inner folder.
   const inner = join(outer, 'pipes');
   const isBind = mount.type === 'bind';
+  const ready: string[] = [];
+  let making: Promise<void> | null = null;
+  // Starting a process costs this one, with all its memory, tens of milliseconds: one makes many.
+  const make = async (): Promise<void> => {
+    const names = Array.from({ length: PIPES_AT_ONCE }, () => randomBytes(8).toString('hex'));
+    // A helper's root has no right to write what others own: the FIFO lets everybody in, the outer folder nobody.
+    await run('mkfifo', ['-m', '666', '--', ...names.map((name) => join(inner, name))]);
+    ready.push(...names);
+  };
+  const take = async (): Promise<string> => {
+    for (let name = ready.pop(); ; name = ready.pop()) {
+      if (name !== undefined) return name;
+      making ??= make().finally(() => {
+        making = null;
+      });
+      await making;
+    }
+  };
   return {
     mount: isBind ? { type: 'bind', source: posix.join(mount.source, below, 'pipes') } : mount,
     below: isBind ? '' : posix.join(below, 'pipes'),
-    async createPipe(kind) {
-      const name = `${kind}-${randomBytes(8).toString('hex')}`;
-      // A helper's root has no right to write what others own: the FIFO lets everybody in, the outer folder nobody.
-      await run('mkfifo', ['-m', '666', '--', join(inner, name)]);
+    async createPipe() {
+      const name = await take();
       return { path: join(inner, name), below: isBind ? name : posix.join(below, 'pipes', name) };
     },
     [Symbol.asyncDispose]: async () => rm(outer, { recursive: true, force: true }),

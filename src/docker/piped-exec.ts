@@ -34,8 +34,8 @@ export async function execThroughPipe(
   signal: AbortSignal,
 ): Promise<ExecHandle> {
   const { input, ...rest } = options;
-  const out = await folder.createPipe('out');
-  const inward = input === undefined ? null : await folder.createPipe('in');
+  const out = await folder.createPipe();
+  const inward = input === undefined ? null : await folder.createPipe();
   const limitMs = proven.has(folder) ? LATER_NONCE_MS : FIRST_NONCE_MS;
   const nonce = randomBytes(16).toString('hex');
   // Non-blocking: a blocking open of a FIFO that nobody writes hangs a thread, and with it the end of this process.
