@@ -194,10 +194,13 @@ class TreeCapture {
 /** The segments that were read, each with its plan. */
 async function* attempts(plan: Spool<PlannedSegment>, reads: Spool<ReadSegment>): AsyncGenerator<Attempt> {
   const results = reads.read();
+  let read = await results.next();
+  // Where nothing was read, or nothing more, the plan is not gone through again.
+  if (read.done === true) return;
   for await (const planned of plan.read()) {
     if (planned.reuse !== null) continue;
-    const read = await results.next();
-    if (read.done === true) return;
     yield { planned, read: read.value };
+    read = await results.next();
+    if (read.done === true) return;
   }
 }

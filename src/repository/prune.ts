@@ -24,8 +24,8 @@ export interface PruneOptions {
   /** Only snapshots of this project are decided on; all when absent. */
   readonly project?: string;
   readonly strategy?: StrategyName;
-  /** `auto`: chunks are deleted once a tenth of the bytes is garbage. */
-  readonly sweep?: 'auto' | 'always' | 'never';
+  /** `auto`: chunks are deleted once a tenth of the bytes is garbage; `after-removal`: the same, but nothing is looked at where no snapshot goes. */
+  readonly sweep?: 'auto' | 'after-removal' | 'always' | 'never';
   /** Objects younger than this stay; an hour unless given. */
   readonly gracePeriodMs?: number;
   readonly now?: Date;
@@ -55,10 +55,12 @@ export async function prune(store: Store, lease: Lease | null, options: PruneOpt
   const kept = held.good.filter(({ manifest }) => isKept.has(manifest.name));
   const removed = held.good.filter(({ manifest }) => !isKept.has(manifest.name));
 
-  const needed = await mark(store, kept, removed, signal);
+  // What a killed run left is mostly what the next one needs, and goes with the next snapshot that does.
+  const isIdle = options.sweep === 'after-removal' && removed.length === 0;
+  const needed = isIdle ? null : await mark(store, kept, removed, signal);
   if (lease !== null) await removeManifests(store, lease, removed, held, signal);
   const classic = await pruneClassic(store, lease, options, now);
-  const swept = await sweep(store, lease, needed, options, now);
+  const swept = needed === null ? { freedBytes: 0, garbageBytes: 0 } : await sweep(store, lease, needed, options, now);
   return {
     snapshots: decisions.filter(({ name }) => isInScope(held.good, name, options)),
     classic: classic.decisions,
@@ -194,7 +196,7 @@ async function sweep(
     if (isGarbage && modifiedMs > limit) youngBytes += bytes;
     else if (isGarbage) oldBytes += bytes;
   }
-  const isDue = mode === 'always' || (mode === 'auto' && youngBytes + oldBytes >= totalBytes * SWEEP_SHARE);
+  const isDue = mode === 'always' || (mode !== 'never' && youngBytes + oldBytes >= totalBytes * SWEEP_SHARE);
   if (!isDue || oldBytes === 0) return { freedBytes: 0, garbageBytes: youngBytes + oldBytes };
   if (lease !== null) await deleteGarbage(store, lease, needed, limit, signal);
   return { freedBytes: oldBytes, garbageBytes: youngBytes };
