@@ -10,29 +10,32 @@ export async function launch(readVersion: () => Promise<string>): Promise<void> 
   const [{ run }, { createServices }, version] = await Promise.all([import('./cli/run.ts'), import('./wiring.ts'), readVersion()]);
   const hearsHangup = !isHangupIgnored();
   process.once('beforeExit', atStandstill);
-  process.exitCode = await run(process.argv.slice(2), {
-    version,
-    environment: process.env,
-    workingDirectory: process.cwd(),
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
-    services: createServices(process.env, version),
-    onSignal: (listener) => {
-      const onInterrupt = (): void => listener('SIGINT');
-      const onTerminate = (): void => listener('SIGTERM');
-      process.on('SIGINT', onInterrupt);
-      process.on('SIGTERM', onTerminate);
-      if (hearsHangup) process.on('SIGHUP', onTerminate);
-      return () => {
-        process.off('SIGINT', onInterrupt);
-        process.off('SIGTERM', onTerminate);
-        process.off('SIGHUP', onTerminate);
-      };
-    },
-    exitNow: (code: ExitCode) => process.exit(code),
-  });
-  process.off('beforeExit', atStandstill);
+  try {
+    process.exitCode = await run(process.argv.slice(2), {
+      version,
+      environment: process.env,
+      workingDirectory: process.cwd(),
+      stdin: process.stdin,
+      stdout: process.stdout,
+      stderr: process.stderr,
+      services: createServices(process.env, version),
+      onSignal: (listener) => {
+        const onInterrupt = (): void => listener('SIGINT');
+        const onTerminate = (): void => listener('SIGTERM');
+        process.on('SIGINT', onInterrupt);
+        process.on('SIGTERM', onTerminate);
+        if (hearsHangup) process.on('SIGHUP', onTerminate);
+        return () => {
+          process.off('SIGINT', onInterrupt);
+          process.off('SIGTERM', onTerminate);
+          process.off('SIGHUP', onTerminate);
+        };
+      },
+      exitNow: (code: ExitCode) => process.exit(code),
+    });
+  } finally {
+    process.off('beforeExit', atStandstill);
+  }
 }
 
 /** Where nothing is left that could wake the process but the command has not answered, Node would end as if all had been well. */

@@ -273,8 +273,7 @@ async function runBackup(
     hostClaims: await openHostEngine(setup.engine, events),
     applyRetention: async (project, strategy): Promise<readonly PruneDecision[]> => {
       await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'write');
-      const policy = toPolicy(setup.keep);
-      const report = await repository.prune({ policy, dryRun: false, sweep: 'after-removal', project, strategy, signal });
+      const report = await repository.prune({ policy: toPolicy(setup.keep), dryRun: false, project, strategy, signal });
       return [...report.snapshots, ...report.classic];
     },
     discardOld: async (project) => {

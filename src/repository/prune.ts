@@ -24,8 +24,8 @@ export interface PruneOptions {
   /** Only snapshots of this project are decided on; all when absent. */
   readonly project?: string;
   readonly strategy?: StrategyName;
-  /** `auto`: chunks are deleted once a tenth of the bytes is garbage; `after-removal`: the same, but nothing is looked at where no snapshot goes. */
-  readonly sweep?: 'auto' | 'after-removal' | 'always' | 'never';
+  /** `auto`: chunks are deleted once a tenth of the bytes is garbage. */
+  readonly sweep?: 'auto' | 'always' | 'never';
   /** Objects younger than this stay; an hour unless given. */
   readonly gracePeriodMs?: number;
   readonly now?: Date;
@@ -55,12 +55,10 @@ export async function prune(store: Store, lease: Lease | null, options: PruneOpt
   const kept = held.good.filter(({ manifest }) => isKept.has(manifest.name));
   const removed = held.good.filter(({ manifest }) => !isKept.has(manifest.name));
 
-  // What a killed run left is mostly what the next one needs, and goes with the next snapshot that does.
-  const isIdle = options.sweep === 'after-removal' && removed.length === 0;
-  const needed = isIdle ? null : await mark(store, kept, removed, signal);
+  const needed = await mark(store, kept, removed, signal);
   if (lease !== null) await removeManifests(store, lease, removed, held, signal);
   const classic = await pruneClassic(store, lease, options, now);
-  const swept = needed === null ? { freedBytes: 0, garbageBytes: 0 } : await sweep(store, lease, needed, options, now);
+  const swept = await sweep(store, lease, needed, options, now);
   return {
     snapshots: decisions.filter(({ name }) => isInScope(held.good, name, options)),
     classic: classic.decisions,
@@ -187,6 +185,8 @@ async function sweep(
   now: Date,
 ): Promise<{ freedBytes: number; garbageBytes: number }> {
   const { sweep: mode = 'auto', gracePeriodMs = DEFAULT_GRACE_MS, signal } = options;
+  // Mostly there is none, and names are cheaper to come by than the size of every object.
+  if (!(await holdsGarbage(store, needed, signal))) return { freedBytes: 0, garbageBytes: 0 };
   const limit = now.getTime() - gracePeriodMs;
   let totalBytes = 0;
   let youngBytes = 0;
@@ -196,10 +196,26 @@ async function sweep(
     if (isGarbage && modifiedMs > limit) youngBytes += bytes;
     else if (isGarbage) oldBytes += bytes;
   }
-  const isDue = mode === 'always' || (mode !== 'never' && youngBytes + oldBytes >= totalBytes * SWEEP_SHARE);
+  const isDue = mode === 'always' || (mode === 'auto' && youngBytes + oldBytes >= totalBytes * SWEEP_SHARE);
   if (!isDue || oldBytes === 0) return { freedBytes: 0, garbageBytes: youngBytes + oldBytes };
   if (lease !== null) await deleteGarbage(store, lease, needed, limit, signal);
   return { freedBytes: oldBytes, garbageBytes: youngBytes };
+}
+
+async function holdsGarbage(store: Store, needed: IdSet, signal: AbortSignal): Promise<boolean> {
+  for (const folder of [CHUNKS, SEGMENTS]) {
+    for await (const page of store.list(folder)) {
+      signal.throwIfAborted();
+      if (page.some(({ key }) => isUnneeded(key, needed))) return true;
+    }
+  }
+  return false;
+}
+
+/** Damaged objects set aside count as needed while their id is. Names that are no ids are left alone. */
+function isUnneeded(key: string, needed: IdSet): boolean {
+  const id = idOfKey(key.endsWith(BAD_SUFFIX) ? key.slice(0, -BAD_SUFFIX.length) : key);
+  return id !== null && !needed.has(id);
 }
 
 async function deleteGarbage(store: Store, lease: Lease, needed: IdSet, limit: number, signal: AbortSignal): Promise<void> {
@@ -216,7 +232,6 @@ async function deleteGarbage(store: Store, lease: Lease, needed: IdSet, limit: n
   await store.flush();
 }
 
-/** All objects; damaged ones set aside count as needed while their id is. Names that are no ids are left alone. */
 async function* objects(
   store: Store,
   needed: IdSet,
@@ -225,10 +240,7 @@ async function* objects(
   for (const folder of [CHUNKS, SEGMENTS]) {
     for await (const page of store.list(folder, { sizes: true })) {
       signal.throwIfAborted();
-      for (const entry of page) {
-        const id = idOfKey(entry.key.endsWith(BAD_SUFFIX) ? entry.key.slice(0, -BAD_SUFFIX.length) : entry.key);
-        yield { ...entry, isGarbage: id !== null && !needed.has(id) };
-      }
+      for (const entry of page) yield { ...entry, isGarbage: isUnneeded(entry.key, needed) };
     }
   }
 }

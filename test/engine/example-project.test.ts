@@ -1,35 +1,21 @@
-import { cp, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fingerprintTree } from '../support/awkward-tree.ts';
-import { createProject, docker, engineEnv, type TestProjectFolder } from '../support/engine.ts';
+import { type McadsExample, startMcadsExample } from '../support/mcads-example.ts';
 import { runCli } from '../support/run-cli.ts';
 
-const example = join(import.meta.dirname, '../../compose/examples/mcads');
-
-let project: TestProjectFolder;
-const env = (): Readonly<Record<string, string | undefined>> => ({
-  ...engineEnv(),
-  COMPOSE_PROJECT_NAME: project.name,
-  HTTP_PORT: '0',
-});
+let example: McadsExample;
 beforeAll(async () => {
-  project = await createProject();
-  await cp(example, project.directory, { recursive: true });
-  await project.compose(['up', '-d', '--wait'], { env: env() });
+  example = await startMcadsExample();
 });
-afterAll(async () => project[Symbol.asyncDispose]());
+afterAll(async () => example[Symbol.asyncDispose]());
 
 test('the MCADS example comes up healthy, with its seed data in every place', async () => {
-  const query = async (database: string, sql: string): Promise<string> => {
-    const psql = ['exec', '-T', 'db', 'psql', '-U', 'mcads', '-At', '-d', database, '-c', sql];
-    return (await project.compose(psql, { env: env() })).stdout.trim();
-  };
-  expect(await query('mcads', 'SELECT count(*) FROM prediction')).toBe('10000');
-  expect(await query('statistics', 'SELECT count(*) FROM daily_count')).toBe('365');
+  expect(await example.query('mcads', 'SELECT count(*) FROM prediction')).toBe('10000');
+  expect(await example.query('statistics', 'SELECT count(*) FROM daily_count')).toBe('365');
 
-  const { stdout: address } = await project.compose(['port', 'nginx', '80'], { env: env() });
-  const site = `http://${address.trim()}`;
+  const site = await example.site();
   expect(await (await fetch(`${site}/health`)).json()).toEqual({ database: true, models: ['densenet121.weights', 'resnet50.weights'] });
   const image = new Uint8Array(300_000).map((_, index) => index * 31);
   expect((await fetch(`${site}/upload/new.png`, { method: 'PUT', body: image })).status).toBe(201);
@@ -37,26 +23,27 @@ test('the MCADS example comes up healthy, with its seed data in every place', as
 });
 
 test("README's first command backs the example up completely and ends with where it is, what is missing and the way back", async () => {
-  const elsewhere = join(project.directory, '..');
-  const run = await runCli(['--project-directory', project.directory, 'backup'], { cwd: elsewhere, env: env() });
+  const { directory, name: project } = example.project;
+  const elsewhere = join(directory, '..');
+  const run = await runCli(['--project-directory', directory, 'backup'], { cwd: elsewhere, env: example.env });
   expect(run.code, run.stderr).toBe(0);
   expect(run.stdout).toBe('');
   const [verdict, ...closing] = run.stderr.trimEnd().split('\n').slice(-4);
   expect(verdict).toMatch(/^Complete: /);
-  const name = `${project.name}_backup_\\d{8}_\\d{6}`;
-  const repository = `${project.directory}/backups`;
+  const name = `${project}_backup_\\d{8}_\\d{6}`;
+  const repository = `${directory}/backups`;
   expect(closing[0]).toMatch(new RegExp(`^Where it is: {2}${repository}/snapshots/${name}$`));
   expect(closing[1]).toBe('Not covered:  nothing that is known to hold state');
   expect(closing[2]).toMatch(
-    new RegExp(`^Bring back:   (?:npx )?mcads-orchestrate --project-directory ${project.directory} restore ${name} -r ${repository}$`),
+    new RegExp(`^Bring back:   (?:npx )?mcads-orchestrate --project-directory ${directory} restore ${name} -r ${repository}$`),
   );
-  const password = (await readFile(join(project.directory, 'db_password.txt'), 'utf8')).trim();
+  const password = (await readFile(join(directory, 'db_password.txt'), 'utf8')).trim();
   expect(run.stderr).not.toContain(password);
 
   const target = ['extract', new RegExp(name).exec(closing[0] ?? '')?.[0] ?? '', '-r', repository, '--target', './restored'];
   expect((await runCli(target, { cwd: elsewhere, env: { DOCKER_HOST: 'unix:///nowhere.sock' } })).code).toBe(0);
   for (const volume of ['media', 'static', 'models']) {
-    const source = (await docker(['volume', 'inspect', '--format', '{{.Mountpoint}}', `${project.name}_${volume}`])).stdout.trim();
+    const source = await example.volume(volume);
     const expected = fingerprintTree(source).filter((line) => !line.endsWith('.partial'));
     expect(fingerprintTree(join(elsewhere, 'restored/volume', volume))).toEqual(expected);
   }

@@ -55,20 +55,6 @@ describe('prune', () => {
     });
   });
 
-  test('looks for garbage only after a removal where it is told so', async () => {
-    await withSnapshots(3, async (repository, path) => {
-      const after = { dryRun: false, ...ALL, sweep: 'after-removal' } as const;
-      await repository.prune({ policy: { last: 2 }, dryRun: false, ...ALL, sweep: 'never' });
-      const count = await objectCount(path);
-      expect(await repository.prune({ policy: { last: 2 }, ...after })).toMatchObject({ freedBytes: 0, garbageBytes: 0 });
-      expect(await objectCount(path)).toBe(count);
-      const report = await repository.prune({ policy: { last: 1 }, ...after });
-      expect(report.freedBytes).toBeGreaterThan(0);
-      expect((await repository.stats(NEVER)).garbageBytes).toBe(0);
-      expect((await repository.verify({ readData: true, signal: NEVER })).damaged).toEqual([]);
-    });
-  });
-
   test('leaves garbage lying until it is a tenth of the bytes, and young objects always', async () => {
     await withSnapshots(1, async (repository, path) => {
       await backUp(repository, day(2), { config: noise(1, 5000), 'volume/media': noise(1, 50_000), 'files/x': noise(9, 2000) });
