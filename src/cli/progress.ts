@@ -43,7 +43,13 @@ export async function withProgress<T>(
   const early: (readonly [RunEvent, Date])[] = [];
   const opening: { log: Promise<LogFile | null> | null } = { log: null };
   let log: LogFile | null = openLog?.when === 'now' ? await openLog.open() : null;
+  const isDue = progressPace();
   const events: EventSink = (event) => {
+    // Told for every piece of data, hundreds of thousands of times in a run; the log has no use for it.
+    if (event.type === 'component-progress') {
+      if (view !== null && isDue(event.id, performance.now())) view.show(event);
+      return;
+    }
     view?.show(event);
     if (openLog === null) return;
     if (log !== null) return log.write(event, new Date());
@@ -79,6 +85,19 @@ export async function withProgress<T>(
     giveBack();
     await endLog(log ?? (await opening.log), ending, failure);
   }
+}
+
+/** No faster than a live view draws its frames. */
+const PROGRESS_MS = 100;
+
+/** True where a component's progress was last shown so long ago that it is worth showing again. */
+function progressPace(): (id: string, now: number) => boolean {
+  const shownAt = new Map<string, number>();
+  return (id, now) => {
+    if (now - (shownAt.get(id) ?? Number.NEGATIVE_INFINITY) < PROGRESS_MS) return false;
+    shownAt.set(id, now);
+    return true;
+  };
 }
 
 /** While a view draws, what others say on stderr goes through it. Returns how to end both. */

@@ -30,6 +30,8 @@ export interface ProgressState {
 }
 
 const RATE_WINDOW_MS = 5000;
+/** Samples are this far apart, so that the window holds a few dozen however often progress is told. */
+const SAMPLE_MS = 100;
 
 /** What the pipeline's own words for a restore's steps mean to people. */
 const STAGE_WORDS: Readonly<Record<string, string>> = {
@@ -68,7 +70,7 @@ export function advance(state: ProgressState, event: RunEvent, now: number): Pro
       }));
     case 'component-progress':
       return withComponent(state, event.id, now, (one) => {
-        const samples = [...one.samples, [now, event.bytes] as const].filter(([at]) => at >= now - RATE_WINDOW_MS);
+        const samples = withSample(one.samples, now, event.bytes);
         return {
           ...one,
           status: 'running',
@@ -77,7 +79,7 @@ export function advance(state: ProgressState, event: RunEvent, now: number): Pro
           stored: event.stored,
           expected: event.bytesExpected ?? one.expected,
           samples,
-          rate: rateOf(samples),
+          rate: rateOf(samples, now, event.bytes),
         };
       });
     case 'component-finished':
@@ -156,9 +158,14 @@ function newComponent(id: string, now: number): ComponentProgress {
   };
 }
 
-function rateOf(samples: ComponentProgress['samples']): number {
-  const first = samples[0];
+function withSample(samples: ComponentProgress['samples'], now: number, bytes: number): ComponentProgress['samples'] {
   const last = samples.at(-1);
-  if (first === undefined || last === undefined || last[0] - first[0] < 200) return 0;
-  return Math.max(0, ((last[1] - first[1]) * 1000) / (last[0] - first[0]));
+  if (last !== undefined && now - last[0] < SAMPLE_MS) return samples;
+  return [...samples.filter(([at]) => at >= now - RATE_WINDOW_MS), [now, bytes]];
+}
+
+function rateOf(samples: ComponentProgress['samples'], now: number, bytes: number): number {
+  const first = samples[0];
+  if (first === undefined || now - first[0] < 200) return 0;
+  return Math.max(0, ((bytes - first[1]) * 1000) / (now - first[0]));
 }

@@ -6,7 +6,7 @@ import { createLiveView } from '../../src/report/live-view.ts';
 import { createPlainView } from '../../src/report/plain-view.ts';
 import { advance, startProgress } from '../../src/report/progress-state.ts';
 import type { ViewClock } from '../../src/report/progress-view.ts';
-import { fakeBackup } from './fake-events.ts';
+import { fakeBackup, MEDIA } from './fake-events.ts';
 import { plain, WIDTHS } from './fixtures.ts';
 
 /** A clock that the test moves, and a stream that remembers. */
@@ -65,6 +65,19 @@ test('the time left and the rate come from the last seconds', () => {
   const frame = liveFrame(stateAt(3400), 3400, plain(200), 24).join('\n');
   expect(frame).toContain('150 MiB/s');
   expect(frame).toContain('3.0s left');
+});
+
+test('progress that is told for every piece of data costs no more to remember', () => {
+  let state = startProgress(0);
+  for (let i = 0; i < 50_000; i += 1)
+    state = advance(
+      state,
+      { type: 'component-progress', id: MEDIA, bytes: i * 1000, stored: 0, bytesExpected: null, phase: 'files' },
+      i / 5,
+    );
+  const one = state.components.get(MEDIA);
+  expect(one?.samples.length).toBeLessThanOrEqual(51);
+  expect(one?.rate).toBeCloseTo(5_000_000, -5);
 });
 
 test('the live view ends with one line for each component and a visible cursor', () => {
