@@ -73,9 +73,11 @@ describe.each(['postgres15', 'postgres17'] as const)('databases of a server of i
     const seen = new Map<string, number>();
     for (const reader of READERS) {
       const { stdout } = await docker(['exec', server.name, 'cat', `/tmp/reader-${reader}`]);
-      const lines = stdout.trim().split('\n');
-      for (const [at, line] of lines.entries()) {
-        if (line.startsWith('again ')) expect(lines[at - 1]).toBe(line.replace('again', 'read'));
+      let read = '';
+      for (const line of stdout.trim().split('\n')) {
+        if (line.startsWith('read ')) read = line;
+        // Where the session ends behind the answer, psql prints that before the answer itself.
+        if (line.startsWith('again ')) expect(line.replace('again', 'read')).toBe(read);
         const kind = [...REFUSED, /^(read|again) (old|new)$/].map((one) => one.exec(line)?.[0]).find((one) => one !== undefined) ?? line;
         seen.set(kind, (seen.get(kind) ?? 0) + 1);
       }
