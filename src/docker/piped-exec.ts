@@ -5,6 +5,7 @@ import { rm } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Bytes } from '../domain/byte-stream.ts';
+import { inLargePieces } from '../stream/large-pieces.ts';
 import type { ExecHandle, ExecOptions } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import type { ExecLimits } from './exec.ts';
@@ -119,7 +120,8 @@ async function feed(input: Bytes, fd: number, exit: ExecHandle['exit']): Promise
   const stop = (): void => void writer.destroy();
   exit.then(stop, stop);
   try {
-    for await (const chunk of input) {
+    // Each is written before the next is asked for.
+    for await (const chunk of inLargePieces(input)) {
       if (writer.destroyed) return;
       await written(writer, chunk);
     }

@@ -31,9 +31,21 @@ export function encodeObject(plain: Uint8Array, level: number, id: string): Uint
 
 /** Length (where known beforehand) and SHA-256 are always checked. Rejects FrameError for anything but exactly these bytes. */
 export async function decodeObject(frame: Uint8Array, id: string, length: number | null): Promise<Buffer> {
+  return checked(await decompressFrame(frame, lengthOf(frame, length)), id);
+}
+
+/** Likewise, on the calling thread. */
+export function decodeObjectSync(frame: Uint8Array, id: string, length: number | null): Buffer {
+  return checked(decompressFrameSync(frame, lengthOf(frame, length)), id);
+}
+
+function lengthOf(frame: Uint8Array, length: number | null): number {
   const expected = length ?? frameContentSize(frame);
   if (expected > MAX_PAGE_BYTES) throw new FrameError(`the frame claims ${expected} bytes`);
-  const plain = await decompressFrame(frame, expected);
+  return expected;
+}
+
+function checked(plain: Buffer, id: string): Buffer {
   if (objectId(plain) !== id) throw new FrameError('the content has another SHA-256 than its name says');
   return plain;
 }

@@ -1,24 +1,16 @@
-import { Worker } from 'node:worker_threads';
 import type { EncodedObject, ObjectAnswer, ObjectRequest } from './object-worker.ts';
+import { WorkerThreads, type Pending, type Thread } from './worker-threads.ts';
 
-/** All cores of a small machine; more would only take memory from the program. */
-const LARGEST_POOL = 4;
 /** One batch that a thread works on, and one for it to go on with. */
 const BATCHES_A_THREAD = 2;
 
 /** Told the ids of a batch; says of each object whether to write its frame to a path, hand it back (true) or drop it (false). */
 export type Choose = (ids: readonly string[]) => readonly (string | boolean)[];
 
-interface Batch {
+interface Batch extends Pending {
   readonly choose: Choose;
   readonly level: number;
   readonly resolve: (objects: readonly (EncodedObject | null)[]) => void;
-  readonly reject: (error: Error) => void;
-}
-
-interface Thread {
-  readonly worker: Worker;
-  readonly batches: Map<number, Batch>;
 }
 
 /**
@@ -27,81 +19,44 @@ interface Thread {
  * of objects replaces a hop for each step of each: a message costs both sides about as much as compressing 4 KiB.
  */
 export class ObjectPool implements AsyncDisposable {
-  readonly #size: number;
-  readonly #threads: Thread[] = [];
-  #batches = 0;
-  #failure: Error | null = null;
+  readonly #threads: WorkerThreads<Batch, ObjectAnswer>;
 
   constructor(size: number) {
-    this.#size = Math.max(1, Math.min(size, LARGEST_POOL));
+    const program = new URL('./object-worker', import.meta.url).href;
+    this.#threads = new WorkerThreads({ program, size, onAnswer: (answer, thread) => this.#onAnswer(answer, thread) });
   }
 
   /** True while a thread would have to wait for the next batch. */
   get isHungry(): boolean {
-    return this.#threads.length < this.#size || this.#threads.some(({ batches }) => batches.size < BATCHES_A_THREAD);
+    return this.#threads.hasRoom(BATCHES_A_THREAD);
   }
 
   /** Takes the bytes: afterwards their buffers are empty. Objects that were dropped come back as null. */
   async submit(plain: readonly Uint8Array[], level: number, choose: Choose): Promise<readonly (EncodedObject | null)[]> {
-    if (this.#failure !== null) throw this.#failure;
-    const { worker, batches } = this.#leastBusy();
-    const batch = this.#batches;
-    this.#batches += 1;
     const { promise, resolve, reject } = Promise.withResolvers<readonly (EncodedObject | null)[]>();
-    batches.set(batch, { choose, level, resolve, reject });
-    const owned = plain.map(ownBuffer);
-    worker.postMessage(
-      { kind: 'name', batch, plain: owned } satisfies ObjectRequest,
-      owned.map(({ buffer }) => buffer),
-    );
+    this.#threads.give({ choose, level, resolve, reject }, (worker, batch) => {
+      const owned = plain.map(ownBuffer);
+      worker.postMessage(
+        { kind: 'name', batch, plain: owned } satisfies ObjectRequest,
+        owned.map(({ buffer }) => buffer),
+      );
+    });
     return promise;
   }
 
-  #leastBusy(): Thread {
-    const idle = this.#threads.find(({ batches }) => batches.size === 0);
-    if (idle !== undefined) return idle;
-    if (this.#threads.length < this.#size) return this.#start();
-    return this.#threads.reduce((best, next) => (next.batches.size < best.batches.size ? next : best));
-  }
-
-  #start(): Thread {
-    const batches = new Map<number, Batch>();
-    // The URL is no import, so the compiler does not turn its ending.
-    const file = import.meta.url.endsWith('.ts') ? './object-worker.ts' : './object-worker.js';
-    const worker = new Worker(new URL(file, import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 32 },
-    });
-    worker.unref(); // whoever waits for an object keeps the process alive by other means
-    const fail = (error: Error): void => {
-      this.#failure ??= error;
-      for (const batch of batches.values()) batch.reject(error);
-      batches.clear();
-    };
-    worker.on('message', (answer: ObjectAnswer) => {
-      const batch = batches.get(answer.batch);
-      if (batch === undefined) return;
-      if (answer.kind === 'encoded') {
-        batches.delete(answer.batch);
-        batch.resolve(answer.objects);
-        return;
-      }
-      worker.postMessage({
-        kind: 'encode',
-        batch: answer.batch,
-        wanted: batch.choose(answer.ids),
-        level: batch.level,
-      } satisfies ObjectRequest);
-    });
-    worker.on('error', fail);
-    worker.on('exit', (code) => fail(new Error(`a compressing thread ended with ${code}`)));
-    const thread = { worker, batches };
-    this.#threads.push(thread);
-    return thread;
+  #onAnswer(answer: ObjectAnswer, thread: Thread<Batch>): void {
+    if (answer.kind === 'encoded') {
+      this.#threads.take(thread, answer.batch)?.resolve(answer.objects);
+      return;
+    }
+    const batch = thread.pending.get(answer.batch);
+    if (batch === undefined) return;
+    const wanted = batch.choose(answer.ids);
+    thread.worker.postMessage({ kind: 'encode', batch: answer.batch, wanted, level: batch.level } satisfies ObjectRequest);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#failure ??= new Error('the compressing threads were ended');
-    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    await this.#threads[Symbol.asyncDispose]();
   }
 }
 

@@ -4,22 +4,34 @@ import type { ChunkRef, Segment } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { sha256Hex } from '../stream/digest.ts';
 import { FrameError } from '../stream/zstd-frame.ts';
+import { DecodePool } from './decode-pool.ts';
+import type { DecodedObject, WantedObject } from './decode-worker.ts';
 import { chunkKey, MAX_CHUNK_BYTES, pageKey } from './format.ts';
 import { decodeObject } from './object-codec.ts';
 import { parsePage } from './page.ts';
 import type { Store } from './store.ts';
 
-/** Chunks fetched, decoded and checked ahead of the reader, so that all cores work: small ones by the dozen, of large ones what memory allows. */
-const CHUNKS_AHEAD = 32;
+/** Fetched, decoded and checked ahead of the reader, so that all cores work: small chunks by the hundred, of large ones what memory allows. */
+const CHUNKS_AHEAD = 256;
 const BYTES_AHEAD = 8 * 1024 * 1024;
+/** What a thread gets in one message. An artifact that is no larger is read without threads: starting one takes as long as decoding some megabytes. */
+const BATCH_BYTES = 1024 * 1024;
+const BATCH_CHUNKS = 64;
+
+type ObjectSource = Pick<Store, 'get' | 'filesOf' | 'notRead'>;
+
+interface Ahead {
+  readonly ref: ChunkRef;
+  readonly plain: PromiseWithResolvers<Uint8Array>;
+}
 
 /** Reads artifacts; everything is checked against its length and SHA-256. Rejects `damaged` naming the id and what needs it. */
 export class ObjectReader {
-  readonly #source: Pick<Store, 'get'>;
+  readonly #source: ObjectSource;
   /** Artifacts whose component and snapshot are known, for messages. */
   readonly #owners = new WeakMap<ManifestArtifact, string>();
 
-  constructor(source: Pick<Store, 'get'>) {
+  constructor(source: ObjectSource) {
     this.#source = source;
   }
 
@@ -57,8 +69,9 @@ export class ObjectReader {
     return this.#object(pageKey(id), id, null, `page ${id}`, owner);
   }
 
-  async chunk([id, length]: ChunkRef, owner: string): Promise<Buffer> {
-    if (length > MAX_CHUNK_BYTES) throw new McadsError('damaged', `chunk ${id}, needed by ${owner}, claims ${length} bytes`);
+  async chunk(ref: ChunkRef, owner: string): Promise<Buffer> {
+    const [id, length] = ref;
+    assertPossible(ref, owner);
     return this.#object(chunkKey(id), id, length, `chunk ${id}`, owner);
   }
 
@@ -74,30 +87,85 @@ export class ObjectReader {
   }
 
   async *#readAhead(chunks: Iterable<ChunkRef> | AsyncIterable<ChunkRef>, owner: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const ahead: { readonly length: number; readonly reading: Promise<Buffer> }[] = [];
-    let bytes = 0;
+    await using pool = new DecodePool();
+    const ahead: Ahead[] = [];
+    let aheadBytes = 0;
+    let batch: Ahead[] = [];
+    let batchBytes = 0;
+    let isFirst = true;
+    const send = (isLast: boolean): void => {
+      const threads = isFirst && isLast ? null : pool;
+      void this.#fetch(batch, owner, threads);
+      isFirst = false;
+      batch = [];
+      batchBytes = 0;
+    };
     for await (const ref of chunks) {
       signal.throwIfAborted();
-      const reading = this.chunk(ref, owner);
-      reading.catch(() => undefined); // awaited below, in order
-      ahead.push({ length: ref[1], reading });
-      bytes += ref[1];
-      while (ahead.length > CHUNKS_AHEAD || (bytes > BYTES_AHEAD && ahead.length > 1)) {
+      assertPossible(ref, owner);
+      const one: Ahead = { ref, plain: Promise.withResolvers() };
+      one.plain.promise.catch(() => undefined); // awaited below, in order
+      ahead.push(one);
+      batch.push(one);
+      aheadBytes += ref[1];
+      batchBytes += ref[1];
+      if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_CHUNKS) send(false);
+      while (ahead.length > CHUNKS_AHEAD || (aheadBytes > BYTES_AHEAD && ahead.length > 1)) {
         const first = ahead.shift();
         if (first === undefined) break;
-        bytes -= first.length;
-        yield await first.reading;
+        aheadBytes -= first.ref[1];
+        yield await first.plain.promise;
       }
     }
-    for (const { reading } of ahead) {
+    send(true);
+    for (const { plain } of ahead) {
       signal.throwIfAborted();
-      yield await reading;
+      yield await plain.promise;
     }
+  }
+
+  /** Settles each of them; never rejects. */
+  async #fetch(batch: readonly Ahead[], owner: string, threads: DecodePool | null): Promise<void> {
+    const wanted = batch.map(({ ref: [id, length] }) => ({ id, length, places: this.#source.filesOf(chunkKey(id)) }));
+    if (threads === null || !wanted.every(hasPlaces)) {
+      for (const { ref, plain } of batch) this.chunk(ref, owner).then(plain.resolve, plain.reject);
+      return;
+    }
+    try {
+      const objects = await threads.decode(wanted);
+      for (const [at, { ref, plain }] of batch.entries()) {
+        const object = objects[at];
+        if (object !== undefined && 'plain' in object) plain.resolve(object.plain);
+        else plain.reject(this.#problem(ref[0], object, owner));
+      }
+    } catch (error) {
+      for (const { plain } of batch) plain.reject(error);
+    }
+  }
+
+  #problem(id: string, object: Exclude<DecodedObject, { readonly plain: Uint8Array }> | undefined, owner: string): McadsError {
+    if (object === undefined) return new McadsError('unexpected', `chunk ${id} was not answered`);
+    if ('unreadable' in object) return this.#source.notRead(chunkKey(id), object.unreadable, object.errno);
+    const what = `chunk ${id}, needed by ${owner}, is`;
+    if ('missing' in object) return damagedObject(`${what} missing`, id, 'missing');
+    return damagedObject(`${what} damaged: ${object.damaged}`, id, 'damaged');
   }
 
   #ownerOf(artifact: ManifestArtifact): string {
     return this.#owners.get(artifact) ?? `artifact ${artifact.name} (digest ${artifact.digest.slice(0, 12)})`;
   }
+}
+
+function hasPlaces(wanted: {
+  readonly id: string;
+  readonly length: number;
+  readonly places: readonly string[] | null;
+}): wanted is WantedObject {
+  return wanted.places !== null;
+}
+
+function assertPossible([id, length]: ChunkRef, owner: string): void {
+  if (length > MAX_CHUNK_BYTES) throw new McadsError('damaged', `chunk ${id}, needed by ${owner}, claims ${length} bytes`);
 }
 
 async function* chunksOf(segments: AsyncIterable<Segment>): AsyncGenerator<ChunkRef> {

@@ -32,6 +32,10 @@ export interface Store extends AsyncDisposable {
   putIfAbsent(key: string, bytes: Uint8Array): Promise<boolean>;
   /** Null where the key does not exist. */
   get(key: string): Promise<Buffer | null>;
+  /** Files of this machine, in the order of looking, one of which holds the object where it exists: a thread reads them itself. Null where there are none. */
+  filesOf(key: string): readonly string[] | null;
+  /** The error of a failed attempt to read them. */
+  notRead(key: string, message: string, errno: string | undefined): McadsError;
   /** All objects under a folder (`chunks/`; the empty name is the root), in pages, in no particular order. Sizes and times are 0 unless asked for. */
   list(folder: string, options?: ListOptions): AsyncIterable<readonly StoreEntry[]>;
   stat(key: string): Promise<StoreEntry | null>;
@@ -64,6 +68,9 @@ export interface StoreBatch extends AsyncDisposable {
   notPlaced(key: string, message: string, errno: string | undefined): McadsError;
   /** Staged objects of this batch and visible ones. Null where neither exists. */
   get(key: string): Promise<Buffer | null>;
+  /** As a store's. */
+  filesOf(key: string): readonly string[] | null;
+  notRead(key: string, message: string, errno: string | undefined): McadsError;
   /** After it resolves, everything whose put had resolved is durable and has its name. Puts may go on meanwhile. */
   flush(): Promise<void>;
   /**

@@ -1,3 +1,4 @@
+import { McadsError } from '../../src/errors.ts';
 import { artifactDigest } from '../../src/repository/object-reader.ts';
 import { toDigestBytes, toManifestBytes } from '../../src/repository/manifest-store.ts';
 import type { Store, StoreBatch, StoreEntry } from '../../src/repository/store.ts';
@@ -37,6 +38,14 @@ export class SimulatedStore implements Store {
       (page < pages ? this.#basePages : this.#ownPages).push(id);
       this.#pages.set(`segments/${id.slice(0, 2)}/${id}`, page);
     }
+  }
+
+  filesOf(): null {
+    return null;
+  }
+
+  notRead(key: string, message: string): McadsError {
+    return new McadsError('store-failed', `reading ${key}: ${message}`);
   }
 
   async get(key: string): Promise<Buffer | null> {

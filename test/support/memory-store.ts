@@ -33,6 +33,14 @@ export class MemoryStore implements Store {
     return found === undefined ? null : Buffer.from(found.bytes);
   }
 
+  filesOf(): null {
+    return null;
+  }
+
+  notRead(key: string, message: string): McadsError {
+    return new McadsError('store-failed', `reading ${key}: ${message}`);
+  }
+
   async *list(folder: string, { sizes = false, shallow = false }: ListOptions = {}): AsyncGenerator<readonly StoreEntry[]> {
     const page = [...this.objects]
       .filter(([key]) => key.startsWith(folder) && (!shallow || !key.slice(folder.length).includes('/')))
@@ -102,6 +110,14 @@ class MemoryBatch implements StoreBatch {
 
   notPlaced(key: string): McadsError {
     return new McadsError('unexpected', `nothing can be placed in memory: ${key}`);
+  }
+
+  filesOf(): null {
+    return null;
+  }
+
+  notRead(key: string, message: string): McadsError {
+    return new McadsError('store-failed', `reading ${key}: ${message}`);
   }
 
   async get(key: string): Promise<Buffer | null> {

@@ -3,7 +3,7 @@ import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { McadsError } from '../../errors.ts';
 import type { StoreBatch } from '../store.ts';
-import { guarded, makeFolder, nullIfMissing, storeError, syncFilesystem, syncPath } from './local-files.ts';
+import { failedCall, guarded, makeFolder, nullIfMissing, syncFilesystem, syncPath } from './local-files.ts';
 
 /** So few are flushed one by one, because flushing the filesystem also waits for whatever others wrote to it. */
 const FEW_FILES = 64;
@@ -60,7 +60,7 @@ export class LocalBatch implements StoreBatch {
   }
 
   notPlaced(key: string, message: string, errno: string | undefined): McadsError {
-    return storeError(Object.assign(new Error(message), errno === undefined ? {} : { code: errno }), `writing ${key}`);
+    return failedCall(`writing ${key}`, message, errno);
   }
 
   async get(key: string): Promise<Buffer | null> {
@@ -68,6 +68,14 @@ export class LocalBatch implements StoreBatch {
       const staged = await nullIfMissing(readFile(this.#stagedPath(key)));
       return staged ?? (await nullIfMissing(readFile(join(this.#root, key))));
     });
+  }
+
+  filesOf(key: string): readonly string[] {
+    return [this.#stagedPath(key), join(this.#root, key)];
+  }
+
+  notRead(key: string, message: string, errno: string | undefined): McadsError {
+    return failedCall(`reading ${key}`, message, errno);
   }
 
   async flush(): Promise<void> {

@@ -44,6 +44,11 @@ export function storeError(error: unknown, doing: string): McadsError {
   }
 }
 
+/** The error of a call that failed in a thread, which can hand over no more than its words. */
+export function failedCall(doing: string, message: string, errno: string | undefined): McadsError {
+  return storeError(Object.assign(new Error(message), errno === undefined ? {} : { code: errno }), doing);
+}
+
 /** Runs a filesystem call and translates its error. */
 export async function guarded<T>(doing: string, work: () => Promise<T>): Promise<T> {
   try {

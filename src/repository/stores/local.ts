@@ -7,6 +7,7 @@ import { KernelLiveness } from './kernel-liveness.ts';
 import { LocalBatch } from './local-batch.ts';
 import {
   errnoOf,
+  failedCall,
   guarded,
   makeFolder,
   nullIfMissing,
@@ -62,6 +63,14 @@ export class LocalStore implements Store {
 
   async get(key: string): Promise<Buffer | null> {
     return guarded(`reading ${key}`, () => nullIfMissing(readFile(join(this.location, key))));
+  }
+
+  filesOf(key: string): readonly string[] {
+    return [join(this.location, key)];
+  }
+
+  notRead(key: string, message: string, errno: string | undefined): McadsError {
+    return failedCall(`reading ${key}`, message, errno);
   }
 
   async *list(folder: string, { sizes = false, shallow = false }: ListOptions = {}): AsyncGenerator<readonly StoreEntry[]> {

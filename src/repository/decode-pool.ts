@@ -1,0 +1,30 @@
+import { availableParallelism } from 'node:os';
+import type { DecodeAnswer, DecodedObject, DecodeRequest, WantedObject } from './decode-worker.ts';
+import { WorkerThreads } from './worker-threads.ts';
+
+/**
+ * Reads, decodes and checks objects on threads, started with the first batch. Decision: as for writing, not libuv's pool. Four asynchronous calls for a
+ * file, a hop to decode it, the hash and the garbage of both kept the main thread busy for half of a restore, and V8's own threads as long.
+ */
+export class DecodePool implements AsyncDisposable {
+  readonly #threads: WorkerThreads<PromiseWithResolvers<readonly DecodedObject[]>, DecodeAnswer>;
+
+  constructor() {
+    this.#threads = new WorkerThreads({
+      program: new URL('./decode-worker', import.meta.url).href,
+      size: availableParallelism() - 1, // the thread that hands the bytes on is busy too
+      onAnswer: ({ batch, objects }, thread) => this.#threads.take(thread, batch)?.resolve(objects),
+    });
+  }
+
+  /** Each object's plain bytes, the caller's alone, or what is wrong with it. */
+  async decode(wanted: readonly WantedObject[]): Promise<readonly DecodedObject[]> {
+    const answer = Promise.withResolvers<readonly DecodedObject[]>();
+    this.#threads.give(answer, (worker, batch) => worker.postMessage({ batch, wanted } satisfies DecodeRequest));
+    return answer.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#threads[Symbol.asyncDispose]();
+  }
+}
