@@ -1,4 +1,4 @@
-import Docker from 'dockerode';
+import type Docker from 'dockerode';
 import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { addAbortSignal, type Duplex, type Readable } from 'node:stream';
@@ -6,6 +6,7 @@ import { inspect } from 'node:util';
 import { McadsError } from '../errors.ts';
 import type { Endpoint } from './endpoint.ts';
 import { cancelled, statusOf, toConnectError, toEngineError } from './engine-errors.ts';
+import { loadDockerode } from './lean-dockerode.ts';
 
 /** The API versions that this tool was written for; the engine's own decides within them. */
 export const OLDEST_API = '1.40';
@@ -55,7 +56,7 @@ export class EngineClient implements Disposable {
   readonly #modem: Modem;
   readonly #agent: HttpAgent;
 
-  private constructor(endpoint: Endpoint, apiVersion: string | null) {
+  private constructor(dockerode: typeof Docker, endpoint: Endpoint, apiVersion: string | null) {
     this.endpoint = endpoint;
     this.apiVersion = apiVersion ?? '';
     this.#agent =
@@ -64,18 +65,19 @@ export class EngineClient implements Disposable {
         : new HttpAgent({ keepAlive: false });
     // The modem inspects its options in full depth for every request, debugging or not.
     Object.assign(this.#agent, { [inspect.custom]: () => 'agent' });
-    this.#modem = withoutDockerHost(() => new Docker(dockerOptions(endpoint, this.#agent, apiVersion)).modem as Modem); // see Modem
+    this.#modem = withoutDockerHost(() => new dockerode(dockerOptions(endpoint, this.#agent, apiVersion)).modem as Modem); // see Modem
   }
 
   /** Connects and negotiates. Rejects `engine-unreachable` with the cure, also when nothing answers within ten seconds. */
   static async connect(endpoint: Endpoint, wantedVersion: string | undefined, signal: AbortSignal): Promise<EngineClient> {
-    using probe = new EngineClient(endpoint, null);
+    const dockerode = loadDockerode();
+    using probe = new EngineClient(dockerode, endpoint, null);
     const limit = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
     try {
       const answer = await probe.request('GET', '/_ping', {}, 'connecting', AbortSignal.any([signal, limit]));
       const server = answer.headers['api-version'];
       answer.resume();
-      return new EngineClient(endpoint, negotiateVersion(typeof server === 'string' ? server : undefined, wantedVersion));
+      return new EngineClient(dockerode, endpoint, negotiateVersion(typeof server === 'string' ? server : undefined, wantedVersion));
     } catch (error) {
       if (limit.aborted && !signal.aborted) {
         throw new McadsError(

@@ -29,7 +29,7 @@ export class TarFormatError extends Error {
 export function parseTarHeader(block: Buffer): TarHeader {
   if (number(block, 148, 8) !== checksumOf(block)) throw new TarFormatError('a tar header has a wrong checksum');
   const name = text(block, 0, 100);
-  const prefix = block.toString('latin1', 257, 263) === 'ustar\0' ? text(block, 345, 155) : '';
+  const prefix = block[345] !== 0 && block.toString('latin1', 257, 263) === 'ustar\0' ? text(block, 345, 155) : '';
   const type = String.fromCharCode(block[156] ?? 0);
   return {
     name: prefix === '' ? name : `${prefix}/${name}`,
@@ -146,16 +146,31 @@ function needsPax(name: RawPath): boolean {
 
 function checksumOf(block: Buffer): number {
   let sum = 8 * 0x20;
-  for (let i = 0; i < BLOCK; i += 1) if (i < 148 || i >= 156) sum += block[i] ?? 0;
+  for (let i = 0; i < 148; i += 1) sum += block[i] ?? 0;
+  for (let i = 156; i < BLOCK; i += 1) sum += block[i] ?? 0;
   return sum;
 }
 
 function text(block: Buffer, start: number, length: number): string {
+  if (block[start] === 0) return '';
   const end = block.indexOf(0, start);
   return block.toString('latin1', start, end < 0 || end > start + length ? start + length : end);
 }
 
 function number(block: Buffer, start: number, length: number): number {
+  // What everybody writes: digits with zeros in front, ended by NUL, by a space or by the field's end.
+  let value = 0;
+  for (let at = start, end = start + length; at < end; at += 1) {
+    const byte = block[at] ?? 0;
+    if (byte >= 0x30 && byte <= 0x37) value = value * 8 + byte - 0x30;
+    else if (at > start && (byte === 0 || (byte === 0x20 && at === end - 1))) return value;
+    else return unusualNumber(block, start, length);
+  }
+  return value;
+}
+
+/** Base-256, and octal digits with spaces around them. */
+function unusualNumber(block: Buffer, start: number, length: number): number {
   const first = block[start] ?? 0;
   if (first === 0x80 || first === 0xff) {
     let value = first === 0xff ? -1n : 0n;

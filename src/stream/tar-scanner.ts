@@ -4,7 +4,7 @@ import { BLOCK, encodePaxMember, isZeroBlock, paddedSize, parsePax, parseTarHead
 
 /** One member of a tar stream. */
 export interface TarMember {
-  /** Everything before the data, pax headers included, exactly as read (sparse files' process ids apart). */
+  /** Everything before the data, pax headers included, exactly as read (sparse files' process ids apart); maybe a view of what came in. */
   readonly header: Buffer;
   /** Without leading `./` and trailing `/`; `''` is the root. */
   readonly path: RawPath;
@@ -43,7 +43,7 @@ export async function* scanTar(body: Bytes, { recycles = false } = {}): AsyncGen
   const input = new BlockReader(body, recycles);
   try {
     for (;;) {
-      const member = await readMember(input);
+      const member = wholeMember(input) ?? (await readMember(input));
       if (member === null) break;
       yield { kind: 'member', member };
       for (let left = paddedSize(member.storedSize); left > 0;) {
@@ -56,6 +56,27 @@ export async function* scanTar(body: Bytes, { recycles = false } = {}): AsyncGen
   } finally {
     await input.close();
   }
+}
+
+/**
+ * The member whose headers all lie in the buffer at hand, as a view of it: nearly every one. Null where they do not, and where something is unusual:
+ * nothing was taken then. One pax header at most, which is what GNU tar writes.
+ */
+function wholeMember(input: BlockReader): TarMember | null {
+  const first = input.peek(0, BLOCK);
+  if (first === null || first[0] === 0) return null;
+  const header = parseTarHeader(first);
+  if (header.type !== 'x')
+    return 'gLK'.includes(header.type) ? null : toMember([], input.take(BLOCK) ?? first, header, new Map(), null, null);
+  if (header.size > MAX_PAX_BYTES) return null;
+  const length = BLOCK + paddedSize(header.size);
+  const block = input.peek(length, BLOCK);
+  if (block === null || block[0] === 0) return null;
+  const own = parseTarHeader(block);
+  if ('xgLK'.includes(own.type)) return null;
+  const pax = parsePax(input.peek(BLOCK, header.size) ?? block);
+  const whole = input.take(length + BLOCK) ?? block;
+  return toMember([whole.subarray(0, length)], whole.subarray(length), own, pax, null, null, whole);
 }
 
 async function readMember(input: BlockReader): Promise<TarMember | null> {
@@ -90,6 +111,7 @@ function toMember(
   pax: Map<string, string>,
   longName: string | null,
   longLink: string | null,
+  whole?: Buffer,
 ): TarMember {
   const sparse = pax.has('GNU.sparse.major');
   const name = pax.get('GNU.sparse.name') ?? pax.get('path') ?? longName ?? header.name;
@@ -97,11 +119,13 @@ function toMember(
   const type = TYPES[header.type] ?? 'other';
   const linkName = pax.get('linkpath') ?? longLink ?? header.linkName;
   return {
-    header: sparse ? withoutProcessId(block, pax, name) : Buffer.concat([...parts, block]),
+    header: sparse
+      ? withoutProcessId(Buffer.from(block), pax, name)
+      : (whole ?? (parts.length === 0 ? block : Buffer.concat([...parts, block]))),
     path: toRawPath(name),
     name,
     linkName,
-    extensions: parts.map((part) => String.fromCharCode(part[156] ?? 0)).join(''),
+    extensions: extensionsOf(parts),
     type,
     mode: header.mode,
     uid: count(pax.get('uid'), header.uid),
@@ -113,6 +137,12 @@ function toMember(
     sparse,
     pax,
   };
+}
+
+function extensionsOf(parts: readonly Buffer[]): string {
+  let types = '';
+  for (const part of parts) types += String.fromCharCode(part[156] ?? 0);
+  return types;
 }
 
 /**
@@ -161,6 +191,12 @@ class BlockReader {
   constructor(body: Bytes, recycles: boolean) {
     this.#source = body[Symbol.asyncIterator]();
     this.#recycles = recycles;
+  }
+
+  /** Bytes further on in the buffer at hand, null where it ends before. */
+  peek(from: number, length: number): Buffer | null {
+    const start = this.#at + from;
+    return this.#current.length < start + length ? null : this.#current.subarray(start, start + length);
   }
 
   take(length: number): Buffer | null {

@@ -3,18 +3,22 @@ import { join } from 'node:path';
 import { storeSnapshot, treeState, untar, writable } from '../support/archive-fixture.ts';
 import { runCommand } from '../support/run-command.ts';
 import { measure, median } from './measure.ts';
+import { writeRealTree } from './real-files.ts';
+import type { BenchSetup } from './setup.ts';
 import { BUILT } from './start.ts';
 import { mib, ratio, seconds, table } from './table.ts';
 
 const NAME = 'bench_system_backup_20260101_000000';
 
 /**
- * A classic archive against single-threaded `tar czf` of the same folder, in turn; what was exported is unpacked by plain tar and compared. The built tool
- * is run, its reading back of the archive included; `tar czf` checks nothing. `source` is any folder: text and machine code, as an application has them.
+ * A classic archive against single-threaded `tar czf` of the same folder (half of set A), in turn; what was exported is unpacked by plain tar and
+ * compared. The built tool is run, its reading back of the archive included; `tar czf` checks nothing.
  */
-export async function benchArchive(say: (line: string) => void, directory: string, source: string, rounds: number): Promise<void> {
+export async function benchArchive({ say, directory, rounds, of }: BenchSetup): Promise<void> {
   const base = join(directory, 'archive');
-  await mkdir(base, { recursive: true });
+  const source = join(base, 'source');
+  await mkdir(source, { recursive: true });
+  await writeRealTree(source, { files: of(25_000), bytes: of(8e8), imageBytes: of(2e8), seed: 1 });
   const repository = join(base, 'backups');
   {
     await using opened = await writable(repository);

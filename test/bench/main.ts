@@ -83,7 +83,7 @@ async function main(): Promise<void> {
     if (only.includes('volume')) await benchVolume(setup);
     if (only.includes('database')) await benchDatabase(setup);
     if (only.includes('restore')) await benchRestore(setup);
-    if (only.includes('archive')) await benchArchive(say, directory, values.quick ? import.meta.dirname : '/usr/lib', setup.rounds);
+    if (only.includes('archive')) await benchArchive(setup);
   } finally {
     await rm(directory, { recursive: true, force: true });
     await joined?.leave();
