@@ -94,6 +94,7 @@ export class ObjectReader {
     let batchBytes = 0;
     let isFirst = true;
     const send = (isLast: boolean): void => {
+      if (batch.length === 0) return;
       const threads = isFirst && isLast ? null : pool;
       void this.#fetch(batch, owner, threads);
       isFirst = false;

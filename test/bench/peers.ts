@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureRestic } from '../support/debian-packages.ts';
 import { commandWorks, runCommand } from '../support/run-command.ts';
+import { hostTool } from './host-tool.ts';
 import { checked } from './measure.ts';
 import type { Measured } from './measure.ts';
 import { OUR_NAME, OurTool } from './our-tool.ts';
@@ -14,20 +15,20 @@ export interface Tool {
   readonly isIncremental: boolean;
   prepare(place: string): Promise<void>;
   backup(place: string): Promise<Measured>;
-  /** Brings the newest state back; resolves with the folder that now holds the tree as well. */
-  restore(place: string, target: string): Promise<{ readonly run: Measured; readonly root: string }>;
+  /** Brings the newest state back; resolves with the folder that now holds the tree as well. Null where that is not measured. */
+  readonly restore: ((place: string, target: string) => Promise<{ readonly run: Measured; readonly root: string }>) | null;
 }
 
 /** This tool and those of its peers that this machine has or can get. `tree` is the volume's folder. */
 export async function openTools(setup: BenchSetup, tree: string, our: OurTool): Promise<readonly Tool[]> {
-  const tools: Tool[] = [our, restic(setup, await ensureRestic(), tree)];
+  const tools: Tool[] = [our, await hostTool(setup, tree), restic(setup, await ensureRestic(), tree)];
   if (await commandWorks('borg', ['--version'])) tools.push(borg(setup, tree));
   else setup.say('borg is not installed (package borgbackup): left out');
   tools.push(archive(setup, tree, 'tar | gzip', 'tar -C "$1" -c . | gzip >"$2"', 'gzip -dc "$2" | tar -C "$1" -xp'));
   if (await commandWorks('zstd', ['--version']))
     tools.push(archive(setup, tree, 'tar | zstd -3 -T0', 'tar -C "$1" -c . | zstd -q -3 -T0 >"$2"', 'zstd -dcq "$2" | tar -C "$1" -xp'));
   const { tools: wanted } = setup;
-  return wanted === null ? tools : tools.filter(({ name }) => name === OUR_NAME || wanted.some((word) => name.includes(word)));
+  return wanted === null ? tools : tools.filter(({ name }) => name.startsWith(OUR_NAME) || wanted.some((word) => name.includes(word)));
 }
 
 function restic(setup: BenchSetup, program: string, tree: string): Tool {

@@ -49,6 +49,7 @@ async function benchTree(
       if (step === 'clustered' || step === 'scattered') await changeTree(tree, { kind: step, seed: 100 + round });
       // Another one begins each time, so that nobody always finds the files in memory.
       for (const tool of rotated(tools, round + STEPS.indexOf(step))) {
+        if (tool.restore === null && step === 'restore') continue;
         if (!tool.isIncremental && step !== 'first' && step !== 'restore') continue;
         const place = join(setup.directory, `${name}-${tools.indexOf(tool)}-${round}`);
         if (step === 'first') {
@@ -71,7 +72,7 @@ async function benchTree(
 }
 
 async function once(tool: Tool, step: Step, place: string, tree: string, our: OurTool): Promise<Measured> {
-  if (step !== 'restore') return tool.backup(place);
+  if (step !== 'restore' || tool.restore === null) return tool.backup(place);
   const target = join(place, 'restored');
   await mkdir(target);
   const { run, root } = await tool.restore(place, target);
