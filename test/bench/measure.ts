@@ -125,7 +125,12 @@ export function median(values: readonly number[]): number {
     : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
 }
 
-/** Likewise, and throws what the program said where it did not succeed. */
+/** What earlier runs left for the disk to write is written now, not on the time of whoever flushes next. */
+export async function settleDisks(): Promise<void> {
+  await once(spawn('sync', { stdio: 'ignore' }), 'close');
+}
+
+/** Runs a command as `measure` does, and throws what the program said where it did not succeed. */
 export async function checked(
   command: string,
   args: readonly string[],

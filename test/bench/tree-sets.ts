@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { runCommand } from '../support/run-command.ts';
 import { changeTree } from './changes.ts';
 import { writeSmallFiles } from './data.ts';
-import { median, type Measured } from './measure.ts';
+import { median, settleDisks, type Measured } from './measure.ts';
 import { OurTool } from './our-tool.ts';
 import { openTools, type Tool } from './peers.ts';
 import { type MadeTree, writeRealTree } from './real-files.ts';
@@ -57,6 +57,7 @@ async function benchTree(
           await tool.prepare(place);
         }
         const before = step === 'first' ? { bytes: 0, objects: 0 } : await stored(place);
+        await settleDisks();
         const run = await once(tool, step, place, tree, our);
         const after = await stored(place);
         const cell = cells.get(`${step} ${tool.name}`) ?? { runs: [], bytes: [], objects: [] };

@@ -4,7 +4,7 @@ import { ensureRestic } from '../support/debian-packages.ts';
 import { runCommand } from '../support/run-command.ts';
 import { writeTree } from './data.ts';
 import { type BenchSetup, writeProject } from './setup.ts';
-import { checked, median, type Measured } from './measure.ts';
+import { checked, median, settleDisks, type Measured } from './measure.ts';
 import { BUILT } from './start.ts';
 import { mib, ratio, seconds, table } from './table.ts';
 
@@ -55,11 +55,22 @@ export async function benchVolume(setup: BenchSetup): Promise<void> {
         '--transport',
         'pipe',
       ];
-      for (const kind of ['first', 'again'] as const) runs[kind]?.push(await checked(process.execPath, [BUILT, ...backup], setup));
       const env = { RESTIC_PASSWORD: 'bench', RESTIC_REPOSITORY: theirs, RESTIC_CACHE_DIR: join(setup.directory, 'cache') };
       await runCommand(restic, ['init'], { env });
-      for (const kind of ['resticFirst', 'resticAgain'] as const)
-        runs[kind]?.push(await checked(restic, ['backup', '--quiet', mountpoint], setup, env));
+      const runOurs = async (): Promise<void> => {
+        for (const kind of ['first', 'again'] as const) {
+          await settleDisks();
+          runs[kind]?.push(await checked(process.execPath, [BUILT, ...backup], setup));
+        }
+      };
+      const runTheirs = async (): Promise<void> => {
+        for (const kind of ['resticFirst', 'resticAgain'] as const) {
+          await settleDisks();
+          runs[kind]?.push(await checked(restic, ['backup', '--quiet', mountpoint], setup, env));
+        }
+      };
+      // Each begins in turn.
+      for (const run of round % 2 === 0 ? [runOurs, runTheirs] : [runTheirs, runOurs]) await run();
       stored['ours'] = await diskUsage(ours);
       stored['restic'] = await diskUsage(theirs);
       await verifyEqual(ours, setup, mountpoint, made.files);
