@@ -20,7 +20,8 @@ import type { Store } from './store.ts';
 import { verify, type VerifyOptions, type VerifyReport } from './verify.ts';
 
 const DEFAULT_LOCK_TIMEOUT_MS = 60_000;
-const DEFAULT_FLUSH_BYTES = 1024 ** 3;
+/** Left to itself the kernel writes hardly anything for half a minute, and a run would end by waiting for all of it. */
+const DEFAULT_FLUSH_BYTES = 256 * 1024 ** 2;
 
 export interface RepositoryTuning {
   /** How long to wait for others; 1 minute unless given. */
