@@ -30,6 +30,9 @@ export class ObjectReader {
   readonly #source: ObjectSource;
   /** Artifacts whose component and snapshot are known, for messages. */
   readonly #owners = new WeakMap<ManifestArtifact, string>();
+  /** Threads of all readings that go on at the same time. */
+  #threads: DecodePool | null = null;
+  #readings = 0;
 
   constructor(source: ObjectSource) {
     this.#source = source;
@@ -87,7 +90,20 @@ export class ObjectReader {
   }
 
   async *#readAhead(chunks: Iterable<ChunkRef> | AsyncIterable<ChunkRef>, owner: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    await using pool = new DecodePool();
+    this.#readings += 1;
+    try {
+      yield* this.#ahead(chunks, owner, signal);
+    } finally {
+      this.#readings -= 1;
+      if (this.#readings === 0) {
+        const threads = this.#threads;
+        this.#threads = null;
+        await threads?.[Symbol.asyncDispose]();
+      }
+    }
+  }
+
+  async *#ahead(chunks: Iterable<ChunkRef> | AsyncIterable<ChunkRef>, owner: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const ahead: Ahead[] = [];
     let aheadBytes = 0;
     let batch: Ahead[] = [];
@@ -95,8 +111,7 @@ export class ObjectReader {
     let isFirst = true;
     const send = (isLast: boolean): void => {
       if (batch.length === 0) return;
-      const threads = isFirst && isLast ? null : pool;
-      void this.#fetch(batch, owner, threads);
+      void this.#fetch(batch, owner, isFirst && isLast ? null : (this.#threads ??= new DecodePool()));
       isFirst = false;
       batch = [];
       batchBytes = 0;

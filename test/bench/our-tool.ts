@@ -75,11 +75,6 @@ export class OurTool implements Tool {
     return { run, root: await this.#docker('volume', 'inspect', '--format', '{{.Mountpoint}}', `${as}_media`) };
   }
 
-  /** Removes what `restore` made. */
-  async forget(): Promise<void> {
-    await this.#docker('volume', 'rm', '-f', `${this.#project}r${this.#other}_media`);
-  }
-
   async #newest(place: string): Promise<string> {
     const { stdout } = await runCommand(process.execPath, [BUILT, '-r', join(place, 'repository'), '--all-projects', '--json', 'list'], {
       env: this.#setup.env,
@@ -104,6 +99,7 @@ export class OurTool implements Tool {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.removeVolume();
+    for (let one = 1; one <= this.#other; one += 1) await this.#docker('volume', 'rm', '-f', `${this.#project}r${one}_media`);
     await rm(this.#folder, { recursive: true, force: true });
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand } from '../support/run-command.ts';
 import { changeTree } from './changes.ts';
@@ -31,7 +31,7 @@ export async function benchSetB(setup: BenchSetup): Promise<void> {
   await benchTree(setup, 'B', ['first', 'unchanged', 'restore'], (tree) => writeSmallFiles(tree, { files: setup.of(1_000_000), seed: 2 }));
 }
 
-/** All tools do each step in turn, on the same tree; repositories stay until the end, because ext4 avoids inodes that were just freed. */
+/** All tools do each step in turn, on the same tree; what they wrote stays until the end, because ext4 searches long for inodes that were not just freed. */
 async function benchTree(
   setup: BenchSetup,
   name: string,
@@ -58,7 +58,7 @@ async function benchTree(
         }
         const before = step === 'first' ? { bytes: 0, objects: 0 } : await stored(place);
         await settleDisks();
-        const run = await once(tool, step, place, tree, our);
+        const run = await once(tool, step, place, tree);
         const after = await stored(place);
         const cell = cells.get(`${step} ${tool.name}`) ?? { runs: [], bytes: [], objects: [] };
         cells.set(`${step} ${tool.name}`, cell);
@@ -72,14 +72,12 @@ async function benchTree(
   setup.say(table(rows(steps, tools, cells)));
 }
 
-async function once(tool: Tool, step: Step, place: string, tree: string, our: OurTool): Promise<Measured> {
+async function once(tool: Tool, step: Step, place: string, tree: string): Promise<Measured> {
   if (step !== 'restore' || tool.restore === null) return tool.backup(place);
   const target = join(place, 'restored');
   await mkdir(target);
   const { run, root } = await tool.restore(place, target);
   await assertSameTree(tree, root, tool.name);
-  await rm(target, { recursive: true });
-  if (tool === our) await our.forget();
   return run;
 }
 
