@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../errors.ts';
-import { FrameError, POOLED_BYTES } from '../stream/zstd-frame.ts';
+import { FrameError } from '../stream/zstd-frame.ts';
 import { decodeObjectSync } from './object-codec.ts';
 
 export interface WantedObject {
@@ -28,35 +28,65 @@ export interface DecodeAnswer {
   readonly objects: readonly DecodedObject[];
 }
 
-/** Runs in a worker thread. What it hands over is the caller's alone. */
+/** One for all frames: a small heap hardly ever collects, and megabytes outside of it would pile up. */
+let frames = Buffer.allocUnsafeSlow(256 * 1024);
+
+/** Runs in a worker thread. The plain bytes of a batch travel in one buffer, the caller's alone. */
 parentPort?.on('message', ({ batch, wanted }: DecodeRequest) => {
-  const objects = wanted.map(decode);
-  const buffers = objects.flatMap((object) => ('plain' in object ? [object.plain.buffer] : []));
-  parentPort?.postMessage({ batch, objects } satisfies DecodeAnswer, buffers as ArrayBuffer[]); // none is a piece of a pool: see below
+  const all = new Uint8Array(wanted.reduce((sum, { length }) => sum + length, 0));
+  let used = 0;
+  const objects = wanted.map((one) => {
+    const object = decode(one, all.subarray(used, used + one.length));
+    used += one.length;
+    return object;
+  });
+  parentPort?.postMessage({ batch, objects } satisfies DecodeAnswer, [all.buffer]);
 });
 
-function decode({ id, length, places }: WantedObject): DecodedObject {
+function decode({ id, length, places }: WantedObject, into: Uint8Array): DecodedObject {
   try {
     const frame = firstOf(places);
     if (frame === null) return { missing: true };
     const plain = decodeObjectSync(frame, id, length);
-    // Small ones may be pieces of Node's pool, which others use too.
-    return { plain: plain.buffer.byteLength > POOLED_BYTES && plain.length > 0 ? plain : new Uint8Array(plain) };
+    into.set(plain);
+    // Anything but a piece of the pool that others use too.
+    if (plain.buffer instanceof ArrayBuffer && plain.buffer.byteLength !== Buffer.poolSize) plain.buffer.transfer(0);
+    return { plain: into };
   } catch (error) {
     if (error instanceof FrameError) return { damaged: error.message };
     return { unreadable: messageOf(error), errno: errnoOf(error) };
   }
 }
 
+/** The frame, until the next one is read. */
 function firstOf(places: readonly string[]): Buffer | null {
   for (const place of places) {
     try {
-      return readFileSync(place);
+      return readFrame(place);
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTDIR') throw error;
     }
   }
   return null;
+}
+
+function readFrame(place: string): Buffer {
+  const file = openSync(place, 'r');
+  try {
+    let length = 0;
+    for (;;) {
+      if (length === frames.length) {
+        const larger = Buffer.allocUnsafeSlow(frames.length * 2);
+        frames.copy(larger);
+        frames = larger;
+      }
+      const bytes = readSync(file, frames, length, frames.length - length, null);
+      if (bytes === 0) return frames.subarray(0, length);
+      length += bytes;
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 function errnoOf(error: unknown): string | undefined {

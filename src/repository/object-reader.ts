@@ -4,7 +4,7 @@ import type { ChunkRef, Segment } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { sha256Hex } from '../stream/digest.ts';
 import { FrameError } from '../stream/zstd-frame.ts';
-import { DecodePool } from './decode-pool.ts';
+import { decodePool } from './decode-pool.ts';
 import type { DecodedObject, WantedObject } from './decode-worker.ts';
 import { chunkKey, MAX_CHUNK_BYTES, pageKey } from './format.ts';
 import { decodeObject } from './object-codec.ts';
@@ -30,9 +30,6 @@ export class ObjectReader {
   readonly #source: ObjectSource;
   /** Artifacts whose component and snapshot are known, for messages. */
   readonly #owners = new WeakMap<ManifestArtifact, string>();
-  /** Threads of all readings that go on at the same time. */
-  #threads: DecodePool | null = null;
-  #readings = 0;
 
   constructor(source: ObjectSource) {
     this.#source = source;
@@ -90,20 +87,6 @@ export class ObjectReader {
   }
 
   async *#readAhead(chunks: Iterable<ChunkRef> | AsyncIterable<ChunkRef>, owner: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    this.#readings += 1;
-    try {
-      yield* this.#ahead(chunks, owner, signal);
-    } finally {
-      this.#readings -= 1;
-      if (this.#readings === 0) {
-        const threads = this.#threads;
-        this.#threads = null;
-        await threads?.[Symbol.asyncDispose]();
-      }
-    }
-  }
-
-  async *#ahead(chunks: Iterable<ChunkRef> | AsyncIterable<ChunkRef>, owner: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const ahead: Ahead[] = [];
     let aheadBytes = 0;
     let batch: Ahead[] = [];
@@ -111,7 +94,7 @@ export class ObjectReader {
     let isFirst = true;
     const send = (isLast: boolean): void => {
       if (batch.length === 0) return;
-      void this.#fetch(batch, owner, isFirst && isLast ? null : (this.#threads ??= new DecodePool()));
+      void this.#fetch(batch, owner, isFirst && isLast ? null : decodePool());
       isFirst = false;
       batch = [];
       batchBytes = 0;
@@ -141,7 +124,7 @@ export class ObjectReader {
   }
 
   /** Settles each of them; never rejects. */
-  async #fetch(batch: readonly Ahead[], owner: string, threads: DecodePool | null): Promise<void> {
+  async #fetch(batch: readonly Ahead[], owner: string, threads: ReturnType<typeof decodePool> | null): Promise<void> {
     const wanted = batch.map(({ ref: [id, length] }) => ({ id, length, places: this.#source.filesOf(chunkKey(id)) }));
     if (threads === null || !wanted.every(hasPlaces)) {
       for (const { ref, plain } of batch) this.chunk(ref, owner).then(plain.resolve, plain.reject);

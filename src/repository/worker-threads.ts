@@ -34,6 +34,11 @@ export class WorkerThreads<P extends Pending, Answer> implements AsyncDisposable
     this.#size = Math.max(1, Math.min(options.size, LARGEST_POOL));
   }
 
+  /** A thread ended: nothing can be given to the others either. */
+  get hasFailed(): boolean {
+    return this.#failure !== null;
+  }
+
   /** True while a thread has fewer batches than that. */
   hasRoom(batches: number): boolean {
     return this.#threads.length < this.#size || this.#threads.some(({ pending }) => pending.size < batches);
