@@ -28,11 +28,14 @@ interface Ahead {
 /** Reads artifacts; everything is checked against its length and SHA-256. Rejects `damaged` naming the id and what needs it. */
 export class ObjectReader {
   readonly #source: ObjectSource;
+  readonly #threads: boolean;
   /** Artifacts whose component and snapshot are known, for messages. */
   readonly #owners = new WeakMap<ManifestArtifact, string>();
 
-  constructor(source: ObjectSource) {
+  /** `threads`: large artifacts are read by them. A run that stores has its own threads already, and memory for no more. */
+  constructor(source: ObjectSource, { threads } = { threads: true }) {
     this.#source = source;
+    this.#threads = threads;
   }
 
   /** Messages about this artifact will say `owner`. */
@@ -94,7 +97,7 @@ export class ObjectReader {
     let isFirst = true;
     const send = (isLast: boolean): void => {
       if (batch.length === 0) return;
-      void this.#fetch(batch, owner, isFirst && isLast ? null : decodePool());
+      void this.#fetch(batch, owner, !this.#threads || (isFirst && isLast) ? null : decodePool());
       isFirst = false;
       batch = [];
       batchBytes = 0;

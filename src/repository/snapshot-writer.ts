@@ -57,7 +57,7 @@ export class RepositoryWriter implements SnapshotWriter {
     this.#flushBytes = run.flushBytes;
     this.#lease = run.lease;
     this.#batch = batch;
-    this.#reader = new ObjectReader(batch);
+    this.#reader = new ObjectReader(batch, { threads: false });
     this.#sink = new ObjectSink(batch, {
       threads: availableParallelism(),
       level: run.config.compression.level,
