@@ -141,7 +141,11 @@ export class ObjectReader {
         else plain.reject(this.#problem(ref[0], object, owner));
       }
     } catch (error) {
-      for (const { plain } of batch) plain.reject(error);
+      const failure = new McadsError('store-failed', 'the threads that decode failed', {
+        hint: "Check this machine's memory; what is stored was only read.",
+        cause: error,
+      });
+      for (const { plain } of batch) plain.reject(failure);
     }
   }
 

@@ -50,10 +50,11 @@ export class WorkerThreads<P extends Pending, Answer> implements AsyncDisposable
     const thread = this.#leastBusy();
     const batch = this.#batches;
     this.#batches += 1;
+    // First: what could not be sent is waited for by nobody.
+    send(thread.worker, batch);
     thread.pending.set(batch, pending);
     // Only while somebody waits for an answer does a thread keep the process alive.
     thread.worker.ref();
-    send(thread.worker, batch);
   }
 
   /** The batch is answered: nobody waits for it any more. */
