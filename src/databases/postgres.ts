@@ -6,6 +6,7 @@ import { dumpDatabase } from './postgres/dump.ts';
 import { dumpGlobals } from './postgres/globals.ts';
 import { listDatabases } from './postgres/list.ts';
 import { POSTGRES_DEFAULTS, type PostgresOptions } from './postgres/options.ts';
+import { ACCESS, DATABASE_PROPERTIES, OBJECTS } from './postgres/queries.ts';
 import { postgresRestorer } from './postgres/restore.ts';
 
 /**
@@ -20,6 +21,7 @@ export function createPostgresAdapter(options: Partial<PostgresOptions> = {}): D
     dataDirectory: clusterDirectory,
     list: listDatabases,
     dump: async (target, database, io) => dumpDatabase(target, database, io, settings),
+    snapshotQueries: { objects: OBJECTS, access: ACCESS, properties: DATABASE_PROPERTIES },
     globals: dumpGlobals,
     check: checkDump,
     coldState,

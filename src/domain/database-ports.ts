@@ -46,6 +46,8 @@ export interface DatabaseAdapter {
   /** What can be dumped. Rejects with `component-failed` and the reason when the server does not answer. */
   list(target: DatabaseTarget, io: DatabaseIo): Promise<DatabaseListing>;
   dump(target: DatabaseTarget, database: string, io: DatabaseIo): Promise<CapturedDump>;
+  /** What `restorer` wants to know of a database beside its dump, whoever makes that: fact → query in the dump's snapshot whose JSON it is. */
+  readonly snapshotQueries: Readonly<Record<string, string>>;
   globals(target: DatabaseTarget, io: DatabaseIo): Promise<CapturedDump>;
   /**
    * Reads a stored dump in full through the technology's own tool and compares it with what `dump` recorded.

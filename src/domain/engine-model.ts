@@ -38,6 +38,15 @@ export interface EngineMount {
   readonly subpath: string | null;
 }
 
+/** A database server that is reached over the network or a socket of this machine, its clients being this machine's own. */
+export interface ServerAddress {
+  /** Name, address or socket folder. */
+  readonly host: string;
+  readonly port: number;
+  /** As libpq knows it; null: `prefer`. */
+  readonly sslMode: string | null;
+}
+
 export interface EngineContainer {
   readonly id: string;
   readonly name: string;
@@ -68,6 +77,8 @@ export interface EngineContainer {
   readonly stopTimeoutSeconds: number | null;
   readonly command: readonly string[];
   readonly swarmService: string | null;
+  /** On a plain host: this stands for a server, and what is run in it is run on this machine. */
+  readonly reachedAt?: ServerAddress;
 }
 
 export interface EngineVolume {

@@ -1,5 +1,5 @@
 import type { ByteStream, JsonObject } from './byte-stream.ts';
-import type { ComponentId } from './component.ts';
+import { componentIdOfName, type ComponentId } from './component.ts';
 import type { ComposeModel } from './compose-model.ts';
 import type { Finding, Uncovered } from './finding.ts';
 import type { Because } from './manifest.ts';
@@ -65,6 +65,20 @@ export interface HostServerDatabase {
   /** Further parameters of the URL (`sslmode`). */
   readonly parameters: Readonly<Record<string, string>>;
   readonly because: Because;
+}
+
+/** What the server that `service` names (the middle part of its component's id) is called where containers have their id. */
+export function serverContainerId(service: string): string {
+  return `database/${service}`;
+}
+
+/** The component of a database that is reached over the network: `database/localhost/shop`, with the port where it is not the usual one. */
+export function serverComponentId(host: string, port: number, database: string): ComponentId {
+  return componentIdOfName('database', serviceOfServer(host, port), database);
+}
+
+export function serviceOfServer(host: string, port: number): string {
+  return port === 5432 ? host : `${host}:${port}`;
 }
 
 /** A systemd unit that has to do with the application. */
@@ -135,8 +149,11 @@ export interface HostRuntime {
    * until the stream has ended. Rejects `component-failed` with the reason for one that is locked, corrupt, encrypted or not readable.
    */
   copyDatabase(path: string, spoolDirectory: string, onCopied: (bytes: number) => void, signal: AbortSignal): Promise<ByteStream>;
-  /** `pg_dump` in custom format by the local client, rows counted in the snapshot that it reads. Rejects `component-failed`. */
-  dumpServer(database: HostServerDatabase, signal: AbortSignal): Promise<ByteStream>;
+  /**
+   * `pg_dump` in custom format by the local client, rows counted in the snapshot that it reads. `queries` by the name of the fact that each one's
+   * JSON becomes, asked in that snapshot too. Rejects `component-failed`.
+   */
+  dumpServer(database: HostServerDatabase, queries: Readonly<Record<string, string>>, signal: AbortSignal): Promise<ByteStream>;
   /** Facts of system, packages and units. */
   state(application: HostApplication, signal: AbortSignal): Promise<JsonObject>;
 }

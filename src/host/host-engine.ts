@@ -1,14 +1,17 @@
 import { realpathSync } from 'node:fs';
 import { arch, hostname, release } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineContainer, EngineProject } from '../domain/engine-model.ts';
-import type { HostSettings } from '../domain/host.ts';
+import { serverContainerId, type HostSettings } from '../domain/host.ts';
 import type { Engine, ProjectClaim, UndoReport, UndoRestore } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import { findUnits } from './find-units.ts';
 import { lockDirectory } from './host-lock.ts';
 import { HostState } from './host-state.ts';
+import { execHere } from './local-exec.ts';
 import { openLocalTarget, probeLocalPlace, removeLocalFolder } from './local-place.ts';
+import { hostContainer, serverContainerOf } from './server-container.ts';
 import { stopOrder } from './stop-order.ts';
 import { Systemd, type SystemdUnit } from './systemd.ts';
 
@@ -25,8 +28,8 @@ const POLL_MS = 250;
 const STEADY_MS = 2000;
 
 /**
- * This machine in the place of an engine: its services are systemd units, its places are its own folders. What only containers have is refused,
- * so that restore, rollback and recover work over one port.
+ * This machine in the place of an engine: its services are systemd units, its places are its own folders, and the database server that `.env` names
+ * is one more container, whose programs are this machine's. What only containers have is refused, so that restore, rollback and recover work over one port.
  */
 export function hostEngine(options: HostEngineOptions): Engine {
   const directory = realPathOf(options.directory);
@@ -45,7 +48,19 @@ export function hostEngine(options: HostEngineOptions): Engine {
     return stopOrder([...triggers, ...units].filter(({ active }) => active !== null));
   };
 
-  const findUnit = async (name: string, signal: AbortSignal): Promise<EngineContainer | null> => {
+  /** Rejects `component-failed` where it is not the one that `.env` names: what was done to it cannot be undone by nobody knowing of it. */
+  const findServer = async (id: string): Promise<EngineContainer> => {
+    const server = await serverContainerOf(directory);
+    if (server?.id === id) return server;
+    throw new McadsError(
+      'component-failed',
+      `${join(directory, '.env')} ${server === null ? 'names no PostgreSQL server' : `names the server ${server.name}`}, and ${id.slice(serverContainerId('').length)} is wanted`,
+      { hint: 'put its DATABASE_URL there' },
+    );
+  };
+
+  const findContainer = async (name: string, signal: AbortSignal): Promise<EngineContainer | null> => {
+    if (name.startsWith(serverContainerId(''))) return findServer(name);
     const [unit] = await systemd.find([name], signal);
     return unit === undefined || unit.active === null ? null : toContainer(unit);
   };
@@ -76,8 +91,8 @@ export function hostEngine(options: HostEngineOptions): Engine {
       ...emptyProject(project, directory),
       containers: (await unitsOf(project, signal)).map(toContainer),
     }),
-    findContainer: findUnit,
-    inspectContainer: async (id, signal) => (await findUnit(id, signal)) ?? notHere(id),
+    findContainer,
+    inspectContainer: async (id, signal) => (await findContainer(id, signal)) ?? notHere(id),
     start: (id, signal) => systemd.start(id, signal),
     stop: (id, signal) => systemd.stop(id, signal),
     waitHealthy: (id, timeoutMs, signal) => waitActive(systemd, id, timeoutMs, signal),
@@ -113,7 +128,7 @@ export function hostEngine(options: HostEngineOptions): Engine {
     removeNetwork: async () => undefined,
     pause: async (id) => notHere(id),
     unpause: async (id) => notHere(id),
-    exec: async (id) => notHere(id),
+    exec: (id, argv, options, signal) => (id.startsWith(serverContainerId('')) ? execHere(argv, options, signal) : notHere(id)),
     runThrowaway: async ({ image }) => notHere(image),
     openTree: async () => notHere('a mount'),
     state: async ({ project }) => notHere(project),
@@ -171,31 +186,9 @@ function unhealthy(name: string, words: string): McadsError {
 function toContainer({ name, active }: SystemdUnit): EngineContainer {
   const isUp = active === 'active' || active === 'activating' || active === 'reloading';
   return {
-    id: name,
-    name,
-    project: null,
-    service: name,
-    number: 1,
-    oneOff: false,
-    image: '',
-    imageId: '',
-    imageDigests: [],
-    imageTags: [],
-    imageEnvironment: {},
+    ...hostContainer(name),
     state: isUp ? 'running' : active === 'failed' ? 'dead' : 'exited',
     health: isUp ? 'healthy' : 'none',
-    startedAt: '',
-    finishedAt: '',
-    exitCode: 0,
-    environment: {},
-    labels: {},
-    mounts: [],
-    tmpfs: [],
-    exposedPorts: [],
-    dependsOn: {},
-    stopTimeoutSeconds: 180,
-    command: [],
-    swarmService: null,
   };
 }
 

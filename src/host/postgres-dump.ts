@@ -3,37 +3,61 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import pg from 'pg';
 import type { ByteStream, JsonValue, Verdict } from '../domain/byte-stream.ts';
+import type { Finding } from '../domain/finding.ts';
 import type { HostServerDatabase } from '../domain/host.ts';
 import { McadsError, messageOf } from '../errors.ts';
+import { qualifiedName, quoteIdentifier } from '../stream/sql-names.ts';
+import { withoutLibpq } from './local-exec.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
 
+/** Tables whose rows pg_dump writes: no members of extensions. */
 const TABLES = `select n.nspname as schema, c.relname as table from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.relkind = 'r' and c.relpersistence in ('p', 'u') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' order by 1, 2`;
+  where c.relkind = 'r' and c.relpersistence in ('p', 'u') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+  and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e') order by 1, 2`;
 
 /**
  * `pg_dump -Fc -Z0` by the local client, reading a snapshot that our own session exports and holds, so that the rows of every table are counted
- * in the very same snapshot. The archive goes through `pg_restore` on its way: it counts only when that has read all of it.
+ * in the very same snapshot and the database is described as `queries` ask. The archive goes through `pg_restore` on its way: it counts only when that
+ * has read all of it.
  */
-export async function dumpPostgres(server: HostServerDatabase, signal: AbortSignal): Promise<ByteStream> {
+export async function dumpPostgres(
+  server: HostServerDatabase,
+  queries: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<ByteStream> {
   const client = await connect(server);
   try {
     await client.query(
       "select set_config(name, '0', false) from pg_settings where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout')",
     );
     await client.query('begin isolation level repeatable read read only');
-    const { snapshot, version } = await one(
+    const { snapshot, version, number } = await one(
       client,
-      "select pg_export_snapshot() as snapshot, current_setting('server_version') as version",
+      "select pg_export_snapshot() as snapshot, current_setting('server_version') as version, current_setting('server_version_num') as number",
     );
-    const rows = await countRows(client);
+    const rights = await one(client, `select (rolcreatedb or rolsuper)::text as "mayCreate" from pg_roles where rolname = current_user`);
+    const rowsLive = await countRows(client);
+    const described: Record<string, JsonValue> = {};
+    for (const [fact, sql] of Object.entries(queries)) described[fact] = await jsonOf(client, sql);
     const dump = start('pg_dump', ['-Fc', '-Z0', '--no-password', `--snapshot=${snapshot}`], server, signal);
     const check = start('pg_restore', ['-f', '/dev/null'], null, signal);
     return streamOf(
       dump,
       check,
       client,
-      { rows, database: server.database, host: server.host, port: server.port, user: server.user, serverVersion: version ?? '' },
+      {
+        ...described,
+        engine: 'postgres',
+        rowsLive,
+        database: server.database,
+        host: server.host,
+        port: server.port,
+        user: server.user,
+        serverVersion: version ?? '',
+        serverVersionNum: Number(number),
+      },
+      rights['mayCreate'] === 'true' ? [] : [mayNotCreate(server)],
       signal,
     );
   } catch (error) {
@@ -70,8 +94,8 @@ async function countRows(client: pg.Client): Promise<Readonly<Record<string, num
   const { rows: tables } = await client.query<{ schema: string; table: string }>(TABLES);
   const counts: Record<string, number> = {};
   for (const { schema, table } of tables) {
-    const name = [schema, table].map((part) => `"${part.replaceAll('"', '""')}"`).join('.');
-    counts[`${schema}.${table}`] = Number((await one(client, `select count(*)::text as amount from ${name}`))['amount']);
+    const name = [schema, table].map(quoteIdentifier).join('.');
+    counts[qualifiedName(schema, table)] = Number((await one(client, `select count(*)::text as amount from only ${name}`))['amount']);
   }
   return counts;
 }
@@ -79,6 +103,12 @@ async function countRows(client: pg.Client): Promise<Readonly<Record<string, num
 async function one(client: pg.Client, sql: string): Promise<Readonly<Record<string, string>>> {
   const { rows } = await client.query<Record<string, string>>(sql);
   return rows[0] ?? {};
+}
+
+/** The one value of a query that gives JSON, parsed by the driver. */
+async function jsonOf(client: pg.Client, sql: string): Promise<JsonValue> {
+  const { rows } = await client.query<[JsonValue]>({ text: sql, rowMode: 'array' });
+  return rows[0]?.[0] ?? null;
 }
 
 interface Running {
@@ -98,7 +128,7 @@ function start(program: string, args: readonly string[], server: HostServerDatab
   const child = spawn(program, args, {
     stdio: [server === null ? 'pipe' : 'ignore', server === null ? 'ignore' : 'pipe', 'pipe'],
     signal,
-    env: { ...process.env, LC_ALL: 'C', ...connection },
+    env: { ...withoutLibpq(process.env), LC_ALL: 'C', ...connection },
   });
   let missing = false;
   child.on('error', (error: NodeJS.ErrnoException) => (missing ||= error.code === 'ENOENT'));
@@ -116,6 +146,7 @@ function streamOf(
   check: Running,
   client: pg.Client,
   facts: Readonly<Record<string, JsonValue>>,
+  findings: readonly Finding[],
   signal: AbortSignal,
 ): ByteStream {
   const verdict = Promise.withResolvers<Verdict>();
@@ -145,10 +176,21 @@ function streamOf(
         verdict.reject(
           new McadsError('component-failed', `the dump cannot be read again: ${checked.words || `pg_restore ended with ${checked.code}`}`),
         );
-      else verdict.resolve({ facts: { ...facts, bytes } });
+      else verdict.resolve({ facts: { ...facts, bytes }, findings });
     }
   }
   return { body: body(), done: verdict.promise };
+}
+
+/** Said while there is time to grant it. */
+function mayNotCreate({ id, user }: HostServerDatabase): Finding {
+  return {
+    severity: 'info',
+    code: 'restore-lacks-right',
+    subject: id,
+    message: `user ${user} may not create databases, which a restore of this one needs`,
+    hint: `as a superuser of the server: alter role ${quoteIdentifier(user)} createdb`,
+  };
 }
 
 function failed({ host, port, database }: HostServerDatabase, error: unknown): unknown {

@@ -46,7 +46,7 @@ export async function runProgram(
   return { code: child.exitCode, stdout, stderr };
 }
 
-function isMissing(error: unknown): boolean {
+export function isMissing(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'ENOENT' || code === 'EACCES' || code === 'ENOTDIR';
 }

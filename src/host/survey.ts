@@ -1,6 +1,6 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { componentId, componentIdOfName, type ComponentId } from '../domain/component.ts';
+import { componentId, type ComponentId } from '../domain/component.ts';
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import {
   DJANGO_PARTS,
@@ -19,6 +19,7 @@ import { EXCLUDED_NAMES, excludedGlobs, reasonFor } from './default-excludes.ts'
 import { findUnits } from './find-units.ts';
 import { listFiles } from './list-files.ts';
 import { parseDatabaseUrl, projectVariables, type DatabaseUrl } from './project-variables.ts';
+import { serverOf } from './server-container.ts';
 import { isSqliteFile, mayBeSqlite, SQLITE_COMPANIONS } from './sqlite-files.ts';
 import { PROJECT_MARKS } from './profile-of.ts';
 import type { Systemd } from './systemd.ts';
@@ -277,10 +278,7 @@ class Survey {
     if (url?.kind === 'other')
       this.#uncovered.push({ subject: 'DATABASE_URL', reason: `this version cannot dump ${url.scheme} databases on a host` });
     if (url?.kind === 'postgres') {
-      const { kind, ...server } = url;
-      void kind;
-      const name = server.port === 5432 ? server.host : `${server.host}:${server.port}`;
-      return [{ ...server, id: componentIdOfName('database', name, server.database), because: 'detected' }];
+      return [serverOf(url)];
     }
     const engine = this.#django?.serverEngine ?? null;
     if (engine !== null && url === null) {

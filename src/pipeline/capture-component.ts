@@ -108,7 +108,11 @@ async function captureBy(component: PlannedComponent, context: CaptureContext): 
     case 'host-state': {
       const { ports, plan, writer, signal } = context;
       const onProgress = (phase: string): ReturnType<typeof progress> => progress(component, context, phase);
-      return captureFromHost(method, { runtime: ports.hostRuntime, project: plan.project, writer, onProgress }, signal);
+      return captureFromHost(
+        method,
+        { runtime: ports.hostRuntime, adapters: ports.adapters, project: plan.project, writer, onProgress },
+        signal,
+      );
     }
     case 'config':
       return captureConfig(component, context);

@@ -1,4 +1,5 @@
 import type { JsonValue } from '../domain/byte-stream.ts';
+import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import type { HostRuntime } from '../domain/host.ts';
 import type { ManifestArtifact } from '../domain/manifest.ts';
 import type { SnapshotWriter } from '../domain/ports.ts';
@@ -6,11 +7,16 @@ import type { CaptureMethod, Project } from '../domain/plan.ts';
 import type { Finding } from '../domain/finding.ts';
 import { McadsError } from '../errors.ts';
 import { captureStream } from './capture-stream.ts';
+import { adapterOf } from './kept-restores.ts';
+
+/** What a host's `DATABASE_URL` names. */
+const HOST_ENGINE = 'postgres';
 
 type HostStream = Extract<CaptureMethod, { readonly kind: 'sqlite' | 'host-dump' | 'host-state' }>;
 
 export interface HostCapture {
   readonly runtime: HostRuntime | null;
+  readonly adapters: readonly DatabaseAdapter[];
   readonly project: Project;
   readonly writer: SnapshotWriter;
   readonly onProgress: (phase: string) => (bytes: number, stored: number) => void;
@@ -34,7 +40,8 @@ export async function captureFromHost(method: HostStream, capture: HostCapture, 
       return stored(await captureStream(stream, writer, { format: 'sqlite', onProgress: onProgress('copy') }, signal));
     }
     case 'host-dump': {
-      const stream = await runtime.dumpServer(method.server, signal);
+      const { snapshotQueries } = adapterOf(capture.adapters, HOST_ENGINE);
+      const stream = await runtime.dumpServer(method.server, snapshotQueries, signal);
       return stored(await captureStream(stream, writer, { format: 'pgdump', onProgress: onProgress('dump') }, signal));
     }
     case 'host-state': {

@@ -2,10 +2,11 @@ import { decodeIdPart } from '../domain/component.ts';
 import type { DatabaseAdapter, DatabaseIo } from '../domain/database-ports.ts';
 import type { EngineContainer } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
+import { serverContainerId } from '../domain/host.ts';
 import type { ManifestArtifact } from '../domain/manifest.ts';
 import type { NamedContainer, PlannedRestore, Recreation } from '../domain/restore.ts';
 import { McadsError } from '../errors.ts';
-import type { RestorePorts } from './restore-requests.ts';
+import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { serviceOf, type RestoreSelection, type SelectedForRestore } from './restore-selection.ts';
 import type { RestoreSituation } from './restore-situation.ts';
 import { artifactsOf } from './select-components.ts';
@@ -80,6 +81,56 @@ function words(database: string, service: string, exists: boolean | null, live: 
   return `makes or replaces database ${database} of ${service}, which does not run now and is started for it`;
 }
 
+/**
+ * A database that the application of a host reaches over the network: the server that its `.env` names has to be the one that was dumped. Where it is
+ * not, the component stays in the snapshot, and a finding says so.
+ */
+export async function planHostDatabase(
+  one: SelectedForRestore,
+  request: RestoreRequest,
+  ports: RestorePorts,
+  signal: AbortSignal,
+  findings: Finding[],
+): Promise<PlannedRestore> {
+  const { name: service } = serviceOf(one.id);
+  const database = decodeIdPart(one.id.split('/')[2] ?? '');
+  const common = { id: one.id, bytes: one.details.bytes, facts: one.details.facts };
+  const adapter = adapterFor(one, ports.adapters);
+  let container: EngineContainer | null;
+  try {
+    container = await ports.engine.findContainer(serverContainerId(service), signal);
+  } catch (error) {
+    if (!(error instanceof McadsError) || error.code !== 'component-failed') throw error;
+    findings.push({
+      severity: 'error',
+      code: 'not-restored',
+      subject: one.id,
+      message: `${one.id} is NOT brought back: ${error.message}`,
+      hint: `${error.hint ?? ''}, or extract it: mcads-orchestrate extract ${request.snapshot} ${one.id} --target DIR`,
+    });
+    return { ...common, action: 'keep', how: 'stays in the snapshot: extract gets it', target: { kind: 'state' } };
+  }
+  if (container === null) throw new McadsError('unexpected', `no server for ${one.id}`);
+  const { settings } = ports.settingsFor(null).forService(service, {});
+  const io: DatabaseIo = { engine: ports.engine, runId: ports.run, signal, warn: (finding) => findings.push(finding) };
+  const checked = await adapter.restorer.check({ service, container, settings }, { database, facts: one.details.facts }, io);
+  findings.push(...checked.findings);
+  return {
+    ...common,
+    action: checked.exists ? 'replace' : 'create',
+    how: `${checked.exists ? 'replaces' : 'makes'} database ${database} at ${container.name}`,
+    target: {
+      kind: 'database',
+      adapter: adapter.engine,
+      service,
+      database,
+      ...adapter.restorer.names(database, ports.run),
+      container: { id: container.id, name: container.name },
+      exists: checked.exists,
+    },
+  };
+}
+
 /** The container of a service that runs, or would. */
 function liveContainer({ view, project }: RestoreSituation, service: string, number: number): EngineContainer | null {
   const found = view.containers.find((container) => container.service === service && container.number === number && !container.oneOff);
@@ -98,7 +149,7 @@ function assertIsMade(one: SelectedForRestore, service: string, full: Recreation
   });
 }
 
-function adapterFor(one: SelectedForRestore, adapters: readonly DatabaseAdapter[]): DatabaseAdapter {
+export function adapterFor(one: SelectedForRestore, adapters: readonly DatabaseAdapter[]): DatabaseAdapter {
   const { format } = artifactsOf(one.component).data;
   const found = adapters.find(({ engine }) => engine === ADAPTERS[format]);
   if (found === undefined) throw new McadsError('component-failed', `this version cannot restore ${one.id}, which is stored as ${format}`);

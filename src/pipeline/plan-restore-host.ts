@@ -5,6 +5,7 @@ import type { SnapshotRepository } from '../domain/ports.ts';
 import type { PlannedRestore, RestoredService, RestorePlan, TreePlace } from '../domain/restore.ts';
 import type { RawPath } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
+import { planHostDatabase } from './plan-restore-databases.ts';
 import { actionOf, assertRoom, tornFindings, toRaw, wordsFor, type TreeRestorePlan } from './plan-restore-trees.ts';
 import { lackingFindings } from './plan-recreation.ts';
 import { proofOf } from './proof-of.ts';
@@ -162,15 +163,6 @@ async function planOther(
     const action = !changes ? 'keep' : files.some((file) => file.action === 'replace') ? 'replace' : 'create';
     return { ...base, action, how: describeConfig(files, place), target: { kind: 'config', directory: request.directory, files } };
   }
-  if (kind !== 'state') {
-    findings.push({
-      severity: 'error',
-      code: 'not-restored',
-      subject: id,
-      message: `${id} is NOT brought back: this version restores no database server of a host`,
-      hint: `extract it: mcads-orchestrate extract ${request.snapshot} ${id} --target DIR, then pg_restore --clean --if-exists -d DATABASE_URL DIR/FILE`,
-    });
-    return { ...base, action: 'keep', how: 'stays in the snapshot: extract gets it', target: { kind: 'state' } };
-  }
+  if (kind === 'database') return planHostDatabase(one, request, ports, signal, findings);
   return { ...base, action: 'keep', how: 'read: what the host was', target: { kind: 'state' } };
 }

@@ -31,8 +31,9 @@ export async function undoRestore(engine: Engine, journal: RestoreJournal, tools
   const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages }, signal);
   await undo.stopUsers();
   await undo.revertTrees();
-  await undo.revertDatabases();
+  // Files first: on a host they say how to reach the server.
   await undo.revertFiles();
+  await undo.revertDatabases();
   await undo.removeCreated();
   await undo.startAgain();
   return { undone: undo.done, failed: undo.failed };
@@ -80,6 +81,12 @@ class Undo {
     }
   }
 
+  async revertFiles(): Promise<void> {
+    await this.#attempt('configuration', async () => {
+      this.done.push(...(await revertFiles(this.#journal.files, this.#tools.hostWriter)));
+    });
+  }
+
   async revertDatabases(): Promise<void> {
     const { databases, roles } = this.#journal;
     const servers = new Map<
@@ -113,12 +120,6 @@ class Undo {
         if (startedHere && !this.#journal.running.some((one) => one.name === name)) await this.#engine.stop(container.id, this.#signal);
       });
     }
-  }
-
-  async revertFiles(): Promise<void> {
-    await this.#attempt('configuration', async () => {
-      this.done.push(...(await revertFiles(this.#journal.files, this.#tools.hostWriter)));
-    });
   }
 
   async removeCreated(): Promise<void> {

@@ -8,7 +8,7 @@ import {
   lastWords,
   unknownComplaints,
 } from '../../src/databases/postgres/failures.ts';
-import { connectionString, qualifiedName, quoteLiteral } from '../../src/databases/postgres/names.ts';
+import { connectionString, qualifiedName, quoteLiteral } from '../../src/stream/sql-names.ts';
 
 const CONTEXT = { user: 'app', passwordFrom: 'POSTGRES_PASSWORD' };
 

@@ -161,7 +161,7 @@ describe.each(['postgres15', 'postgres17'] as const)('databases of a server of i
     await build(engine, target, { ...taken, source }, fresh.temporary);
     await restorer.swap(target, [fresh], io);
     await restorer.drop(target, [fresh.kept], io);
-    expect(await server.psql('select count(*) from pg_db_role_setting')).toBe('0');
+    expect(await server.psql("select count(*) from pg_shdescription where description like '%mcads%'")).toBe('0');
     expect(await restorer.revert(target, [fresh], io)).toEqual([]);
     await server.psql('drop database fresh');
   });

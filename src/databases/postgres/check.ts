@@ -3,7 +3,7 @@ import type { DatabaseAdapter, DatabaseIo, DatabaseTarget } from '../../domain/d
 import { McadsError, messageOf } from '../../errors.ts';
 import { CopyScanner, type ScannedScript } from '../../stream/copy-scanner.ts';
 import { failed, lastWords, unknownComplaints } from './failures.ts';
-import { qualifiedName } from './names.ts';
+import { qualifiedName } from '../../stream/sql-names.ts';
 import { explained } from './server.ts';
 
 type Checked = Awaited<ReturnType<DatabaseAdapter['check']>>;

@@ -10,20 +10,23 @@ export type ConnectFailure =
 export interface ConnectContext {
   readonly user: string;
   readonly passwordFrom: string | null;
+  /** The clients are this machine's, the way in is `DATABASE_URL`. */
+  readonly onHost?: boolean;
 }
 
+const SET_URL = 'put the right one into DATABASE_URL in .env';
 const SET_PASSWORD = 'label the service with mcads.postgres.passwordFile: <path in the container> (and mcads.postgres.user)';
 
 export function explainConnectFailure(code: number, stderr: string, context: ConnectContext): ConnectFailure {
-  const { user, passwordFrom } = context;
+  const { user, passwordFrom, onHost = false } = context;
+  const setPassword = onHost ? SET_URL : SET_PASSWORD;
   const has = (pattern: RegExp): boolean => pattern.test(stderr);
   const final = (reason: string, hint?: string): ConnectFailure =>
     hint === undefined ? { kind: 'final', reason } : { kind: 'final', reason, hint };
   if (code === 126 || code === 127) {
-    return final(
-      'its image has no psql that can be run',
-      'an image of PostgreSQL is needed; mcads.engine: none captures the volume instead',
-    );
+    return onHost
+      ? final('psql is not installed on this machine', "install PostgreSQL's client programs (Debian: postgresql-client)")
+      : final('its image has no psql that can be run', 'an image of PostgreSQL is needed; mcads.engine: none captures the volume instead');
   }
   if (has(/the database system is starting up|not yet accepting connections/))
     return final('the server is still starting up', 'try again when it is ready');
@@ -36,18 +39,26 @@ export function explainConnectFailure(code: number, stderr: string, context: Con
       'try again with fewer clients, or raise the limit',
     );
   }
-  if (has(/Peer authentication failed/)) return { kind: 'peer' };
+  if (has(/Peer authentication failed/)) {
+    return onHost
+      ? final(
+          `the server lets ${user} in only as the system's user ${user} (peer authentication)`,
+          'run this as that user, or name a host and a password in DATABASE_URL',
+        )
+      : { kind: 'peer' };
+  }
   if (has(/password authentication failed|SASL authentication failed/)) {
     return final(
       `the server refused user ${user}: ${passwordFrom === null ? 'it wants a password' : `the password from ${passwordFrom} is wrong`}`,
-      passwordFrom === null ? SET_PASSWORD : `the password may have been changed since the first start; ${SET_PASSWORD}`,
+      passwordFrom === null || onHost ? setPassword : `the password may have been changed since the first start; ${setPassword}`,
     );
   }
   if (has(/no password supplied|empty password/))
-    return final(`the server wants a password for user ${user} and none is known`, SET_PASSWORD);
+    return final(`the server wants a password for user ${user} and none is known`, setPassword);
   if (has(/no pg_hba\.conf entry/))
     return final(`pg_hba.conf lets user ${user} in by no way that was tried`, 'allow local connections for this user');
-  if (has(/role ".*" does not exist/s)) return final(`there is no user ${user}`, 'name the superuser with mcads.postgres.user');
+  if (has(/role ".*" does not exist/s))
+    return final(`there is no user ${user}`, onHost ? SET_URL : 'name the superuser with mcads.postgres.user');
   if (has(/database ".*" does not exist|is not currently accepting connections/s)) return { kind: 'no-database' };
   if (has(/No such file or directory|Connection refused|could not connect to server|Is the server running/)) return { kind: 'absent' };
   return final(lastWords(stderr) || `psql ended with ${code}`);

@@ -1,5 +1,5 @@
 import type { Finding } from '../../domain/finding.ts';
-import { qualifiedName, quoteIdentifier } from './names.ts';
+import { qualifiedName, quoteIdentifier } from '../../stream/sql-names.ts';
 import { QueryError, type PsqlSession } from './psql-session.ts';
 import { TABLE_FILES, TABLE_SIZES } from './queries.ts';
 

@@ -2,7 +2,7 @@ import type { Bytes } from '../../domain/byte-stream.ts';
 import type { BuiltDatabase, DatabaseIo, DatabaseRestorer, DatabaseSource, DatabaseTarget } from '../../domain/database-ports.ts';
 import { failed, harmlessComplaints, lastWords, unknownComplaints } from './failures.ts';
 import { QueryError, type PsqlSession } from './psql-session.ts';
-import { quoteIdentifier } from './names.ts';
+import { quoteIdentifier } from '../../stream/sql-names.ts';
 import { checkSpace } from './restore-check.ts';
 import { createDatabase, finishDatabase } from './restore-create.ts';
 import { dropDatabase } from './restore-drop.ts';
@@ -117,7 +117,7 @@ async function pgRestore(build: Build, tablespaces: boolean, more: readonly stri
     throw failed(
       target.service,
       `pg_restore of ${database} failed: ${reason}${entry === undefined ? '' : ` (at ${entry})`}`,
-      killed ? "the container's memory limit may be too small, or somebody ended the process" : undefined,
+      killed ? 'there may be too little memory for it, or somebody ended the process' : undefined,
     );
   }
   const complaints = unknownComplaints(exit.stderr);

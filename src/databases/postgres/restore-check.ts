@@ -2,7 +2,7 @@ import type { DatabaseIo, DatabaseRestorer, DatabaseSource, DatabaseTarget } fro
 import type { Finding } from '../../domain/finding.ts';
 import { clusterDirectory } from './detect.ts';
 import { failed } from './failures.ts';
-import { quoteLiteral } from './names.ts';
+import { quoteIdentifier, quoteLiteral } from '../../stream/sql-names.ts';
 import { QueryError, type PsqlSession } from './psql-session.ts';
 import { majorOf, recordedDatabase, type RecordedDatabase } from './restore-facts.ts';
 import { withServer } from './restore-session.ts';
@@ -74,15 +74,26 @@ async function checkTool(server: Server, refuse: Refuse): Promise<void> {
   const result = await runTool(io, target.container.id, ['pg_restore', '--version'], toolOptions(server, 'mcads'));
   if (result.code === 0) return;
   refuse(
-    isMissing(result.code) ? 'its image has no pg_restore' : `pg_restore does not run: ${result.stderr.trim()}`,
-    "add PostgreSQL's client tools of the server's version to the image",
+    isMissing(result.code)
+      ? `${target.container.reachedAt === undefined ? 'its image' : 'this machine'} has no pg_restore`
+      : `pg_restore does not run: ${result.stderr.trim()}`,
+    `add PostgreSQL's client tools of the server's version${target.container.reachedAt === undefined ? ' to the image' : ''}`,
   );
 }
 
 function checkRights(server: Server, { properties }: RecordedDatabase, situation: Situation, refuse: Refuse): void {
-  const hint = 'name a superuser with mcads.postgres.user and mcads.postgres.passwordFile';
   const { user } = server.credentials;
-  if (!situation.mayCreate) refuse(`user ${user} may not create databases`, hint);
+  const onHost = server.target.container.reachedAt !== undefined;
+  const hint = onHost
+    ? 'name a user that may in DATABASE_URL in .env, or leave the database out with --component'
+    : 'name a superuser with mcads.postgres.user and mcads.postgres.passwordFile';
+  if (!situation.mayCreate)
+    refuse(
+      `user ${user} may not create databases`,
+      onHost
+        ? `as a superuser of the server: alter role ${quoteIdentifier(user)} createdb; or leave the database out with --component`
+        : hint,
+    );
   if (situation.ownerExists && !situation.mayActAsOwner) refuse(`user ${user} may not act as its owner ${properties.owner}`, hint);
   if (situation.exists && !situation.isMine) refuse(`user ${user} does not own the database that is there`, hint);
 }
@@ -177,14 +188,14 @@ export async function checkSpace(server: Server, database: string, { properties 
   const { target, io, facts } = server;
   const directory = facts.dataDirectory ?? clusterDirectory(target.container);
   const needed = Math.ceil(properties.bytes * SPACE_FACTOR);
-  const free = await freeSpace(target, io, directory);
+  const free = isElsewhere(target) ? null : await freeSpace(target, io, directory);
   if (free === null) {
     return [
       {
         severity: 'info',
         code: 'free-space-unknown',
         subject: `database/${target.service}/${database}`,
-        message: `its image cannot tell how much room ${directory} has; ${needed} bytes are needed`,
+        message: `nothing here can tell how much room the server has in ${directory}; ${needed} bytes are needed`,
       },
     ];
   }
@@ -194,6 +205,11 @@ export async function checkSpace(server: Server, database: string, { properties 
     `database ${database} needs ${needed} bytes beside the one that is there, and ${directory} has ${free.bytes} free`,
     'make room on that disk',
   );
+}
+
+/** The disk of a server on another machine is none of this one's. */
+function isElsewhere({ container: { reachedAt } }: DatabaseTarget): boolean {
+  return reachedAt !== undefined && !/^(?:\/|localhost$|127\.|::1$)/.test(reachedAt.host);
 }
 
 function notesOn(service: string, database: string, { properties }: RecordedDatabase, situation: Situation): readonly Finding[] {

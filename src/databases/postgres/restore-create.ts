@@ -1,5 +1,5 @@
 import { failed } from './failures.ts';
-import { quoteIdentifier, quoteLiteral } from './names.ts';
+import { quoteIdentifier, quoteLiteral } from '../../stream/sql-names.ts';
 import type { PsqlSession } from './psql-session.ts';
 import { majorOf, type DatabaseProperties } from './restore-facts.ts';
 import { run } from './restore-session.ts';

@@ -1,5 +1,5 @@
 import { failed } from './failures.ts';
-import { quoteIdentifier, quoteLiteral } from './names.ts';
+import { quoteIdentifier, quoteLiteral } from '../../stream/sql-names.ts';
 import { QueryError, type PsqlSession } from './psql-session.ts';
 import { isRestoreName } from './restore-names.ts';
 import { pause, run, withSession } from './restore-session.ts';

@@ -1,6 +1,6 @@
 import { McadsError } from '../../errors.ts';
 import type { GlobalStatement } from './globals-text.ts';
-import { quoteLiteral } from './names.ts';
+import { quoteLiteral } from '../../stream/sql-names.ts';
 import type { PsqlSession } from './psql-session.ts';
 
 interface RoleRow {

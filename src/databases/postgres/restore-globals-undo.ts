@@ -1,5 +1,5 @@
 import type { GlobalStatement } from './globals-text.ts';
-import { quoteIdentifier } from './names.ts';
+import { quoteIdentifier } from '../../stream/sql-names.ts';
 
 /**
  * SQL that sets roles which existed back to what `before` (the server's own words of then) says, as far as `applied` touched them.

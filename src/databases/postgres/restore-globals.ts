@@ -3,7 +3,7 @@ import type { Finding } from '../../domain/finding.ts';
 import { McadsError, messageOf } from '../../errors.ts';
 import { failed } from './failures.ts';
 import { hasStandardStrings, parseGlobals, splitStatements, type GlobalStatement } from './globals-text.ts';
-import { quoteIdentifier, quoteLiteral } from './names.ts';
+import { quoteIdentifier, quoteLiteral } from '../../stream/sql-names.ts';
 import { QueryError, SessionEnded, type PsqlSession } from './psql-session.ts';
 import { proveGlobals } from './restore-globals-proof.ts';
 import { undoOf } from './restore-globals-undo.ts';

@@ -1,7 +1,7 @@
 import { McadsError } from '../../errors.ts';
 import type { Finding } from '../../domain/finding.ts';
 import { isJsonObject, type JsonValue } from '../../domain/byte-stream.ts';
-import { qualifiedName, quoteIdentifier } from './names.ts';
+import { qualifiedName, quoteIdentifier } from '../../stream/sql-names.ts';
 import type { PsqlSession } from './psql-session.ts';
 import { ACCESS, ALL_TABLES, DATABASE_PROPERTIES, OBJECTS } from './queries.ts';
 import { databaseProperties, majorOf, type DatabaseProperties, type RecordedDatabase } from './restore-facts.ts';

@@ -3,7 +3,7 @@ import { McadsError, messageOf, stopsRun } from '../../errors.ts';
 import { failed } from './failures.ts';
 import { pause } from './restore-session.ts';
 import { isMissing, runTool } from './run-tool.ts';
-import { openServer, portOf } from './server.ts';
+import { openServer, portOf, readinessHost } from './server.ts';
 
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 2_000;
@@ -31,7 +31,7 @@ export async function waitReady(target: DatabaseTarget, timeoutMs: number, io: D
         throw failed(
           target.service,
           `PostgreSQL in ${target.container.name} is not ready after ${Math.round(timeoutMs / 1000)} s: ${lastWord}`,
-          `docker logs ${target.container.name}`,
+          target.container.reachedAt === undefined ? `docker logs ${target.container.name}` : "look at the server's log",
           error,
         );
       }
@@ -57,7 +57,15 @@ async function ask(target: DatabaseTarget, io: DatabaseIo): Promise<string | nul
   let listened = false;
   try {
     // Asked first: a server that listened already when it refused us will go on refusing.
-    const probe = await runTool(io, target.container.id, ['pg_isready', '-h', '127.0.0.1', '-p', String(portOf(target)), '-t', '5']);
+    const probe = await runTool(io, target.container.id, [
+      'pg_isready',
+      '-h',
+      readinessHost(target),
+      '-p',
+      String(portOf(target)),
+      '-t',
+      '5',
+    ]);
     listened = probe.code === 0 && !isMissing(probe.code);
     const { session } = await openServer(target, io);
     try {

@@ -1,5 +1,5 @@
 import { failed } from './failures.ts';
-import { quoteIdentifier, quoteLiteral } from './names.ts';
+import { quoteIdentifier, quoteLiteral } from '../../stream/sql-names.ts';
 import { QueryError, type PsqlSession } from './psql-session.ts';
 import { pause } from './restore-session.ts';
 import { endSessions, IN_USE } from './restore-sessions-end.ts';

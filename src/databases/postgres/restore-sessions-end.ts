@@ -1,4 +1,4 @@
-import { quoteLiteral } from './names.ts';
+import { quoteLiteral } from '../../stream/sql-names.ts';
 import type { PsqlSession } from './psql-session.ts';
 
 /** `object_in_use`: somebody is still connected. */

@@ -64,7 +64,10 @@ export async function removeSpools(
   dataDirectory: string | null,
   user: string | null,
 ): Promise<void> {
-  const argv = ['sh', '-c', 'for d; do rm -f -- "$d"/.mcads-spool-*; done', 'sh', ...spoolDirectories(target, dataDirectory)];
+  // Applications of one machine share its folders, and each may be restored now.
+  const mark = target.container.reachedAt === undefined ? MARK : `${MARK}${io.runId}.`;
+  const places = spoolDirectories(target, dataDirectory);
+  const argv = ['sh', '-c', 'mark=$1; shift; for d; do rm -f -- "$d/$mark"*; done', 'sh', mark, ...places];
   // Without a shell there is nothing to remove.
   await runTool(io, target.container.id, argv, user === null ? {} : { user });
 }

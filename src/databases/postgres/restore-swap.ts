@@ -1,6 +1,6 @@
 import type { DatabaseIo, DatabaseSwap, DatabaseTarget } from '../../domain/database-ports.ts';
 import { failed } from './failures.ts';
-import { quoteIdentifier, quoteLiteral } from './names.ts';
+import { quoteIdentifier, quoteLiteral } from '../../stream/sql-names.ts';
 import type { PsqlSession } from './psql-session.ts';
 import { dropAnyDatabase, dropDatabase } from './restore-drop.ts';
 import { renameAtOnce, type Rename } from './restore-rename.ts';
@@ -10,13 +10,15 @@ import { removeSpools } from './restore-spool.ts';
 import { applicationPrefix } from './run-backends.ts';
 import type { Server } from './server.ts';
 
-/** On a database that nothing was there for: its value is the name that `kept` would have had, so that going back is to drop it. */
-const MARK = 'mcads.kept';
+/**
+ * First line of the comment of a database that nothing was there for, before its own comment: the name that `kept` would have had follows, so that
+ * going back is to drop it. A comment, because its owner may set that; a setting of its own takes a superuser.
+ */
+const MARK = 'mcads.kept=';
 
 interface Present {
   readonly open: boolean;
-  /** Value of the mark. */
-  readonly mark: string | null;
+  readonly comment: string | null;
 }
 
 /** Closes what is there, ends its sessions and renames all in one transaction. Rejects with everything as it was. */
@@ -30,7 +32,7 @@ export async function swapDatabases(target: DatabaseTarget, swaps: readonly Data
     const replaced = swaps.filter(({ database }) => there.has(database));
     try {
       for (const { temporary, kept } of swaps.filter((one) => !replaced.includes(one)))
-        await session.query(`alter database ${quoteIdentifier(temporary)} set ${MARK} to ${quoteLiteral(kept)}`);
+        await comment(session, temporary, `${MARK}${kept}\n${there.get(temporary)?.comment ?? ''}`);
       for (const { database } of replaced) await allowConnections(session, database, false);
       await renameAtOnce(server, session, [
         ...replaced.map(({ database, kept }): Rename => ({ from: database, to: kept })),
@@ -67,7 +69,7 @@ export async function revertDatabases(target: DatabaseTarget, swaps: readonly Da
       const { database, temporary, kept } = one;
       const present = there.get(database);
       if (back.includes(one) || present?.open === false) await allowConnections(session, database, true);
-      else if (present !== undefined && present.mark === kept) {
+      else if (present?.comment?.startsWith(`${MARK}${kept}\n`) === true) {
         await dropAnyDatabase(server, session, database);
         done.push(`removed database ${database} of ${target.service}, which was not there before`);
       }
@@ -83,8 +85,7 @@ export async function dropDatabases(target: DatabaseTarget, databases: readonly 
   await withServer(target, io, async (server, session) => {
     for (const database of databases) {
       await dropDatabase(server, session, database);
-      for (const marked of await markedWith(session, database))
-        await session.query(`alter database ${quoteIdentifier(marked)} reset ${MARK}`);
+      for (const marked of await markedWith(session, database)) await comment(session, marked.name, marked.comment);
     }
   });
 }
@@ -123,13 +124,26 @@ async function allowConnections(session: PsqlSession, database: string, allowed:
 async function look(session: PsqlSession, swaps: readonly DatabaseSwap[]): Promise<ReadonlyMap<string, Present>> {
   const names = swaps.flatMap(({ database, temporary, kept }) => [database, temporary, kept]).map(quoteLiteral);
   if (names.length === 0) return new Map();
-  const rows = (await session.json(`select coalesce(json_object_agg(datname, json_build_object('open', datallowconn,
-    'mark', (select substr(c, ${MARK.length + 2}) from pg_db_role_setting s, unnest(s.setconfig) c where s.setdatabase = d.oid and s.setrole = 0 and starts_with(c, '${MARK}=')))), '{}')
+  const rows =
+    (await session.json(`select coalesce(json_object_agg(datname, json_build_object('open', datallowconn, 'comment', shobj_description(d.oid, 'pg_database'))), '{}')
     from pg_database d where datname in (${names.join(', ')})`)) as Readonly<Record<string, Present>>; // the JSON that our own query builds
   return new Map(Object.entries(rows));
 }
 
-async function markedWith(session: PsqlSession, kept: string): Promise<readonly string[]> {
-  return (await session.json(`select coalesce(json_agg(d.datname), '[]') from pg_database d join pg_db_role_setting s on s.setdatabase = d.oid
-    where s.setrole = 0 and ${quoteLiteral(`${MARK}=${kept}`)} = any (s.setconfig)`)) as readonly string[]; // as above
+interface Marked {
+  readonly name: string;
+  /** Its own. */
+  readonly comment: string;
+}
+
+async function markedWith(session: PsqlSession, kept: string): Promise<readonly Marked[]> {
+  const mark = `${MARK}${kept}\n`;
+  return (await session.json(`select coalesce(json_agg(json_build_object('name', datname, 'comment', substr(comment, length(${quoteLiteral(mark)}) + 1))), '[]')
+    from (select datname, shobj_description(oid, 'pg_database') comment from pg_database) d
+    where starts_with(comment, ${quoteLiteral(mark)})`)) as readonly Marked[]; // as above
+}
+
+/** An empty one is none. */
+async function comment(session: PsqlSession, database: string, text: string): Promise<void> {
+  await session.query(`comment on database ${quoteIdentifier(database)} is ${text === '' ? 'null' : quoteLiteral(text)}`);
 }

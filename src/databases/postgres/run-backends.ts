@@ -1,5 +1,5 @@
 import { lastWords } from './failures.ts';
-import { quoteLiteral } from './names.ts';
+import { quoteLiteral } from '../../stream/sql-names.ts';
 import type { PsqlSession } from './psql-session.ts';
 import { endBackends, endOrphans } from './queries.ts';
 import { openSession, type Server } from './server.ts';

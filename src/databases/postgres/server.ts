@@ -4,7 +4,7 @@ import type { Secret } from '../../domain/secret.ts';
 import { McadsError, stopsRun } from '../../errors.ts';
 import { credentialSources, resolveCredentials, type Credentials } from './credentials.ts';
 import { explainConnectFailure, failed, lastWords } from './failures.ts';
-import { connectionString } from './names.ts';
+import { connectionString } from '../../stream/sql-names.ts';
 import { PsqlSession, QueryError, SESSION_ARGUMENTS, SessionEnded, SessionInput } from './psql-session.ts';
 import { SERVER_FACTS } from './queries.ts';
 import { isMissing, runTool } from './run-tool.ts';
@@ -72,6 +72,7 @@ export async function openServer(
         const failure = explainConnectFailure(error.exit.code, error.exit.stderr, {
           user: credentials.user,
           passwordFrom: credentials.passwordFrom,
+          onHost: target.container.reachedAt !== undefined,
         });
         lastWord = lastWords(error.exit.stderr);
         if (failure.kind === 'peer' && way.osUser === null) way = { ...way, osUser: credentials.user };
@@ -81,11 +82,14 @@ export async function openServer(
       }
     }
   }
-  throw failed(
-    service,
-    `PostgreSQL does not answer on port ${port} inside ${target.container.name} (${lastWord})`,
-    'look at its log; another port is named with mcads.postgres.port',
-  );
+  const { reachedAt, name } = target.container;
+  throw reachedAt === undefined
+    ? failed(
+        service,
+        `PostgreSQL does not answer on port ${port} inside ${name} (${lastWord})`,
+        'look at its log; another port is named with mcads.postgres.port',
+      )
+    : failed(service, `PostgreSQL does not answer at ${name} (${lastWord})`, 'check that it runs and that DATABASE_URL in .env is right');
 }
 
 /** A psql on one database. `application` is what `pg_stat_activity` shows. */
@@ -114,7 +118,7 @@ export function toolOptions(way: Way, application: string, encoding = 'UTF8'): E
     // A container's own settings for its clients must not lead us elsewhere.
     PGHOSTADDR: '',
     PGOPTIONS: '',
-    PGSSLMODE: 'prefer',
+    PGSSLMODE: way.target.container.reachedAt?.sslMode ?? 'prefer',
     PGTZ: 'UTC',
     LC_ALL: 'C',
   };
@@ -137,7 +141,7 @@ async function assertReady(server: Server): Promise<void> {
   const ready = await runTool(
     io,
     target.container.id,
-    ['pg_isready', '-h', '127.0.0.1', '-p', String(server.port), '-t', '5'],
+    ['pg_isready', '-h', readinessHost(target), '-p', String(server.port), '-t', '5'],
     toolOptions(server, 'mcads'),
   );
   if (ready.code === 0 || isMissing(ready.code)) return;
@@ -151,7 +155,14 @@ async function assertReady(server: Server): Promise<void> {
   if (ready.code === 1) throw failed(target.service, 'the server does not accept connections yet', 'try again when it is ready');
 }
 
+/** Where a server listens that takes connections for good. */
+export function readinessHost({ container }: DatabaseTarget): string {
+  return container.reachedAt?.host ?? '127.0.0.1';
+}
+
 function hostsOf(target: DatabaseTarget): readonly string[] {
+  const { reachedAt } = target.container;
+  if (reachedAt !== undefined) return [reachedAt.host];
   const told = target.container.environment['PGHOST'] ?? '';
   const directories = [...(told.startsWith('/') ? [told] : []), '/var/run/postgresql', '/tmp', '127.0.0.1'];
   return [...new Set(directories)];
@@ -159,6 +170,8 @@ function hostsOf(target: DatabaseTarget): readonly string[] {
 
 /** Where the server listens, as settings, command line and environment say. */
 export function portOf(target: DatabaseTarget): number {
+  const { reachedAt } = target.container;
+  if (reachedAt !== undefined) return reachedAt.port;
   if (target.settings.postgres.port !== null) return target.settings.postgres.port;
   const command = target.container.command.join(' ');
   const flag = /(?:^|\s)(?:-p\s*|--port=|-c\s*port=)(\d+)/.exec(command)?.[1];
