@@ -194,7 +194,7 @@ test('SIGKILL anywhere in a restore, then one ordinary command: data and units a
   expect(before).toBeGreaterThan(KILLS / 2);
 }, 900_000);
 
-const KILLS = Number(process.env['MCADS_TEST_KILLS'] ?? 8);
+const KILLS = Number(process.env['MCADS_TEST_KILLS'] ?? 20);
 
 test('without GNU tar, find or a shell: captured by tar-fs and restored by Node, content, owners, modes, links and seconds alike', async () => {
   const bare = join(app.base, 'bare');
