@@ -54,7 +54,7 @@ describe.each(['postgres15', 'postgres17'] as const)('databases of a server of i
     const target = await server.target();
     for (const reader of READERS) await docker(['exec', '-d', server.name, 'sh', '-c', READER, 'sh', reader]);
     await docker(['exec', server.name, 'sh', '-c', 'until [ -s /tmp/reader-4 ]; do :; done']);
-    for (let round = 0; round < 10; round += 1) {
+    for (let round = 0; round < 4; round += 1) {
       await build(engine, target, taken, swap.temporary);
       await restorer.swap(target, [swap], testIo(engine, RUN));
       await restorer.revert(target, [swap], testIo(engine, RUN));
