@@ -9,6 +9,12 @@ import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
 import { SegmentAssembler, type StoredSegment } from './segment-assembler.ts';
 import type { PlannedSegment } from './tree-plan.ts';
 
+/**
+ * GNU tar 1.34 keeps about 100 bytes of every name that it was given until it ends: one of ten million names took 1 GB, so that many names are read by
+ * one tar after the other. A start costs a tenth of a second in a container.
+ */
+export const NAMES_A_TAR = 250_000;
+
 /** What reading made of a planned segment. */
 export interface ReadSegment {
   readonly index: number;
@@ -28,10 +34,12 @@ export interface ReadOptions {
   readonly onBytes: (bytes: number) => void;
   /** Length of the prefix of a member to digest. */
   readonly prefixOf?: (path: RawPath) => number | undefined;
+  /** Names that one tar process gets; `NAMES_A_TAR` unless told. */
+  readonly namesATar?: number;
 }
 
 /**
- * Reads segments through one tar process and stores them. `planned` is pulled as fast as tar takes names; `onRead` gets every segment in
+ * Reads segments through tar and stores them. `planned` is pulled as fast as tar takes names; `onRead` gets every segment in
  * order. Resolves with tar's messages by path; rejects where tar's stream is not whole. Starts nothing where no segment comes.
  */
 export async function readSegments(
@@ -44,28 +52,43 @@ export async function readSegments(
 ): Promise<readonly string[]> {
   const reader = new SegmentReader(writer, onRead, options);
   const names = namesOf(planned, reader.expected);
-  const first = await names.next();
-  let messages: readonly string[] = [];
-  if (first.done !== true) {
-    const stop = new AbortController();
-    const stream = source.read(startingWith(first.value, names), AbortSignal.any([signal, stop.signal]));
-    stream.done.catch(() => undefined); // awaited below
-    try {
-      for await (const event of scanTar(stream.body, { recycles: true })) {
-        if (event.kind === 'member') await reader.member(event.member);
-        else await reader.data(event.bytes);
-      }
-      ({ messages } = await stream.done);
-    } catch (error) {
-      stop.abort();
-      signal.throwIfAborted();
-      // tar's own verdict says more than a stream that ended too early.
-      if (!(error instanceof McadsError)) await stream.done;
-      throw error;
+  const messages: string[] = [];
+  try {
+    for (let first = await names.next(); first.done !== true; first = await names.next()) {
+      const some = startingWith(first.value, names, options.namesATar ?? NAMES_A_TAR);
+      messages.push(...(await readOnce(source, some, reader, signal)));
     }
+    await reader.finish();
+    return messages;
+  } finally {
+    // Whoever lists the files stops too. Not waited for: a name may be on its way.
+    names.return(undefined).catch(() => undefined);
   }
-  await reader.finish();
-  return messages;
+}
+
+/** One tar process from its start to its verdict. */
+async function readOnce(
+  source: TreeSource,
+  names: AsyncIterable<RawPath>,
+  reader: SegmentReader,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const stop = new AbortController();
+  const stream = source.read(names, AbortSignal.any([signal, stop.signal]));
+  stream.done.catch(() => undefined); // awaited below
+  try {
+    for await (const event of scanTar(stream.body, { recycles: true })) {
+      if (event.kind === 'member') await reader.member(event.member);
+      else await reader.data(event.bytes);
+    }
+    return (await stream.done).messages;
+  } catch (error) {
+    stop.abort();
+    signal.throwIfAborted();
+    // tar's own verdict says more than a stream that ended too early.
+    if (!(error instanceof McadsError)) await stream.done;
+    throw error;
+  }
 }
 
 /** The names that tar gets; every segment is put on the list of expectations before its first name is handed out. */
@@ -76,9 +99,14 @@ async function* namesOf(planned: AsyncIterable<PlannedSegment>, expected: Planne
   }
 }
 
-async function* startingWith(first: RawPath, rest: AsyncGenerator<RawPath>): AsyncGenerator<RawPath> {
+/** The first name and those behind it, `most` in all; what it leaves of `rest` can still be had. */
+async function* startingWith(first: RawPath, rest: AsyncGenerator<RawPath>, most: number): AsyncGenerator<RawPath> {
   yield first;
-  yield* rest;
+  for (let given = 1; given < most; given += 1) {
+    const next = await rest.next();
+    if (next.done === true) return;
+    yield next.value;
+  }
 }
 
 class SegmentReader {

@@ -16,6 +16,9 @@ import { ObjectSink } from './object-sink.ts';
 import { RateLimit } from './rate-limit.ts';
 import type { Store, StoreBatch } from './store.ts';
 
+/** Small ones by the hundred thousand are flushed before their names take much memory. */
+const FLUSH_OBJECTS = 32_768;
+
 export interface WriterRun {
   readonly store: Store;
   readonly config: RepositoryConfig;
@@ -176,8 +179,12 @@ export class RepositoryWriter implements SnapshotWriter {
   }
 
   #isFull(): boolean {
-    if (this.#flushing !== null && this.#batch.stagedBytes >= this.#flushBytes) return true;
+    if (this.#flushing !== null && this.#isFlushDue()) return true;
     return this.#sink.isFull;
+  }
+
+  #isFlushDue(): boolean {
+    return this.#batch.stagedBytes >= this.#flushBytes || this.#batch.stagedObjects >= FLUSH_OBJECTS;
   }
 
   #fail(error: unknown): void {
@@ -185,7 +192,7 @@ export class RepositoryWriter implements SnapshotWriter {
   }
 
   #flushWhenDue(): void {
-    if (this.#flushing !== null || this.#failure !== null || this.#batch.stagedBytes < this.#flushBytes) return;
+    if (this.#flushing !== null || this.#failure !== null || !this.#isFlushDue()) return;
     this.#flushing = this.#batch
       .flush()
       .catch((error: unknown) => {

@@ -59,6 +59,8 @@ export interface StoreBatch extends AsyncDisposable {
   readonly spoolDirectory: string;
   /** Bytes put and not yet flushed. */
   readonly stagedBytes: number;
+  /** Objects put and not yet flushed. */
+  readonly stagedObjects: number;
   put(key: string, bytes: Uint8Array): Promise<void>;
   /** A path that a thread of this process may write the object to itself, instead of `put`; null where the store wants the bytes. */
   placeFor(key: string): string | null;

@@ -71,10 +71,12 @@ export function testStoreConformance(open: () => Promise<Store>): void {
     await using batch = await store.openBatch('run-1');
     await batch.put(KEY, bytes);
     expect(batch.stagedBytes).toBe(4);
+    expect(batch.stagedObjects).toBe(1);
     expect(await batch.get(KEY)).toEqual(bytes);
     expect(await store.get(KEY)).toBeNull();
     await batch.flush();
     expect(batch.stagedBytes).toBe(0);
+    expect(batch.stagedObjects).toBe(0);
     expect(await store.get(KEY)).toEqual(bytes);
     expect(await batch.get(KEY)).toEqual(bytes);
     expect(await batch.get('chunks/ff/none')).toBeNull();

@@ -95,6 +95,10 @@ class MemoryBatch implements StoreBatch {
     return [...this.#staged.values()].reduce((sum, { length }) => sum + length, 0);
   }
 
+  get stagedObjects(): number {
+    return this.#staged.size;
+  }
+
   async put(key: string, bytes: Uint8Array): Promise<void> {
     this.#staged.set(key, Buffer.from(bytes));
     await Promise.resolve();

@@ -44,6 +44,10 @@ export class LocalBatch implements StoreBatch {
     return this.#stagedBytes;
   }
 
+  get stagedObjects(): number {
+    return this.#staged.size;
+  }
+
   async put(key: string, bytes: Uint8Array): Promise<void> {
     // On the calling thread: a chunk goes into the page cache in a fraction of what three trips through libuv's pool cost.
     await guarded(`writing ${key}`, async () => writeFileSync(this.#stagedPath(key), bytes, { mode: 0o600 }));
