@@ -8,7 +8,7 @@ import { pathOfMessage } from '../stream/stat-lines.ts';
 import { captureArchive } from './capture-archive.ts';
 import { storeBytes } from './capture-stream.ts';
 import type { CapturedTree, CaptureTreeOptions } from './captured-tree.ts';
-import { catalogueLine } from './tree-catalogue.ts';
+import { catalogueLine, catalogueLines, namesIn } from './tree-catalogue.ts';
 import { confirmStored, DatabaseWatch } from './tree-databases.ts';
 import { TreeFindings } from './tree-findings.ts';
 import { planSegments, withReuse, type PlannedSegment, type TreeRules } from './tree-plan.ts';
@@ -31,13 +31,28 @@ export async function captureTree(
   signal: AbortSignal,
 ): Promise<CapturedTree> {
   if (!source.scans) return captureArchive(source, writer, options, signal);
-  await using plan = new Spool<PlannedSegment>(writer.spoolDirectory);
+  await using plan = new Spool<SpooledSegment>(writer.spoolDirectory);
   await using reads = new Spool<ReadSegment>(writer.spoolDirectory);
   const began = await source.sync(signal);
   const run = new TreeCapture(source, writer, options, began, signal);
   const messages = await run.scanAndRead(plan, reads);
   const settled = await run.settle(plan, reads, messages);
   return await run.store(plan, reads, settled, messages);
+}
+
+/**
+ * A segment between the passes. One that is reused goes into the catalogue as it was scanned: as text, made once. Its members are kept only where
+ * they may be needed again, because a name in it stands for another.
+ */
+interface SpooledSegment extends PlannedSegment {
+  readonly asStored?: { readonly lines: string; readonly entries: number };
+}
+
+function toSpooled(segment: PlannedSegment): SpooledSegment {
+  const { members, reuse } = segment;
+  if (reuse === null) return segment;
+  const asStored = { lines: catalogueLines(members), entries: members.length };
+  return { ...segment, members: members.some(({ link }) => link !== null) ? members : [], asStored };
 }
 
 class TreeCapture {
@@ -64,7 +79,7 @@ class TreeCapture {
   }
 
   /** One pass: the scan is planned and spooled while tar reads what it found changed. */
-  async scanAndRead(plan: Spool<PlannedSegment>, reads: Spool<ReadSegment>): Promise<readonly string[]> {
+  async scanAndRead(plan: Spool<SpooledSegment>, reads: Spool<ReadSegment>): Promise<readonly string[]> {
     const scan = this.#source.scan(this.#signal);
     const messages = await readSegments(
       this.#source,
@@ -97,12 +112,12 @@ class TreeCapture {
     return this.#rules.isExcluded(path) || this.#rules.neverCapturePaths.includes(path);
   }
 
-  async *#toRead(entries: ReturnType<TreeSource['scan']>['entries'], plan: Spool<PlannedSegment>): AsyncGenerator<PlannedSegment> {
+  async *#toRead(entries: ReturnType<TreeSource['scan']>['entries'], plan: Spool<SpooledSegment>): AsyncGenerator<PlannedSegment> {
     const { parent, rescan } = this.#options;
     const older = parent === null || rescan === true ? null : this.#writer.segments(parent.data);
     const planned = planSegments(entries, this.#rules, this.#watch, this.#findings);
     for await (const segment of withReuse(planned, older, (candidate) => this.#writer.canReuse(candidate))) {
-      await plan.write(segment);
+      await plan.write(toSpooled(segment));
       for (const { ctime } of segment.members) this.#newestChange = Math.max(this.#newestChange, Number(ctime));
       if (segment.reuse === null) yield segment;
       else this.#reusedBytes += segment.reuse.bytes;
@@ -111,7 +126,7 @@ class TreeCapture {
   }
 
   /** Looks at what was read again, and gives the other names of files whose first name got lost a new one. */
-  async settle(plan: Spool<PlannedSegment>, reads: Spool<ReadSegment>, messages: readonly string[]): Promise<ReadonlyMap<number, Settled>> {
+  async settle(plan: Spool<SpooledSegment>, reads: Spool<ReadSegment>, messages: readonly string[]): Promise<ReadonlyMap<number, Settled>> {
     const context: SettleContext = {
       source: this.#source,
       writer: this.#writer,
@@ -128,7 +143,7 @@ class TreeCapture {
 
   /** The last pass: pages of the data and, beside them, the catalogue. */
   async store(
-    plan: Spool<PlannedSegment>,
+    plan: Spool<SpooledSegment>,
     reads: Spool<ReadSegment>,
     settled: ReadonlyMap<number, Settled>,
     messages: readonly string[],
@@ -143,8 +158,19 @@ class TreeCapture {
     async function* lines(): AsyncGenerator<Uint8Array> {
       const results = reads.read();
       for await (const segment of plan.read()) {
-        const result = segment.reuse === null ? (await results.next()).value : undefined;
         const final = settled.get(segment.index);
+        if (segment.reuse !== null && segment.asStored !== undefined && final === undefined) {
+          counts.reused += 1;
+          const { reuse, asStored, first, fingerprint, newest } = segment;
+          if (reuse.bytes === 0) continue;
+          await data.add({ fingerprint: newest < young ? fingerprint : null, bytes: reuse.bytes, chunks: reuse.chunks, first });
+          const { lines: text, entries } = asStored;
+          if (watch.hasSuspects) await confirmStored(watch, { members: namesIn(text), chunks: reuse.chunks }, writer);
+          counts.entries += entries;
+          yield Buffer.from(text, 'utf8');
+          continue;
+        }
+        const result = segment.reuse === null ? (await results.next()).value : undefined;
         const stored = final?.read ?? result ?? segment.reuse;
         const missing = new Set((final?.read ?? result)?.missing);
         if (segment.reuse === null) counts.read += 1;
@@ -192,7 +218,7 @@ class TreeCapture {
 }
 
 /** The segments that were read, each with its plan. */
-async function* attempts(plan: Spool<PlannedSegment>, reads: Spool<ReadSegment>): AsyncGenerator<Attempt> {
+async function* attempts(plan: Spool<SpooledSegment>, reads: Spool<ReadSegment>): AsyncGenerator<Attempt> {
   const results = reads.read();
   let read = await results.next();
   // Where nothing was read, or nothing more, the plan is not gone through again.

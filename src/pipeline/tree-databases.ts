@@ -50,6 +50,10 @@ export class DatabaseWatch {
     this.#prefixes.push(path);
   }
 
+  get hasSuspects(): boolean {
+    return this.#suspects.size > 0;
+  }
+
   isSuspect(path: RawPath): boolean {
     return this.#suspects.has(path);
   }

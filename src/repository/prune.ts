@@ -10,7 +10,7 @@ import { LeaseObserver, type Lease } from './lease.ts';
 import { listSnapshotFolders, removeManifest, toSummary } from './manifest-store.ts';
 import { ObjectReader } from './object-reader.ts';
 import { loadSnapshots, pagesOf, walkSegments, type HeldSnapshot, type HeldSnapshots } from './references.ts';
-import type { Store } from './store.ts';
+import type { Store, StoreEntry } from './store.ts';
 
 /** Objects deleted between two looks at the lease. */
 const DELETE_BATCH = 500;
@@ -185,29 +185,28 @@ async function sweep(
   now: Date,
 ): Promise<{ freedBytes: number; garbageBytes: number }> {
   const { sweep: mode = 'auto', gracePeriodMs = DEFAULT_GRACE_MS, signal } = options;
-  // Mostly there is none, and names are cheaper to come by than the size of every object.
-  if (!(await holdsGarbage(store, needed, signal))) return { freedBytes: 0, garbageBytes: 0 };
   const limit = now.getTime() - gracePeriodMs;
-  let totalBytes = 0;
   let youngBytes = 0;
   let oldBytes = 0;
-  for await (const { bytes, modifiedMs, isGarbage } of objects(store, needed, signal)) {
-    totalBytes += bytes;
-    if (isGarbage && modifiedMs > limit) youngBytes += bytes;
-    else if (isGarbage) oldBytes += bytes;
+  for await (const { bytes, modifiedMs } of garbage(store, needed, signal)) {
+    if (modifiedMs > limit) youngBytes += bytes;
+    else oldBytes += bytes;
   }
-  const isDue = mode === 'always' || (mode === 'auto' && youngBytes + oldBytes >= totalBytes * SWEEP_SHARE);
-  if (!isDue || oldBytes === 0) return { freedBytes: 0, garbageBytes: youngBytes + oldBytes };
+  const garbageBytes = youngBytes + oldBytes;
+  if (oldBytes === 0) return { freedBytes: 0, garbageBytes };
+  const isDue =
+    mode === 'always' || (mode === 'auto' && !(await holdsMoreThan(store, needed, garbageBytes / SWEEP_SHARE - garbageBytes, signal)));
+  if (!isDue) return { freedBytes: 0, garbageBytes };
   if (lease !== null) await deleteGarbage(store, lease, needed, limit, signal);
   return { freedBytes: oldBytes, garbageBytes: youngBytes };
 }
 
-async function holdsGarbage(store: Store, needed: IdSet, signal: AbortSignal): Promise<boolean> {
-  for (const folder of [CHUNKS, SEGMENTS]) {
-    for await (const page of store.list(folder)) {
-      signal.throwIfAborted();
-      if (page.some(({ key }) => isUnneeded(key, needed))) return true;
-    }
+/** Whether more than so many bytes are needed: of few objects is the size asked where little is garbage. */
+async function holdsMoreThan(store: Store, needed: IdSet, wanted: number, signal: AbortSignal): Promise<boolean> {
+  let bytes = 0;
+  for await (const key of keys(store, signal)) {
+    if (!isUnneeded(key, needed)) bytes += (await store.stat(key))?.bytes ?? 0;
+    if (bytes > wanted) return true;
   }
   return false;
 }
@@ -220,8 +219,8 @@ function isUnneeded(key: string, needed: IdSet): boolean {
 
 async function deleteGarbage(store: Store, lease: Lease, needed: IdSet, limit: number, signal: AbortSignal): Promise<void> {
   let sinceLook = DELETE_BATCH;
-  for await (const { key, modifiedMs, isGarbage } of objects(store, needed, signal)) {
-    if (!isGarbage || modifiedMs > limit) continue;
+  for await (const { key, modifiedMs } of garbage(store, needed, signal)) {
+    if (modifiedMs > limit) continue;
     if (sinceLook >= DELETE_BATCH) {
       lease.assertHeld();
       sinceLook = 0;
@@ -232,15 +231,20 @@ async function deleteGarbage(store: Store, lease: Lease, needed: IdSet, limit: n
   await store.flush();
 }
 
-async function* objects(
-  store: Store,
-  needed: IdSet,
-  signal: AbortSignal,
-): AsyncGenerator<{ key: string; bytes: number; modifiedMs: number; isGarbage: boolean }> {
+/** Mostly there is little, and names are cheaper to come by than the size of every object. */
+async function* garbage(store: Store, needed: IdSet, signal: AbortSignal): AsyncGenerator<StoreEntry> {
+  for await (const key of keys(store, signal)) {
+    if (!isUnneeded(key, needed)) continue;
+    const entry = await store.stat(key);
+    if (entry !== null) yield entry;
+  }
+}
+
+async function* keys(store: Store, signal: AbortSignal): AsyncGenerator<string> {
   for (const folder of [CHUNKS, SEGMENTS]) {
-    for await (const page of store.list(folder, { sizes: true })) {
+    for await (const page of store.list(folder)) {
       signal.throwIfAborted();
-      for (const entry of page) yield { ...entry, isGarbage: isUnneeded(entry.key, needed) };
+      for (const { key } of page) yield key;
     }
   }
 }

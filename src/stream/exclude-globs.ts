@@ -7,8 +7,20 @@ import type { RawPath } from '../domain/tree.ts';
  */
 export function excludeMatcher(globs: readonly string[]): (path: RawPath) => boolean {
   if (globs.length === 0) return () => false;
+  // Looked for in the last name alone: an optional `.*` + `/` is tried at every slash, for each glob, on each of millions of paths.
+  const names = globs.flatMap((glob) => ANY_DEPTH.exec(glob)?.[1] ?? []);
+  const ofName = anyOf(names);
+  const ofPath = anyOf(globs.filter((glob) => !ANY_DEPTH.test(glob)));
+  return (path) => path !== '' && (ofName(path.slice(path.lastIndexOf('/') + 1)) || ofPath(path));
+}
+
+/** A name, which may hold wildcards, at any depth. */
+const ANY_DEPTH = /^\*\*\/((?!.*\*\*)[^/]+)\/?$/s;
+
+function anyOf(globs: readonly string[]): (text: string) => boolean {
+  if (globs.length === 0) return () => false;
   const pattern = new RegExp(`^(?:${globs.map(toPattern).join('|')})$`, 's');
-  return (path) => path !== '' && pattern.test(path);
+  return (text) => pattern.test(text);
 }
 
 /** A path as a glob that matches only itself. */
@@ -30,13 +42,15 @@ function toPattern(glob: string): string {
     } else if (char === '*') pattern += '[^/]*';
     else if (char === '?') pattern += '[^/]';
     else if (char === '[') {
-      const end = text.indexOf(']', i + 2);
+      // A bracket that comes first is one of the set.
+      const end = text.indexOf(']', i + ('!^'.includes(text[i + 1] ?? ' ') ? 3 : 2));
       if (end < 0) pattern += '\\[';
       else {
         const set = text
           .slice(i + 1, end)
           .replaceAll('\\', '\\\\')
-          .replaceAll('[', '\\[');
+          .replaceAll('[', '\\[')
+          .replaceAll(']', '\\]');
         pattern += `(?!/)[${set.startsWith('!') ? `^${set.slice(1)}` : set.startsWith('^') ? `\\${set}` : set}]`;
         i = end;
       }
