@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ExecExit, ExecHandle, ExecOptions } from '../domain/ports.ts';
+import { McadsError } from '../errors.ts';
 import { isMissing } from './run-program.ts';
 
 const KEPT_WORDS = 16 * 1024;
@@ -17,11 +18,15 @@ const NOT_FOUND = 127;
 export async function execHere(argv: readonly string[], options: ExecOptions, signal: AbortSignal): Promise<ExecHandle> {
   signal.throwIfAborted();
   const [program = '', ...args] = argv;
+  const given = revealed(options.environment);
+  const unusable = Object.entries(given).find(([, value]) => value.includes('\0'))?.[0];
+  // Node's own words for it hold the value.
+  if (unusable !== undefined) throw new McadsError('component-failed', `${unusable} for ${program} holds a zero byte`);
   const child = spawn(program, args, {
     stdio: 'pipe',
     signal,
     killSignal: 'SIGKILL',
-    env: { ...withoutLibpq(process.env), ...revealed(options.environment) },
+    env: { ...withoutLibpq(process.env), ...given },
     ...(options.workingDirectory === undefined ? {} : { cwd: options.workingDirectory }),
   });
   child.on('error', () => undefined); // told by the exit

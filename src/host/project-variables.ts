@@ -28,29 +28,39 @@ export type DatabaseUrl =
       readonly password: Secret | null;
       readonly parameters: Readonly<Record<string, string>>;
     }
-  | { readonly kind: 'other'; readonly scheme: string };
+  | { readonly kind: 'other'; readonly scheme: string }
+  /** Set, and no URL that names a database. */
+  | { readonly kind: 'unclear' };
 
-/** As dj-database-url and django-environ read it: `sqlite:///relative`, `sqlite:////absolute`, `postgres://user:password@host:port/name`. */
+/**
+ * As dj-database-url and django-environ read it: `sqlite:///relative`, `sqlite:////absolute`, `postgres://user:password@host:port/name`; what libpq takes
+ * from parameters (`?host=/run/postgresql`) too. Null: none is named.
+ */
 export function parseDatabaseUrl(text: string): DatabaseUrl | null {
   const scheme = /^([a-z][a-z0-9+]*):\/\//i.exec(text)?.[1]?.toLowerCase();
-  if (scheme === undefined) return null;
+  if (text.trim() === '') return null;
+  if (scheme === undefined || decode(text).includes('\0')) return { kind: 'unclear' };
   if (scheme === 'sqlite' || scheme === 'sqlite3') {
     const path = decode(text.slice(text.indexOf('://') + 4).replace(/[?#].*$/s, ''));
     return path === '' || path === ':memory:' ? null : { kind: 'sqlite', path };
   }
   if (!/^(?:postgres|postgresql|psql|postgis|pgsql)$/.test(scheme)) return { kind: 'other', scheme };
-  const url = URL.parse(`postgres${text.slice(text.indexOf('://'))}`);
-  const database = url === null ? '' : decode(url.pathname.slice(1));
-  if (url === null || database === '') return null;
-  const parameters = Object.fromEntries(url.searchParams);
+  // A user before no host is no URL, and is what libpq takes for its socket.
+  const url = URL.parse(`postgres${text.slice(text.indexOf('://')).replace(/^(:\/\/(?:[^/?#]*@)?)(?=[:/?#]|$)/, '$1localhost')}`);
+  if (url === null) return { kind: 'unclear' };
+  const { password: given, ...parameters } = Object.fromEntries(url.searchParams);
+  const database = parameters['dbname'] ?? decode(url.pathname.slice(1));
+  const port = parameters['port'] ?? url.port;
+  const password = given ?? decode(url.password);
+  if (database === '' || !/^\d*$/.test(port)) return { kind: 'unclear' };
   const socket = /^%2f/i.test(url.hostname) ? decode(url.hostname) : null;
   return {
     kind: 'postgres',
     host: parameters['host'] ?? socket ?? (url.hostname === '' ? 'localhost' : url.hostname.replace(/^\[|\]$/g, '')),
-    port: url.port === '' ? 5432 : Number(url.port),
-    user: decode(url.username) || 'postgres',
+    port: port === '' ? 5432 : Number(port),
+    user: parameters['user'] ?? (decode(url.username) || 'postgres'),
     database,
-    password: url.password === '' ? null : new Secret(decode(url.password)),
+    password: password === '' ? null : new Secret(password),
     parameters,
   };
 }

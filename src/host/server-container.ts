@@ -9,19 +9,19 @@ export function serverOf({ kind, ...server }: Extract<DatabaseUrl, { readonly ki
 }
 
 /**
- * The server that an application's `.env` names, in the place of a container: its clients are this machine's, its user and password are where an
+ * The server that an application's `.env` names, in the place of a container: its clients are this machine's, its user and password and database are where an
  * image has them. Null where none is named.
  */
 export async function serverContainerOf(directory: string): Promise<EngineContainer | null> {
   const url = parseDatabaseUrl((await projectVariables(directory))('DATABASE_URL') ?? '');
   if (url?.kind !== 'postgres') return null;
-  const { host, port, user, password, parameters } = url;
+  const { host, port, user, database, password, parameters } = url;
   const service = serviceOfServer(host, port);
   return {
     ...hostContainer(serverContainerId(service)),
     name: `${host}:${port}`,
     service,
-    environment: { POSTGRES_USER: user, ...(password === null ? {} : { POSTGRES_PASSWORD: password.reveal() }) },
+    environment: { POSTGRES_USER: user, POSTGRES_DB: database, ...(password === null ? {} : { POSTGRES_PASSWORD: password.reveal() }) },
     reachedAt: { host, port, sslMode: parameters['sslmode'] ?? null },
   };
 }

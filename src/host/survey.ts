@@ -13,6 +13,7 @@ import {
   type SurveyRequest,
 } from '../domain/host.ts';
 import { escapeGlob, excludeMatcher } from '../stream/exclude-globs.ts';
+import { isStagingName, STAGING_PREFIX } from '../stream/restore-commands.ts';
 import { configFiles } from './config-files.ts';
 import { readDjangoSettings, type DjangoSettings } from './django-settings.ts';
 import { EXCLUDED_NAMES, excludedGlobs, reasonFor } from './default-excludes.ts';
@@ -102,7 +103,7 @@ class Survey {
         if (!never.includes(path)) this.#left.set(reason, [...(this.#left.get(reason) ?? []), path]);
         continue;
       }
-      if (kind === 'folder') continue;
+      if (kind === 'folder' || isOurs(path)) continue;
       if (basename(path) === 'pyvenv.cfg') this.#environments.push(path.slice(0, -'pyvenv.cfg'.length).replace(/\/$/, ''));
       this.files += 1;
       this.#count(path, bytes);
@@ -277,6 +278,16 @@ class Survey {
     const url = this.#url;
     if (url?.kind === 'other')
       this.#uncovered.push({ subject: 'DATABASE_URL', reason: `this version cannot dump ${url.scheme} databases on a host` });
+    if (url?.kind === 'unclear') {
+      this.#findings.push({
+        severity: 'error',
+        code: 'database-not-covered',
+        subject: 'DATABASE_URL',
+        message: 'DATABASE_URL in .env is set and names no database that can be understood: if there is one, it is NOT in this snapshot',
+        hint: 'write it as postgres://user:password@host:port/name, with other signs than letters and digits percent-encoded',
+      });
+      this.#uncovered.push({ subject: 'DATABASE_URL', reason: 'it is not understood' });
+    }
     if (url?.kind === 'postgres') {
       return [serverOf(url)];
     }
@@ -359,6 +370,11 @@ class Survey {
   #neverWithin(): readonly string[] {
     return this.#request.neverCapture.filter((path) => path.startsWith(`${this.#directory}/`)).map((path) => this.#relative(path));
   }
+}
+
+/** What a restore replaced lies there until nobody may go back to it. */
+function isOurs(path: string): boolean {
+  return path.includes(STAGING_PREFIX) && path.split('/').some(isStagingName);
 }
 
 /** What another tree captures is not captured twice. */

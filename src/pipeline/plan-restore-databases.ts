@@ -96,21 +96,17 @@ export async function planHostDatabase(
   const database = decodeIdPart(one.id.split('/')[2] ?? '');
   const common = { id: one.id, bytes: one.details.bytes, facts: one.details.facts };
   const adapter = adapterFor(one, ports.adapters);
-  let container: EngineContainer | null;
-  try {
-    container = await ports.engine.findContainer(serverContainerId(service), signal);
-  } catch (error) {
-    if (!(error instanceof McadsError) || error.code !== 'component-failed') throw error;
+  const container = await serverNamed(service, database, ports, signal);
+  if (container instanceof McadsError) {
     findings.push({
       severity: 'error',
       code: 'not-restored',
       subject: one.id,
-      message: `${one.id} is NOT brought back: ${error.message}`,
-      hint: `${error.hint ?? ''}, or extract it: mcads-orchestrate extract ${request.snapshot} ${one.id} --target DIR`,
+      message: `${one.id} is NOT brought back: ${container.message}`,
+      hint: `${container.hint ?? ''} and restore it then (--component '${one.id}'), or extract it: mcads-orchestrate extract ${request.snapshot} ${one.id} --target DIR`,
     });
     return { ...common, action: 'keep', how: 'stays in the snapshot: extract gets it', target: { kind: 'state' } };
   }
-  if (container === null) throw new McadsError('unexpected', `no server for ${one.id}`);
   const { settings } = ports.settingsFor(null).forService(service, {});
   const io: DatabaseIo = { engine: ports.engine, runId: ports.run, signal, warn: (finding) => findings.push(finding) };
   const checked = await adapter.restorer.check({ service, container, settings }, { database, facts: one.details.facts }, io);
@@ -129,6 +125,28 @@ export async function planHostDatabase(
       exists: checked.exists,
     },
   };
+}
+
+/** Why not, where `.env` names another server or another database of it: an application that was copied must not replace the original's. */
+async function serverNamed(
+  service: string,
+  database: string,
+  { engine }: RestorePorts,
+  signal: AbortSignal,
+): Promise<EngineContainer | McadsError> {
+  try {
+    const container = await engine.findContainer(serverContainerId(service), signal);
+    if (container === null) return new McadsError('unexpected', `there is no server ${service}`);
+    const named = container.environment['POSTGRES_DB'];
+    return named === database
+      ? container
+      : new McadsError('component-failed', `.env names the database ${named ?? ''} of that server, and ${database} is wanted`, {
+          hint: 'put its DATABASE_URL there',
+        });
+  } catch (error) {
+    if (error instanceof McadsError && error.code === 'component-failed') return error;
+    throw error;
+  }
 }
 
 /** The container of a service that runs, or would. */

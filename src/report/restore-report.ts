@@ -155,12 +155,13 @@ function notBack({ plan, findings, components }: RestoreResult): string {
   const failed = components
     .filter(({ outcome }) => outcome === 'failed')
     .map(({ id, detail }) => `${printable(id)} (${printable(detail)})`);
+  const left = findings.filter(({ code }) => code === 'not-restored').map(({ subject }) => printable(subject));
   const kept = plan.components
     .flatMap(({ target }) => (target.kind === 'config' ? target.files : []))
     .filter(({ action }) => action === 'keep')
     .map(({ path }) => path);
   const configuration = kept.length === 0 ? [] : [`configuration that differs and was kept: ${namesOf(kept)}`];
-  const all = [...images, ...failed, ...configuration];
+  const all = [...images, ...failed, ...left, ...configuration];
   return all.length === 0 ? 'nothing that was asked for' : all.join('; ');
 }
 

@@ -42,9 +42,9 @@ afterEach(async () => {
 });
 
 /** Writes the `.env` of the application. */
-function nameServer({ password = "p@ss 'word", host = '127.0.0.1', user = 'shop' } = {}): void {
+function nameServer({ password = "p@ss 'word", host = '127.0.0.1', user = 'shop', database = 'shop' } = {}): void {
   const secret = encodeURIComponent(password);
-  app.write('.env', `SECRET_KEY=x\nDATABASE_URL=postgres://${user}:${secret}@${host}:${server.port}/shop\n`);
+  app.write('.env', `SECRET_KEY=x\nDATABASE_URL=postgres://${user}:${secret}@${host}:${server.port}/${database}\n`);
 }
 
 const component = (): string => `database/${encodeURIComponent(`127.0.0.1:${server.port}`)}/shop`;
@@ -140,6 +140,84 @@ test('a snapshot whose server is not the one that .env names leaves the database
   const restored = await app.run(['restore', snapshot, '--yes'], 3);
   expect(JSON.stringify(restored)).toContain(`names the server elsewhere.invalid:5432, and 127.0.0.1:${server.port} is wanted`);
   expect(await stateOf()).toBe(changed);
+});
+
+test('an application that was copied, with a database of its own, does not replace the original’s', async () => {
+  const snapshot = await backUp();
+  await change();
+  const changed = await stateOf();
+  nameServer({ database: 'shop_copy' });
+  const restored = await app.run(['restore', snapshot, '--yes'], 3);
+  expect(JSON.stringify(restored)).toContain('.env names the database shop_copy of that server, and shop is wanted');
+  expect(await stateOf()).toBe(changed);
+});
+
+test('somebody else’s session is told before anything is touched, and a rollback that it stops leaves the database open', async () => {
+  const snapshot = await backUp();
+  const stranger = (): ReturnType<typeof spawn> => {
+    const env = { ...process.env, PGPASSWORD: 'other' };
+    return spawn(
+      'psql',
+      ['-X', '-q', '-h', '127.0.0.1', '-p', String(server.port), '-U', 'other', '-d', 'shop', '-c', 'select pg_sleep(600)'],
+      { env },
+    );
+  };
+  const connected = async (): Promise<void> => {
+    while ((await server.psql("select count(*) from pg_stat_activity where usename = 'other'")) === '0');
+  };
+  const first = stranger();
+  await connected();
+  const refused = await app.run(['restore', snapshot, '--yes'], 1);
+  expect(refused).toMatchObject({ error: { message: expect.stringContaining('other is connected to it') as unknown } });
+  expect(systemd.calls()).toEqual(['']);
+  first.kill('SIGKILL');
+  await server.psql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'other'");
+  await app.run(['restore', snapshot, '--component', component(), '--yes']);
+  const restored = await stateOf();
+  const second = stranger();
+  await connected();
+  await app.run(['rollback', '--yes'], 1);
+  expect(await server.psql("select datallowconn from pg_database where datname = 'shop'")).toBe('t');
+  expect(await stateOf()).toBe(restored);
+  second.kill('SIGKILL');
+  await server.psql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'other'");
+  await app.run(['recover']);
+  expect(await server.psql("select datallowconn from pg_database where datname = 'shop'")).toBe('t');
+});
+
+test('an autovacuum that goes on in the database is in nobody’s way', async () => {
+  const snapshot = await backUp();
+  // One page every tenth of a second: it is there until it is ended.
+  await server.psql('alter system set autovacuum_naptime = 1');
+  await server.psql('alter system set autovacuum_vacuum_cost_delay = 100');
+  await server.psql('alter system set autovacuum_vacuum_cost_limit = 1');
+  await server.psql('select pg_reload_conf()');
+  await server.psql(
+    'insert into big select n, repeat(md5(n::text), 40) from generate_series(101, 8000) n; delete from big where id % 2 = 0',
+    'shop',
+  );
+  try {
+    while (
+      (await server.psql("select count(*) from pg_stat_activity where datname = 'shop' and backend_type = 'autovacuum worker'")) === '0'
+    );
+    await app.run(['restore', snapshot, '--component', component(), '--yes']);
+    await app.run(['rollback', '--yes']);
+    expect(await server.psql('select count(*) > 1000 from big', 'shop')).toBe('t');
+    expect(await databases()).toBe('postgres shop');
+  } finally {
+    for (const name of ['autovacuum_naptime', 'autovacuum_vacuum_cost_delay', 'autovacuum_vacuum_cost_limit'])
+      await server.psql(`alter system reset ${name}`);
+    await server.psql('select pg_reload_conf()');
+  }
+});
+
+test('what a restore keeps in the application’s directory is in no backup', async () => {
+  const snapshot = await backUp();
+  await change();
+  app.write('manage.py', 'changed');
+  await app.run(['restore', snapshot, '--yes']);
+  const planned = JSON.stringify(await app.run(['plan']));
+  expect(planned).not.toContain('.mcads-restore-');
 });
 
 test('a unit that does not come up has the database put back too, also where the restore had replaced .env', async () => {

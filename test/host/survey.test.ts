@@ -56,7 +56,21 @@ test.each([
     { kind: 'postgres', host: 'db.example', port: 5433, user: 'u', database: 'name', parameters: { sslmode: 'require' } },
   ],
   ['postgresql://%2Fvar%2Frun%2Fpostgresql/name', { kind: 'postgres', host: '/var/run/postgresql', port: 5432 }],
+  [
+    'postgres://u:p%40ss@/name?host=/run/postgresql',
+    { kind: 'postgres', host: '/run/postgresql', port: 5432, user: 'u', database: 'name' },
+  ],
+  ['postgres://u:p%40ss@:5433/name', { kind: 'postgres', host: 'localhost', port: 5433, user: 'u' }],
+  [
+    'postgres:///name?port=5434&user=v&password=p%40ss&host=h',
+    { kind: 'postgres', host: 'h', port: 5434, user: 'v', parameters: { port: '5434' } },
+  ],
+  ['postgres://u:p%40ss@[::1]/name', { kind: 'postgres', host: '::1' }],
   ['mysql://u@h/name', { kind: 'other', scheme: 'mysql' }],
+  ['postgres://u:p%40ss%00@h/name', { kind: 'unclear' }],
+  ['postgres://u:p%40ss@h', { kind: 'unclear' }],
+  ['postgres://u:p%40ss@h:x/name', { kind: 'unclear' }],
+  ['$OTHER', { kind: 'unclear' }],
 ])('%s is read', (url, expected) => {
   const parsed = parseDatabaseUrl(url);
   expect(parsed).toMatchObject(expected);

@@ -26,6 +26,8 @@ interface Situation {
   readonly mayCreate: boolean;
   readonly ownerExists: boolean;
   readonly mayActAsOwner: boolean;
+  /** Roles whose sessions on the database this user may not end. */
+  readonly strangers: readonly string[];
   readonly knowsEncoding: boolean;
   readonly hasTablespace: boolean;
   readonly extensions: Readonly<Record<string, string>>;
@@ -43,7 +45,7 @@ export async function checkRestore(target: DatabaseTarget, source: DatabaseSourc
     };
     checkServer(server, recorded, refuse);
     await checkTool(server, refuse);
-    const situation = (await session.json(situationOf(source.database, recorded))) as Situation; // the JSON that our own query builds
+    const situation = (await session.json(situationOf(source.database, recorded, majorOf(server.facts.versionNum)))) as Situation; // the JSON that our own query builds
     checkRights(server, recorded, situation, refuse);
     if (situation.exists) checkLive(source.database, situation, refuse);
     if (!situation.knowsEncoding) refuse(`the server knows no encoding ${recorded.properties.encoding}`);
@@ -95,7 +97,17 @@ function checkRights(server: Server, { properties }: RecordedDatabase, situation
         : hint,
     );
   if (situation.ownerExists && !situation.mayActAsOwner) refuse(`user ${user} may not act as its owner ${properties.owner}`, hint);
+  if (!situation.ownerExists && onHost && properties.owner !== '')
+    refuse(
+      `there is no role ${properties.owner}, which owned it`,
+      `as a superuser of the server: create role ${quoteIdentifier(properties.owner)}`,
+    );
   if (situation.exists && !situation.isMine) refuse(`user ${user} does not own the database that is there`, hint);
+  if (situation.strangers.length > 0)
+    refuse(
+      `${situation.strangers.join(', ')} ${situation.strangers.length === 1 ? 'is' : 'are'} connected to it, and user ${user} may not end that`,
+      `let them disconnect, or, as a superuser of the server: grant pg_signal_backend to ${quoteIdentifier(user)} (which ends no superuser's sessions)`,
+    );
 }
 
 /** What would keep the live database from being renamed, or from being put back as it was. */
@@ -230,7 +242,7 @@ function notesOn(service: string, database: string, { properties }: RecordedData
   return findings;
 }
 
-function situationOf(database: string, { properties }: RecordedDatabase): string {
+function situationOf(database: string, { properties }: RecordedDatabase, major: number): string {
   const name = quoteLiteral(database);
   const owner = quoteLiteral(properties.owner);
   const tablespace =
@@ -244,7 +256,10 @@ function situationOf(database: string, { properties }: RecordedDatabase): string
   'slots', (select count(*) from pg_replication_slots where database = ${name}),
   'mayCreate', (select rolcreatedb or rolsuper from pg_roles where rolname = current_user),
   'ownerExists', exists (select from pg_roles where rolname = ${owner}),
-  'mayActAsOwner', coalesce((select pg_has_role(oid, 'MEMBER') from pg_roles where rolname = ${owner}), false),
+  'mayActAsOwner', coalesce((select pg_has_role(oid, 'USAGE')${major >= 16 ? " and pg_has_role(oid, 'SET')" : ''} from pg_roles where rolname = ${owner}), false),
+  'strangers', (select coalesce(json_agg(distinct usename), '[]') from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
+    where a.datname = ${name} and a.pid <> pg_backend_pid() and not (select rolsuper from pg_roles where rolname = current_user)
+    and (r.rolsuper or not (pg_has_role(r.oid, 'USAGE') or pg_has_role('pg_signal_backend', 'USAGE')))),
   'knowsEncoding', pg_char_to_encoding(${quoteLiteral(properties.encoding)}) >= 0,
   'hasTablespace', ${tablespace},
   'extensions', (select coalesce(json_object_agg(name, default_version), '{}') from pg_available_extensions),

@@ -30,7 +30,8 @@ export async function dropAnyDatabase(server: Server, session: PsqlSession, name
   if (found.subscriptions > 0) await dropSubscriptions(server, session, name);
   for (let attempt = 1; ; attempt += 1) {
     try {
-      if (facts.versionNum >= 130_000) await session.query(`drop database if exists ${quoted} with (force)`);
+      // By force takes a superuser while autovacuum is in it.
+      if (facts.versionNum >= 130_000 && facts.isSuperuser) await session.query(`drop database if exists ${quoted} with (force)`);
       else {
         await session.query(`alter database ${quoted} with allow_connections false`);
         await endSessions(session, [name]);

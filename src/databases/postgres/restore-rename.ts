@@ -26,14 +26,7 @@ const PASSING: ReadonlySet<string> = new Set(['55P03', '40P01', IN_USE]);
 export async function renameAtOnce(server: Server, session: PsqlSession, renames: readonly Rename[]): Promise<void> {
   if (renames.length === 0) return;
   const databases = renames.map(({ from }) => from);
-  const prepared = (await session.json(preparedIn(databases))) as number; // the JSON that our own query builds
-  if (prepared > 0) {
-    throw failed(
-      server.target.service,
-      `the databases could not be swapped: ${prepared} prepared transactions hold them`,
-      'look at pg_prepared_xacts, and commit or roll them back',
-    );
-  }
+  await assertNotPrepared(server, session, databases);
   let reason = '';
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     await endSessions(session, databases);
@@ -46,6 +39,18 @@ export async function renameAtOnce(server: Server, session: PsqlSession, renames
     server.target.service,
     `the databases could not be swapped: ${reason}`,
     'look at pg_stat_activity and pg_prepared_xacts for who keeps using them',
+  );
+}
+
+/** A prepared transaction holds its database until it is ended from inside: to be asked before that is closed. */
+export async function assertNotPrepared(server: Server, session: PsqlSession, databases: readonly string[]): Promise<void> {
+  if (databases.length === 0) return;
+  const prepared = (await session.json(preparedIn(databases))) as number; // the JSON that our own query builds
+  if (prepared === 0) return;
+  throw failed(
+    server.target.service,
+    `the databases could not be swapped: ${prepared} prepared transactions hold them`,
+    'look at pg_prepared_xacts, and commit or roll them back',
   );
 }
 
@@ -84,7 +89,7 @@ function preparedIn(databases: readonly string[]): string {
 /** Sessions on these databases, and clients that are about to be. */
 function usersOf(databases: readonly string[]): string {
   const names = databases.map(quoteLiteral).join(', ');
-  return `select to_json((select count(*) from pg_stat_activity where datname in (${names}))
+  return `select to_json((select count(*) from pg_stat_activity where datname in (${names}) and usesysid is not null)
   + (select count(*) from pg_locks l join pg_database d on d.oid = l.objid
      where l.locktype = 'object' and l.classid = 'pg_database'::regclass and d.datname in (${names}) and l.pid <> pg_backend_pid()))`;
 }

@@ -3,7 +3,7 @@ import { failed } from './failures.ts';
 import { quoteIdentifier, quoteLiteral } from '../../stream/sql-names.ts';
 import type { PsqlSession } from './psql-session.ts';
 import { dropAnyDatabase, dropDatabase } from './restore-drop.ts';
-import { renameAtOnce, type Rename } from './restore-rename.ts';
+import { assertNotPrepared, renameAtOnce, type Rename } from './restore-rename.ts';
 import { underOwnSignal, withServer, withSession } from './restore-session.ts';
 import { endSessions, endSessionsOf } from './restore-sessions-end.ts';
 import { removeSpools } from './restore-spool.ts';
@@ -30,6 +30,11 @@ export async function swapDatabases(target: DatabaseTarget, swaps: readonly Data
       if (there.has(kept)) throw failed(target.service, `${kept} is there already`, 'an earlier restore was not undone: run recover');
     }
     const replaced = swaps.filter(({ database }) => there.has(database));
+    await assertNotPrepared(
+      server,
+      session,
+      replaced.map(({ database }) => database),
+    );
     try {
       for (const { temporary, kept } of swaps.filter((one) => !replaced.includes(one)))
         await comment(session, temporary, `${MARK}${kept}\n${there.get(temporary)?.comment ?? ''}`);
@@ -53,17 +58,27 @@ export async function revertDatabases(target: DatabaseTarget, swaps: readonly Da
     await removeSpools(target, io, server.facts.dataDirectory, server.osUser);
     const there = await look(session, swaps);
     const back = swaps.filter(({ kept }) => there.has(kept));
-    const renames: Rename[] = [];
-    for (const { database, temporary, kept } of back) {
-      if (there.has(database)) {
+    const live = back.filter(({ database }) => there.has(database));
+    await assertNotPrepared(
+      server,
+      session,
+      back.flatMap(({ database, kept }) => [database, kept]),
+    );
+    try {
+      for (const { database, temporary } of live) {
         // After a swap that name is free; if it is not, what has it is half of something.
         await dropDatabase(server, session, temporary);
         await allowConnections(session, database, false);
-        renames.push({ from: database, to: temporary });
       }
-      renames.push({ from: kept, to: database });
+      await renameAtOnce(server, session, [
+        ...live.map(({ database, temporary }): Rename => ({ from: database, to: temporary })),
+        ...back.map(({ database, kept }): Rename => ({ from: kept, to: database })),
+      ]);
+    } catch (error) {
+      // Whoever uses what is there goes on with it until it can be put back.
+      await reopen(server, live);
+      throw error;
     }
-    await renameAtOnce(server, session, renames);
     for (const { database } of back) done.push(`database ${database} of ${target.service} is the one from before the restore again`);
     for (const one of swaps) {
       const { database, temporary, kept } = one;

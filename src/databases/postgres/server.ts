@@ -71,7 +71,7 @@ export async function openServer(
         if (error.exit === null) throw failed(service, 'the connection to the container broke off', undefined, error);
         const failure = explainConnectFailure(error.exit.code, error.exit.stderr, {
           user: credentials.user,
-          passwordFrom: credentials.passwordFrom,
+          passwordFrom: target.container.reachedAt === undefined ? credentials.passwordFrom : credentials.passwordFrom && 'DATABASE_URL',
           onHost: target.container.reachedAt !== undefined,
         });
         lastWord = lastWords(error.exit.stderr);
@@ -89,7 +89,11 @@ export async function openServer(
         `PostgreSQL does not answer on port ${port} inside ${name} (${lastWord})`,
         'look at its log; another port is named with mcads.postgres.port',
       )
-    : failed(service, `PostgreSQL does not answer at ${name} (${lastWord})`, 'check that it runs and that DATABASE_URL in .env is right');
+    : failed(
+        service,
+        `PostgreSQL does not answer at ${name} (${lastWord})`,
+        'check that it runs and that DATABASE_URL in .env is right, or leave the database out with --component',
+      );
 }
 
 /** A psql on one database. `application` is what `pg_stat_activity` shows. */
@@ -130,9 +134,14 @@ export function toolOptions(way: Way, application: string, encoding = 'UTF8'): E
 export function explained(error: unknown, service: string): unknown {
   if (error instanceof McadsError)
     return stopsRun(error) || error.code === 'component-failed' ? error : failed(service, error.message, error.hint, error);
-  if (error instanceof QueryError) return failed(service, error.message, undefined, error);
+  if (error instanceof QueryError) return failed(service, error.message, hintFor(error), error);
   if (error instanceof SessionEnded) return failed(service, lastWords(error.exit?.stderr ?? '') || error.message, undefined, error);
   return error;
+}
+
+function hintFor({ sqlState, message }: QueryError): string | undefined {
+  if (sqlState !== '42501' || !/terminate|member of the role whose process/.test(message)) return undefined;
+  return 'others are connected to it: let them disconnect, or let the user end them, as a superuser: grant pg_signal_backend to …';
 }
 
 /** While the official entrypoint initialises, its temporary server answers on the socket only: a dump of that would be half a database. */
