@@ -6,6 +6,13 @@ import type { Engine } from '../../src/domain/ports.ts';
 import { docker } from '../support/engine.ts';
 import { drain, pieces, testIo, type TestServer } from './postgres-fixture.ts';
 
+/**
+ * Whose every state is gone through: the newest server's, as what is asked of it is the same for all. Tests of what differs between versions name both
+ * themselves; `MCADS_TEST_POSTGRES=all` goes through all of it with both.
+ */
+export const VERSIONS: readonly ('postgres15' | 'postgres17')[] =
+  process.env['MCADS_TEST_POSTGRES'] === 'all' ? ['postgres15', 'postgres17'] : ['postgres17'];
+
 export const RUN = '0123456789ab';
 export const adapter = createPostgresAdapter({ countFloorMs: 60_000 });
 export const { restorer } = adapter;

@@ -8,7 +8,7 @@ import type { Engine } from '../../src/domain/ports.ts';
 import { docker, engineEnv, testEngine } from '../support/engine.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { openTestEngine, startServer, testIo, type TestServer } from './postgres-fixture.ts';
-import { adapter, build, restorer, RUN, take, type Taken } from './postgres-restore-fixture.ts';
+import { adapter, build, restorer, RUN, take, VERSIONS, type Taken } from './postgres-restore-fixture.ts';
 
 let engine: Engine;
 
@@ -34,7 +34,7 @@ const MISSING = /does not exist/;
 const READERS = ['1', '2', '3', '4'];
 const OURS = "select count(*) from pg_database where datname like '%mcads%'";
 
-describe.each(['postgres15', 'postgres17'] as const)('databases of a server of image %s', (image) => {
+describe.each(VERSIONS)('databases of a server of image %s', (image) => {
   let server: TestServer;
   let taken: Taken;
   const swap = { database: 'shop', ...restorer.names('shop', RUN) };

@@ -5,7 +5,7 @@ import type { Engine } from '../../src/domain/ports.ts';
 import { docker, testEngine, uniqueName } from '../support/engine.ts';
 import { NO_SETTINGS } from '../support/project-builder.ts';
 import { openTestEngine, pieces, startServer, testIo, type TestServer } from './postgres-fixture.ts';
-import { build, restorer, RUN, take, type Taken } from './postgres-restore-fixture.ts';
+import { build, restorer, RUN, take, VERSIONS, type Taken } from './postgres-restore-fixture.ts';
 
 const OURS = "select count(*) from pg_database where datname like '%mcads%'";
 const NOBODY = "select count(*) = 0 from pg_stat_activity where application_name like 'mcads-%'";
@@ -20,7 +20,7 @@ afterAll(async () => {
   await engine[Symbol.asyncDispose]();
 });
 
-describe.each(['postgres15', 'postgres17'] as const)('a restore into a server of image %s', (image) => {
+describe.each(VERSIONS)('a restore into a server of image %s', (image) => {
   let server: TestServer;
   let taken: Taken;
   const { temporary } = restorer.names('shop', RUN);
