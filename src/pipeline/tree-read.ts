@@ -13,7 +13,7 @@ import type { PlannedSegment } from './tree-plan.ts';
  * GNU tar 1.34 keeps about 100 bytes of every name that it was given until it ends: one of ten million names took 1 GB, so that many names are read by
  * one tar after the other. A start costs a tenth of a second in a container.
  */
-export const NAMES_A_TAR = 250_000;
+const NAMES_A_TAR = 250_000;
 
 /** What reading made of a planned segment. */
 export interface ReadSegment {
@@ -56,7 +56,8 @@ export async function readSegments(
   try {
     for (let first = await names.next(); first.done !== true; first = await names.next()) {
       const some = startingWith(first.value, names, options.namesATar ?? NAMES_A_TAR);
-      messages.push(...(await readOnce(source, some, reader, signal)));
+      // One by one: a tree that may not be read has more of them than a call takes arguments.
+      for (const message of await readOnce(source, some, reader, signal)) messages.push(message);
     }
     await reader.finish();
     return messages;

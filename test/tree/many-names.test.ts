@@ -10,19 +10,12 @@ import { readSegments, type ReadSegment } from '../../src/pipeline/tree-read.ts'
 import { TreeFixture } from '../support/tree-capture.ts';
 
 const NEVER = new AbortController().signal;
+const RULES = { recipe: '', stableInodes: true, began: 0, isExcluded: () => false, neverCapture: [], neverCapturePaths: [] };
 
 /** Reads the whole tree, so many names a tar; `before` happens between the scan and the first name. */
 async function read(fixture: TreeFixture, source: TreeSource, namesATar: number | undefined, before = (): void => undefined) {
   const scan = source.scan(NEVER);
-  const rules = {
-    recipe: source.recipe,
-    stableInodes: true,
-    began: 0,
-    isExcluded: () => false,
-    neverCapture: [],
-    neverCapturePaths: [],
-  };
-  const planned = await Array.fromAsync(planSegments(scan.entries, rules, new DatabaseWatch(), new TreeFindings()));
+  const planned = await Array.fromAsync(planSegments(scan.entries, RULES, new DatabaseWatch(), new TreeFindings()));
   before();
   async function* toRead() {
     for (const segment of planned) yield { ...segment, reuse: null };
@@ -73,6 +66,19 @@ test('files that went away are missing wherever a tar ends, with the words of ea
   expect(messages.filter((message) => message.includes('Cannot stat'))).toHaveLength(gone.length);
 });
 
+test('more messages than a call takes arguments are all handed on', async () => {
+  await using fixture = new TreeFixture();
+  awkward(fixture);
+  const said = Array.from({ length: 300_000 }, (_, at) => `tar: ./${at}: Cannot open: Permission denied`);
+  const source = await fixture.source((real) => ({
+    read: (paths, signal) => {
+      const { body, done } = real.read(paths, signal);
+      return { body, done: done.then(() => ({ messages: said })) };
+    },
+  }));
+  expect((await read(fixture, source, undefined)).messages).toHaveLength(said.length);
+});
+
 test('a tar that fails in the middle ends the listing too', async () => {
   await using fixture = new TreeFixture();
   awkward(fixture);
@@ -86,10 +92,9 @@ test('a tar that fails in the middle ends the listing too', async () => {
   }));
   const ended = Promise.withResolvers<void>();
   const scan = source.scan(NEVER);
-  const rules = { recipe: '', stableInodes: true, began: 0, isExcluded: () => false, neverCapture: [], neverCapturePaths: [] };
   async function* toRead() {
     try {
-      for await (const segment of planSegments(scan.entries, rules, new DatabaseWatch(), new TreeFindings()))
+      for await (const segment of planSegments(scan.entries, RULES, new DatabaseWatch(), new TreeFindings()))
         yield { ...segment, reuse: null };
     } finally {
       ended.resolve();
