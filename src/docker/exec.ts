@@ -5,12 +5,15 @@ import type { Bytes } from '../domain/byte-stream.ts';
 import type { ExecExit, ExecHandle, ExecOptions } from '../domain/ports.ts';
 import { Secret } from '../domain/secret.ts';
 import { McadsError } from '../errors.ts';
+import { releasePiece } from '../stream/release-buffer.ts';
 import type { ContainerJson, ExecJson } from './engine-api.ts';
 import type { EngineClient } from './engine-client.ts';
 import { cancelled, isNotFound, statusOf, toEngineError } from './engine-errors.ts';
 import { FrameParser } from './frame-parser.ts';
 
 const STDERR_TAIL_BYTES = 16 * 1024;
+/** Of up to 64 KiB each, what a socket is read in. */
+const PIECES_WAITING = 4;
 
 export interface ExecLimits {
   /** How much of stderr's end is kept. */
@@ -99,7 +102,9 @@ class ExecPump {
     this.#socket = socket;
     socket.on('error', () => undefined); // the pump's own read rejects with it
     this.stdout = new Readable({
-      highWaterMark: 256 * 1024,
+      // Piece by piece: a reader that is behind would get copies of many pieces in one.
+      objectMode: true,
+      highWaterMark: PIECES_WAITING,
       read: () => this.#resume?.(),
       destroy: (error, callback) => {
         this.#resume?.();
@@ -133,11 +138,14 @@ class ExecPump {
     try {
       for await (const chunk of this.#socket as AsyncIterable<Buffer>) {
         // a socket without encoding yields buffers
-        let room = true;
+        const parts: Buffer[] = [];
         for (const { type, data } of parser.push(chunk)) {
           if (type === 2) tail.push(data);
-          else room = this.stdout.push(data);
+          else parts.push(data);
         }
+        const room = parts.length === 0 || this.stdout.push(ownCopy(parts));
+        // The readers of a dump give their copies back likewise: as garbage of 64 KiB each they cost a seventh of a dump's processor time.
+        releasePiece(chunk);
         if (!room) await this.#room();
         if (this.stdout.destroyed) throw new McadsError('engine-failed', `${what}: its output was abandoned`);
       }
@@ -178,6 +186,14 @@ class ExecPump {
       this.#socket.destroy();
     }
   }
+}
+
+/** The same bytes in a buffer that is nobody else's. */
+function ownCopy(parts: readonly Buffer[]): Buffer {
+  const copy = Buffer.allocUnsafeSlow(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) at += part.copy(copy, at);
+  return copy;
 }
 
 /** The end of a stream of text. */

@@ -11,7 +11,7 @@ const PLAIN_TEXT_LIMIT = 16 * 1024;
 
 /**
  * Takes the engine's multiplexed stream apart: headers of 8 bytes (type, three zeros, length big-endian), then the data.
- * Data is handed on as it comes, so a frame may be given in several pieces; nothing is copied or gathered.
+ * Data is handed on as it comes, so a frame may be given in several pieces; nothing of it is copied or gathered.
  *
  * Strict: an unknown header is an error, so is an end inside a frame. The one exception is a stream whose very first bytes
  * are no header: that is how an engine tells why a process could not start, in plain text; `plainText` then holds it.
@@ -78,7 +78,8 @@ export class FrameParser {
   }
 
   #keepPlain(data: Buffer): void {
-    if (this.#plainLength < PLAIN_TEXT_LIMIT) this.#plain?.push(data.subarray(0, PLAIN_TEXT_LIMIT - this.#plainLength));
+    // A copy: the piece may be given back.
+    if (this.#plainLength < PLAIN_TEXT_LIMIT) this.#plain?.push(Buffer.from(data.subarray(0, PLAIN_TEXT_LIMIT - this.#plainLength)));
     this.#plainLength += data.length;
   }
 }

@@ -15,6 +15,8 @@ export interface Verdict {
 export interface ByteStream<V = Verdict> {
   readonly body: Bytes;
   readonly done: Promise<V>;
+  /** The pieces belong to whoever reads them: their memory may be given back as soon as they are read. */
+  readonly givesPieces?: boolean;
 }
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };

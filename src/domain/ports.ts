@@ -141,7 +141,7 @@ export interface SnapshotWriter extends AsyncDisposable {
   /** Chunks stored so far that the repository did not have. */
   readonly newChunks: number;
   /**
-   * Stores one chunk (at most 4 MiB). The writer takes the buffer, it may be empty afterwards.
+   * Stores one chunk (at most 4 MiB). The bytes are copied before the call returns.
    * Await `room()` between calls: it bounds what is in flight.
    */
   putChunk(bytes: Uint8Array): Promise<StoredChunk>;

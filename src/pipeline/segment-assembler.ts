@@ -45,9 +45,7 @@ export class SegmentAssembler {
   /** What was gathered becomes a chunk. */
   async flush(): Promise<void> {
     if (this.#gatheredBytes === 0) return;
-    // Of its own, not from a pool: the writer keeps it while it compresses.
-    const chunk = Buffer.allocUnsafeSlow(this.#gatheredBytes);
-    this.#gathered.copy(chunk, 0, 0, this.#gatheredBytes);
+    const chunk = this.#gathered.subarray(0, this.#gatheredBytes);
     this.#gatheredBytes = 0;
     await this.#put(chunk);
   }

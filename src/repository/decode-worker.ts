@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../errors.ts';
+import { releaseBuffer } from '../stream/release-buffer.ts';
 import { FrameError } from '../stream/zstd-frame.ts';
 import { decodeObjectSync } from './object-codec.ts';
 
@@ -49,8 +50,7 @@ function decode({ id, length, places }: WantedObject, into: Uint8Array): Decoded
     if (frame === null) return { missing: true };
     const plain = decodeObjectSync(frame, id, length);
     into.set(plain);
-    // Anything but a piece of the pool that others use too.
-    if (plain.buffer instanceof ArrayBuffer && plain.buffer.byteLength !== Buffer.poolSize) plain.buffer.transfer(0);
+    releaseBuffer(plain);
     return { plain: into };
   } catch (error) {
     if (error instanceof FrameError) return { damaged: error.message };

@@ -1,12 +1,6 @@
+import { releaseBuffer } from '../stream/release-buffer.ts';
 import { sha256Hex } from '../stream/digest.ts';
-import {
-  compressFrameSync,
-  decompressFrame,
-  decompressFrameSync,
-  frameContentSize,
-  FrameError,
-  releaseBuffer,
-} from '../stream/zstd-frame.ts';
+import { compressFrameSync, decompressFrame, decompressFrameSync, frameContentSize, FrameError } from '../stream/zstd-frame.ts';
 
 /* The envelope of every object under `chunks/` and `segments/`; id derivation and (later) encryption live here and nowhere else. */
 

@@ -1,4 +1,5 @@
 import { McadsError } from '../errors.ts';
+import { releaseBuffer } from '../stream/release-buffer.ts';
 import { CHUNKS, chunkKey, pageKey, type SEGMENTS } from './format.ts';
 import type { IdSet } from './id-set.ts';
 import { ObjectPool } from './object-pool.ts';
@@ -25,7 +26,6 @@ export interface StoredObject {
 
 interface Waiting {
   readonly folder: ObjectFolder;
-  readonly plain: Uint8Array;
   readonly length: number;
   readonly resolve: (stored: StoredObject) => void;
   readonly reject: (error: unknown) => void;
@@ -56,8 +56,12 @@ export class ObjectSink implements AsyncDisposable {
   /** New objects on their way, by key. */
   readonly #running = new Map<string, Promise<void>>();
   readonly #open = new Set<Promise<void>>();
+  /** The next batch: its buffer, made with its first object, and who waits for each of the objects in it. */
+  #buffer: Uint8Array<ArrayBuffer> | null = null;
   #gathered: Waiting[] = [];
   #gatheredBytes = 0;
+  /** Buffers that came back: as many as there are batches on their way at most. */
+  readonly #buffers: Uint8Array<ArrayBuffer>[] = [];
   #objects = 0;
   #bytes = 0;
   #isDue = false;
@@ -72,11 +76,14 @@ export class ObjectSink implements AsyncDisposable {
     return this.#objects >= OBJECTS_IN_FLIGHT || this.#bytes >= BYTES_IN_FLIGHT;
   }
 
-  /** Takes the bytes; they may be gone afterwards. */
+  /** Copies the bytes before it returns. */
   async put(folder: ObjectFolder, plain: Uint8Array): Promise<StoredObject> {
     const { promise, resolve, reject } = Promise.withResolvers<StoredObject>();
     const { length } = plain;
-    this.#gathered.push({ folder, plain, length, resolve, reject });
+    if (this.#gatheredBytes + length > BATCH_BYTES) this.send();
+    this.#buffer ??= this.#bufferFor(length);
+    this.#buffer.set(plain, this.#gatheredBytes);
+    this.#gathered.push({ folder, length, resolve, reject });
     this.#gatheredBytes += length;
     this.#objects += 1;
     this.#bytes += length;
@@ -85,13 +92,20 @@ export class ObjectSink implements AsyncDisposable {
     return promise;
   }
 
+  #bufferFor(length: number): Uint8Array<ArrayBuffer> {
+    const used = length > BATCH_BYTES ? undefined : this.#buffers.pop();
+    return used ?? Buffer.allocUnsafeSlow(Math.max(length, BATCH_BYTES));
+  }
+
   /** What was gathered goes on its way now. */
   send(): void {
     const batch = this.#gathered;
-    if (batch.length === 0) return;
+    const bytes = this.#buffer;
+    if (bytes === null) return;
+    this.#buffer = null;
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    const work = this.#store(batch);
+    const work = this.#store(batch, bytes);
     this.#open.add(work);
     void work.finally(() => this.#open.delete(work));
   }
@@ -112,17 +126,17 @@ export class ObjectSink implements AsyncDisposable {
     });
   }
 
-  async #store(batch: readonly Waiting[]): Promise<void> {
+  async #store(batch: readonly Waiting[], bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const mine = new Map<number, Claim>();
     try {
-      const objects = await this.#pool.submit(
-        batch.map(({ plain }) => plain),
-        this.#options.level,
-        (ids) => batch.map((waiting, at) => this.#claim(waiting, at, ids[at] ?? '', mine)),
+      const encoded = await this.#pool.submit({ bytes, lengths: batch.map(({ length }) => length) }, this.#options.level, (ids) =>
+        batch.map((waiting, at) => this.#claim(waiting, at, ids[at] ?? '', mine)),
       );
+      if (encoded.bytes.length === BATCH_BYTES) this.#buffers.push(encoded.bytes);
+      else releaseBuffer(encoded.bytes);
       for (const [at, waiting] of batch.entries()) {
         const claimed = mine.get(at);
-        const object = objects[at];
+        const object = encoded.objects[at];
         if (claimed === undefined) continue;
         try {
           const storedBytes = await this.#place(waiting, claimed.id, claimed.key, object ?? null);

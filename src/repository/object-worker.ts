@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../errors.ts';
-import { releaseBuffer } from '../stream/zstd-frame.ts';
+import { releaseBuffer } from '../stream/release-buffer.ts';
 import { encodeObject, objectId } from './object-codec.ts';
 
-/** To the thread: take these objects and tell their ids; then encode those of them that are new. Batches are answered in the order of asking. */
+/** To the thread: take these objects, one behind the other in `bytes`, and tell their ids; then encode those of them that are new. Batches are answered in the order of asking. */
 export type ObjectRequest =
-  | { readonly kind: 'name'; readonly batch: number; readonly plain: readonly Uint8Array[] }
+  | { readonly kind: 'name'; readonly batch: number; readonly bytes: Uint8Array<ArrayBuffer>; readonly lengths: readonly number[] }
   | {
       readonly kind: 'encode';
       readonly batch: number;
@@ -21,30 +21,46 @@ export type EncodedObject =
 
 export type ObjectAnswer =
   | { readonly kind: 'named'; readonly batch: number; readonly ids: readonly string[] }
-  | { readonly kind: 'encoded'; readonly batch: number; readonly objects: readonly (EncodedObject | null)[] };
+  | {
+      readonly kind: 'encoded';
+      readonly batch: number;
+      readonly objects: readonly (EncodedObject | null)[];
+      readonly bytes: Uint8Array<ArrayBuffer>;
+    };
 
-const held = new Map<number, { readonly plain: readonly Uint8Array[]; readonly ids: readonly string[] }>();
+interface Held {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly plain: readonly Uint8Array[];
+  readonly ids: readonly string[];
+}
+
+const held = new Map<number, Held>();
 
 /** Runs in a worker thread. Frames are decoded again and compared before they count, and written from here: they never cross to the main thread. */
 parentPort?.on('message', (request: ObjectRequest) => {
   const { batch } = request;
   if (request.kind === 'name') {
-    const ids = request.plain.map(objectId);
-    held.set(batch, { plain: request.plain, ids });
+    const plain = apart(request.bytes, request.lengths);
+    const ids = plain.map(objectId);
+    held.set(batch, { bytes: request.bytes, plain, ids });
     parentPort?.postMessage({ kind: 'named', batch, ids } satisfies ObjectAnswer);
     return;
   }
   const { wanted, level } = request;
-  const { plain = [], ids = [] } = held.get(batch) ?? {};
+  const { bytes, plain, ids } = held.get(batch) ?? NOTHING;
   held.delete(batch);
-  const objects = plain.map((bytes, at) => {
-    const made = encode(bytes, ids[at] ?? '', wanted[at] ?? false, level);
-    releaseBuffer(bytes);
-    return made;
-  });
+  const objects = plain.map((object, at) => encode(object, ids[at] ?? '', wanted[at] ?? false, level));
   const frames = objects.flatMap((object) => (object !== null && 'frame' in object && object.frame !== null ? [object.frame.buffer] : []));
-  parentPort?.postMessage({ kind: 'encoded', batch, objects } satisfies ObjectAnswer, frames as ArrayBuffer[]); // exact copies of their own
+  // Exact copies of their own, and the buffer that came.
+  parentPort?.postMessage({ kind: 'encoded', batch, objects, bytes } satisfies ObjectAnswer, [...frames, bytes.buffer] as ArrayBuffer[]);
 });
+
+const NOTHING: Held = { bytes: new Uint8Array(0), plain: [], ids: [] };
+
+function apart(bytes: Uint8Array, lengths: readonly number[]): readonly Uint8Array[] {
+  let end = 0;
+  return lengths.map((length) => bytes.subarray(end, (end += length)));
+}
 
 function encode(plain: Uint8Array, id: string, wanted: string | boolean, level: number): EncodedObject | null {
   if (wanted === false) return null;

@@ -161,7 +161,7 @@ export class RepositoryWriter implements SnapshotWriter {
   async putChunk(bytes: Uint8Array): Promise<StoredChunk> {
     this.#assertUsable();
     if (bytes.length > MAX_CHUNK_BYTES) throw new McadsError('unexpected', `a chunk of ${bytes.length} bytes is too large`);
-    const { length } = bytes; // encoding takes the buffer away
+    const { length } = bytes;
     this.#rate?.count(length);
     const { id, isNew, storedBytes } = await this.#sink.put(CHUNKS, bytes);
     if (isNew) this.#newChunks += 1;
@@ -225,7 +225,7 @@ export class RepositoryWriter implements SnapshotWriter {
     return new PagedArtifactWriter(sink, name, format);
   }
 
-  async #putPage(plain: Buffer): Promise<string> {
+  async #putPage(plain: Uint8Array): Promise<string> {
     await this.room();
     const storing = this.#sink.put(SEGMENTS, plain);
     this.#sink.send();
@@ -257,7 +257,7 @@ export class RepositoryWriter implements SnapshotWriter {
       if (unknown !== undefined) throw new McadsError('unexpected', `${id} refers to page ${unknown}, which is not stored`);
     }
     const bytes = toManifestBytes(manifest);
-    await this.#putPage(Buffer.from(bytes)); // the copy under segments/; storing takes the bytes
+    await this.#putPage(bytes); // the copy under segments/
     await this.#batch.flush();
     await this.#recheckIfSnapshotsVanished(manifest);
     this.#lease.assertHeld();

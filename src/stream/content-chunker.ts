@@ -23,7 +23,7 @@ const WINDOW = 32;
  * Inserting or deleting bytes moves only the cuts near them. One instance per stream.
  *
  * `push` copies what it takes, so that the caller can give its buffer back at once: kept until the next cut, the small buffers of a pipe
- * pile up for the garbage collector. Each returned chunk is a fresh buffer of its own.
+ * pile up for the garbage collector. A chunk holds what it holds only until the next one is asked for.
  */
 export class ContentChunker {
   readonly #gear: Uint32Array;
@@ -56,20 +56,19 @@ export class ContentChunker {
     return this.#pendingBytes;
   }
 
-  push(bytes: Uint8Array): Uint8Array[] {
-    const chunks: Uint8Array[] = [];
+  /** The chunks that end within these bytes, all of which are taken once the last one was asked for. */
+  *push(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
     let rest = bytes;
     while (rest.length > 0) {
       const cut = this.#findCut(rest);
       if (cut < 0) {
         this.#keep(rest);
-        break;
+        return;
       }
       this.#keep(rest.subarray(0, cut));
-      chunks.push(this.#take());
+      yield this.#take();
       rest = rest.subarray(cut);
     }
-    return chunks;
   }
 
   /** The last chunk, null when nothing is left. The chunker may be used for another stream afterwards. */
@@ -84,12 +83,10 @@ export class ContentChunker {
   }
 
   #take(): Uint8Array {
-    // A buffer of its own, not a piece of a pool: it travels through other threads and lives as long as its chunk.
-    const chunk = Buffer.allocUnsafeSlow(this.#pendingBytes);
-    this.#running?.copy(chunk, 0, 0, this.#pendingBytes);
+    const length = this.#pendingBytes;
     this.#pendingBytes = 0;
     this.#hash = 0;
-    return chunk;
+    return this.#running?.subarray(0, length) ?? EMPTY;
   }
 
   /** Length of `bytes` up to and including the last byte of the running chunk, -1 where it goes on. */
@@ -119,6 +116,8 @@ export class ContentChunker {
     return start + end === maxBytes ? end : -1;
   }
 }
+
+const EMPTY = Buffer.alloc(0);
 
 /** The high bits change with the most bytes of the window. */
 function highBits(count: number): number {

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { crc32, createGunzip, gzip } from 'node:zlib';
 import type { Bytes } from '../domain/byte-stream.ts';
 import { McadsError } from '../errors.ts';
-import { releaseBuffer } from './zstd-frame.ts';
+import { releaseBuffer } from './release-buffer.ts';
 
 /**
  * Decision: blocks of 1 MiB, each a gzip member of its own, made on Node's thread pool, as many at a time as there are processors. `gunzip`, `tar xzf`

@@ -1,5 +1,6 @@
 import type { Bytes } from '../domain/byte-stream.ts';
 import type { EntryType, RawPath } from '../domain/tree.ts';
+import { releasePiece } from './release-buffer.ts';
 import { BLOCK, encodePaxMember, isZeroBlock, paddedSize, parsePax, parseTarHeader, sealTarHeader, TarFormatError } from './tar-header.ts';
 
 /** One member of a tar stream. */
@@ -240,7 +241,7 @@ class BlockReader {
   }
 
   async #fill(): Promise<boolean> {
-    if (this.#recycles) giveBack(this.#current);
+    if (this.#recycles) releasePiece(this.#current);
     this.#current = EMPTY;
     this.#at = 0;
     const next = await this.#source.next();
@@ -251,8 +252,3 @@ class BlockReader {
 }
 
 const EMPTY = Buffer.alloc(0);
-
-/** Frees a used up buffer now instead of with the next collection; a view of part of a larger one is somebody else's too. */
-function giveBack({ buffer, length }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && length > 0 && buffer.byteLength === length) buffer.transfer(0);
-}

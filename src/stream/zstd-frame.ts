@@ -79,18 +79,6 @@ function toFrameError(error: unknown): FrameError {
   return new FrameError(error instanceof Error ? error.message : String(error));
 }
 
-/** Buffers up to this size may be pieces of Node's shared pool. */
-export const POOLED_BYTES = 65_536;
-
-/**
- * Gives the memory of a buffer back at once: left to the garbage collector, dead buffers of a megabyte pile up by the dozen.
- * Only for buffers that nobody else holds; afterwards it is empty. Small ones are left alone.
- */
-export function releaseBuffer(bytes: Uint8Array): void {
-  const { buffer } = bytes;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > POOLED_BYTES && bytes.byteOffset === 0) buffer.transfer(0);
-}
-
 /** Walks the block headers: the content size of a buffer that is exactly one frame with checksum and content size; throws FrameError otherwise. */
 export function frameContentSize(frame: Uint8Array): number {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);

@@ -9,10 +9,13 @@ const GEAR = gearTable('5eed');
 
 function cut(pieces: Iterable<Uint8Array>, gear = GEAR): readonly Uint8Array[] {
   const chunker = new ContentChunker(gear, SIZES);
-  const chunks = [...pieces].flatMap((piece) => chunker.push(piece));
+  // Copied, because the next chunk takes the place of the one before.
+  const chunks = [...pieces].flatMap((piece) => chunker.push(piece).map(copyOf).toArray());
   const last = chunker.end();
-  return last === null ? chunks : [...chunks, last];
+  return last === null ? chunks : [...chunks, copyOf(last)];
 }
+
+const copyOf = (chunk: Uint8Array): Uint8Array => new Uint8Array(chunk);
 
 function* split(bytes: Uint8Array, sizes: readonly number[]): Generator<Uint8Array> {
   for (let i = 0, offset = 0; offset < bytes.length; i += 1) {

@@ -26,7 +26,7 @@ export class MemoryWriter implements SnapshotWriter {
     const id = sha256Hex(bytes);
     const isNew = !this.chunks.has(id);
     if (isNew) {
-      this.chunks.set(id, this.#keepBytes ? bytes : new Uint8Array());
+      this.chunks.set(id, this.#keepBytes ? new Uint8Array(bytes) : new Uint8Array());
       this.fresh.add(id);
     }
     return { ref: [id, bytes.length], isNew, storedBytes: isNew ? bytes.length : 0 };

@@ -27,11 +27,13 @@ export async function putArtifact(
 ): Promise<ManifestArtifact> {
   const chunker = new ContentChunker(gearTable(writer.chunker.seed), writer.chunker);
   const chunks: ChunkRef[] = [];
-  for (const chunk of [...chunker.push(bytes), chunker.end()]) {
-    if (chunk === null) continue;
+  const put = async (chunk: Uint8Array): Promise<void> => {
     await writer.room();
-    chunks.push((await writer.putChunk(new Uint8Array(chunk))).ref);
-  }
+    chunks.push((await writer.putChunk(chunk)).ref);
+  };
+  for (const chunk of chunker.push(bytes)) await put(chunk);
+  const last = chunker.end();
+  if (last !== null) await put(last);
   const artifact = writer.artifact(name, format);
   if (bytes.length > 0) await artifact.add({ fingerprint: null, bytes: bytes.length, chunks });
   return artifact.finish();

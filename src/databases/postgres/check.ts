@@ -2,6 +2,7 @@ import type { Bytes, JsonValue } from '../../domain/byte-stream.ts';
 import type { DatabaseAdapter, DatabaseIo, DatabaseTarget } from '../../domain/database-ports.ts';
 import { McadsError, messageOf } from '../../errors.ts';
 import { CopyScanner, type ScannedScript } from '../../stream/copy-scanner.ts';
+import { releasePiece } from '../../stream/release-buffer.ts';
 import { failed, lastWords, unknownComplaints } from './failures.ts';
 import { qualifiedName } from '../../stream/sql-names.ts';
 import { explained } from './server.ts';
@@ -61,7 +62,10 @@ async function readArchive(target: DatabaseTarget, source: WatchedBytes, io: Dat
     io.signal,
   );
   const scanner = new CopyScanner();
-  for await (const chunk of handle.stdout) scanner.push(chunk);
+  for await (const chunk of handle.stdout) {
+    scanner.push(chunk);
+    releasePiece(chunk);
+  }
   const exit = await handle.exit;
   if (exit.code !== 0) {
     throw failed(

@@ -187,7 +187,7 @@ function streamOf(dump: RunningDump, version: string, options: PostgresOptions):
       verdict.reject(explained(error, dump.server.target.service));
     });
   }
-  return { body: body(), done: verdict.promise };
+  return { body: body(), done: verdict.promise, givesPieces: true };
 }
 
 /** Everything that must be true before the bytes count: exit, stderr, the holder's life, the same container. */
