@@ -1,7 +1,8 @@
 import type { Bytes, ByteStream } from '../domain/byte-stream.ts';
 import type { ManifestArtifact } from '../domain/manifest.ts';
 import type { SnapshotWriter, StoredChunk } from '../domain/ports.ts';
-import { ContentChunker, gearTable } from '../stream/content-chunker.ts';
+import { type ChunkSizes, ContentChunker, gearTable } from '../stream/content-chunker.ts';
+import { releasePiece } from '../stream/release-buffer.ts';
 
 export interface CaptureStreamOptions {
   readonly format: ManifestArtifact['format'];
@@ -24,6 +25,28 @@ const CHUNKS_PER_SEGMENT = 64;
  */
 const PGDUMP_HEAD_BYTES = 51;
 
+/**
+ * Decision: databases are cut thirty-two times finer than files, at 32 KiB on average (50 in fact, about what small files are grouped to). A file is mostly left as it was or written anew, but an
+ * application that touches one row in 2,000 touches most chunks of 1 MiB. Ten nightly dumps of the benchmark's set C (1.9 GB), dump and
+ * changes as there, everything new compressed at level 3:
+ *
+ * | average | 1 MiB | 256 KiB | 128 KiB | 64 KiB | 32 KiB | 16 KiB |
+ * |---|---|---|---|---|---|---|
+ * | first dump, MiB | 26.1 | 25.5 | 26.8 | 25.3 | 24.1 | 24.1 |
+ * | all ten, MiB | 225.8 | 125.5 | 91.4 | 64.4 | 47.9 | 40.3 |
+ * | objects | 1,054 | 2,321 | 3,264 | 4,769 | 7,648 | 13,425 |
+ * | processor, first dump, s | 1.2 | 1.2 | 0.9 | 1.0 | 1.3 | 1.5 |
+ *
+ * Finer than this the objects of a first dump double with every step, for less and less.
+ */
+const DATABASE_CUT = 32;
+const DATABASE_FORMATS: ReadonlySet<ManifestArtifact['format']> = new Set(['pgdump', 'sql', 'sqlite']);
+
+function sizesFor(format: ManifestArtifact['format'], { minBytes, averageBytes, maxBytes }: ChunkSizes): ChunkSizes {
+  const by = DATABASE_FORMATS.has(format) && minBytes >= 1024 * DATABASE_CUT ? DATABASE_CUT : 1;
+  return { minBytes: minBytes / by, averageBytes: averageBytes / by, maxBytes: maxBytes / by };
+}
+
 /** Stores a dump or another plain stream as its component's `data`; resolves only after the producer's own verdict. */
 export async function captureStream<V>(
   stream: ByteStream<V>,
@@ -32,12 +55,21 @@ export async function captureStream<V>(
   signal: AbortSignal,
 ): Promise<CapturedStream<V>> {
   try {
-    const stored = await storeBytes(stream.body, 'data', writer, options, signal);
+    const body = stream.givesPieces === true ? givenBack(stream.body) : stream.body;
+    const stored = await storeBytes(body, 'data', writer, options, signal);
     return { ...stored, verdict: await stream.done };
   } catch (error) {
     // A producer that is given up still has to end what it started elsewhere; the first error is the one to tell.
     await Promise.allSettled([stream.done]);
     throw error;
+  }
+}
+
+/** The memory of each piece is given back once the next one is asked for. */
+async function* givenBack(body: Bytes): AsyncGenerator<Uint8Array> {
+  for await (const piece of body) {
+    yield piece;
+    releasePiece(piece);
   }
 }
 
@@ -50,7 +82,7 @@ export async function storeBytes(
   signal: AbortSignal,
 ): Promise<{ readonly artifact: ManifestArtifact; readonly bytes: number; readonly storedBytes: number }> {
   const artifact = writer.artifact(name, format);
-  const chunker = new ContentChunker(gearTable(writer.chunker.seed), writer.chunker);
+  const chunker = new ContentChunker(gearTable(writer.chunker.seed), sizesFor(format, writer.chunker));
   let pending: Promise<StoredChunk>[] = [];
   let bytes = 0;
   let storedBytes = 0;
