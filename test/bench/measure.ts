@@ -6,7 +6,7 @@ export interface Measured {
   readonly seconds: number;
   /** Processor time of the process and its children, and of the programs in helper containers. */
   readonly cpuSeconds: number;
-  /** Sum of the peak resident memory of the process and its children, bytes. */
+  /** The most memory that the process and its children held at one time, shared pages counted once; bytes. */
   readonly peakBytes: number;
   /** The same for the programs that ran in helper containers meanwhile, file cache not counted. */
   readonly helperBytes: number;
@@ -28,7 +28,7 @@ export interface MeasureOptions {
 /** `times` prints what the shell's children used, in minutes and seconds. */
 const TIMED = '"$@"; code=$?; times >&3; exit $code';
 
-/** Runs a command as a whole process: wall and processor time, and the high-water mark of memory that the kernel kept for it and its children. */
+/** Runs a command as a whole process: wall and processor time, and memory. */
 export async function measure(command: string, args: readonly string[], options: MeasureOptions = {}): Promise<Measured> {
   const started = performance.now();
   const child = spawn('sh', ['-c', TIMED, 'sh', command, ...args], {
@@ -42,10 +42,12 @@ export async function measure(command: string, args: readonly string[], options:
   const err: Buffer[] = [];
   child.stdout?.on('data', (piece: Buffer) => out.push(piece));
   child.stderr?.on('data', (piece: Buffer) => err.push(piece));
-  const peaks = new Map<number, number>();
+  let peakBytes = 0;
   const helpers = new Map<number, HelperSample>();
   const sampling = setInterval(() => {
-    void sample(child.pid, peaks);
+    void sample(child.pid).then(({ held, largest }) => {
+      peakBytes = Math.max(peakBytes, held, largest);
+    });
     void sampleHelpers(helpers);
   }, 250);
   const [code] = (await once(child, 'close')) as [number | null]; // the event's own arguments
@@ -53,7 +55,7 @@ export async function measure(command: string, args: readonly string[], options:
   return {
     seconds: (performance.now() - started) / 1000,
     cpuSeconds: childSeconds(Buffer.concat(times).toString()) + sum([...helpers.values()].map(({ cpuSeconds }) => cpuSeconds)),
-    peakBytes: sum([...peaks.values()]),
+    peakBytes,
     helperBytes: sum([...helpers.values()].map(({ peakBytes }) => peakBytes)),
     stdout: Buffer.concat(out).toString(),
     stderr: Buffer.concat(err).toString(),
@@ -100,21 +102,30 @@ async function sampleHelpers(helpers: Map<number, HelperSample>): Promise<void> 
   }
 }
 
-/** VmHWM only grows, so the last sample before the end is the peak (less what the last quarter of a second added). */
-async function sample(pid: number | undefined, peaks: Map<number, number>): Promise<void> {
-  if (pid === undefined) return;
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  const peak = /^VmHWM:\s+(\d+) kB/m.exec(status)?.[1];
-  if (peak === undefined) return;
-  peaks.set(pid, Number(peak) * 1024);
+/**
+ * What a process and its children hold now (their proportional share of what they share), and the high-water mark that the kernel kept of the largest
+ * of them: that one only grows, so it also knows what lay between two samples.
+ */
+async function sample(pid: number | undefined): Promise<{ readonly held: number; readonly largest: number }> {
+  if (pid === undefined) return { held: 0, largest: 0 };
   const own = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  let held = kilobytes(/^Pss:\s+(\d+) kB/m, await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => ''));
+  let largest = kilobytes(/^VmHWM:\s+(\d+) kB/m, await readFile(`/proc/${pid}/status`, 'utf8').catch(() => ''));
   for (const task of await readdir(`/proc/${pid}/task`).catch(() => [])) {
     const children = await readFile(`/proc/${pid}/task/${task}/children`, 'utf8').catch(() => '');
     for (const child of children.trim().split(' ').filter(Boolean)) {
-      // Between fork and exec a child has its parent's memory, and would be counted as another one.
-      if ((await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')) !== own) await sample(Number(child), peaks);
+      // Between fork and exec a child has its parent's memory and mark.
+      if ((await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '')) === own) continue;
+      const below = await sample(Number(child));
+      held += below.held;
+      largest = Math.max(largest, below.largest);
     }
   }
+  return { held, largest };
+}
+
+function kilobytes(pattern: RegExp, text: string): number {
+  return Number(pattern.exec(text)?.[1] ?? 0) * 1024;
 }
 
 export function median(values: readonly number[]): number {

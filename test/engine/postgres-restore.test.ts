@@ -14,6 +14,7 @@ import {
   take,
   takeGlobals,
   type Taken,
+  VERSIONS,
 } from './postgres-restore-fixture.ts';
 
 const NAMES = [
@@ -96,6 +97,37 @@ describe.each(['postgres15', 'postgres17'] as const)('a server of image %s', (im
     expect(await server.psql("select count(*) from pg_database where datname like '%mcads%'")).toBe('0');
   });
 
+  it('brings back a database whose schema public and plpgsql were dropped, and one with an ICU locale', async () => {
+    const target = await server.target();
+    await server.psql('create database bare');
+    await server.psql('drop schema public; drop extension plpgsql; create schema own; create table own.t as select 1 as a', 'bare');
+    const icu = image === 'postgres15' ? '' : ` icu_rules '&a < g'`;
+    await server.psql(
+      `create database german template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C' locale_provider icu icu_locale 'de-DE'${icu}`,
+    );
+    await server.psql("create table t as select 'Ä' as v", 'german');
+    for (const name of ['bare', 'german']) {
+      const taken = await take(engine, server, name);
+      const swap = { database: name, ...restorer.names(name, RUN) };
+      const before = await fingerprint(server, name);
+      await build(engine, target, taken, swap.temporary);
+      await restorer.swap(target, [swap], testIo(engine, RUN));
+      expect(await fingerprint(server, name)).toEqual(before);
+      await restorer.drop(target, [swap.kept], testIo(engine, RUN));
+    }
+  });
+});
+
+describe.each(VERSIONS)('a server of image %s also', (image) => {
+  let server: TestServer;
+
+  beforeAll(async () => {
+    server = await startServer(engine, testEngine().images[image]);
+  });
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+  });
+
   it('takes databases whatever their names, all in one swap', async () => {
     const target = await server.target();
     const io = testIo(engine, RUN);
@@ -133,26 +165,6 @@ describe.each(['postgres15', 'postgres17'] as const)('a server of image %s', (im
     const files = await server.psql(`select count(*) from pg_ls_dir('/tmp', true, false) f where f like '%mcads%'`);
     expect(files).toBe('0');
     await restorer.revert(target, [{ database: 'big', ...restorer.names('big', RUN) }], testIo(engine, RUN));
-  });
-
-  it('brings back a database whose schema public and plpgsql were dropped, and one with an ICU locale', async () => {
-    const target = await server.target();
-    await server.psql('create database bare');
-    await server.psql('drop schema public; drop extension plpgsql; create schema own; create table own.t as select 1 as a', 'bare');
-    const icu = image === 'postgres15' ? '' : ` icu_rules '&a < g'`;
-    await server.psql(
-      `create database german template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C' locale_provider icu icu_locale 'de-DE'${icu}`,
-    );
-    await server.psql("create table t as select 'Ä' as v", 'german');
-    for (const name of ['bare', 'german']) {
-      const taken = await take(engine, server, name);
-      const swap = { database: name, ...restorer.names(name, RUN) };
-      const before = await fingerprint(server, name);
-      await build(engine, target, taken, swap.temporary);
-      await restorer.swap(target, [swap], testIo(engine, RUN));
-      expect(await fingerprint(server, name)).toEqual(before);
-      await restorer.drop(target, [swap.kept], testIo(engine, RUN));
-    }
   });
 
   it('swaps the database postgres itself', async () => {
