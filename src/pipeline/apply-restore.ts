@@ -68,6 +68,8 @@ class RestoreRun {
   /** Containers of database servers whose clusters came with this restore. */
   readonly #newClusters = new Set<string>();
   #skipped: ReadonlySet<string> = new Set();
+  /** Until then everything was built beside what is live, and no service was stopped. */
+  #reachedSwap = false;
 
   private constructor(context: ApplyContext, journal: RestoreJournal, servers: readonly ServerRestore[]) {
     const { engine, events } = context.ports;
@@ -144,7 +146,7 @@ class RestoreRun {
     const own = AbortSignal.timeout(steps * UNDO_STEP_MS + request.healthTimeoutMs);
     const failed: string[] = [];
     try {
-      const report = await undoRestore(ports.engine, this.journal, undoToolsOf(request, ports), own);
+      const report = await undoRestore(ports.engine, this.journal, undoToolsOf(request, ports), own, { reachedSwap: this.#reachedSwap });
       for (const what of report.undone) ports.events({ type: 'undone', what });
       failed.push(...report.failed);
       for (const server of this.#servers) await server.takeBackGlobals(own);
@@ -259,6 +261,7 @@ class RestoreRun {
   async #swap(trees: readonly TreeRestore[], servers: readonly ServerRestore[], signal: AbortSignal): Promise<void> {
     const { ports, request } = this.#context;
     const isServer = ({ name }: NamedContainer): boolean => servers.some(({ planned }) => planned.container.name === name);
+    this.#reachedSwap = true;
     ports.events({ type: 'stage', stage: 'swap' });
     const { volumes } = await ports.engine.viewProject(this.#context.plan.project, signal);
     await this.#downtime.stop(

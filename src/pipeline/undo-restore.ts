@@ -24,12 +24,19 @@ export interface UndoTools {
  * Brings a project back to what it was before a restore, from wherever that restore had come: after a failure, after it was killed, and for
  * `rollback`. Looks at what is really there, so it may be run again after it was interrupted itself. One thing that fails does not keep the
  * others from being brought back, but nothing is started on data that could not be: it stays down and the journal stays.
+ * `reachedSwap`: false where the restore is known to have ended before it stopped anything; then nothing is stopped here either.
  */
-export async function undoRestore(engine: Engine, journal: RestoreJournal, tools: UndoTools, signal: AbortSignal): Promise<UndoReport> {
+export async function undoRestore(
+  engine: Engine,
+  journal: RestoreJournal,
+  tools: UndoTools,
+  signal: AbortSignal,
+  { reachedSwap } = { reachedSwap: true },
+): Promise<UndoReport> {
   const { containers } = await engine.viewProject(journal.project, signal);
   const projectImages = [...new Set(containers.map(({ imageId }) => imageId))];
   const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages }, signal);
-  await undo.stopUsers();
+  if (reachedSwap) await undo.stopUsers();
   await undo.revertTrees();
   // Files first: on a host they say how to reach the server.
   await undo.revertFiles();

@@ -1,14 +1,16 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import {
   containerOf,
   docker,
   goOn,
+  largestChunk,
   leftOf,
   report,
   restoreShop,
   snapshotOf,
   startShop,
+  startTimes,
   stateOfShop,
   type Shop,
   type State,
@@ -50,6 +52,21 @@ test('everything comes back under the running project, and rollback brings back 
   expect(verification).toMatch(/shop.*2,?000 rows|2,?000 rows.*shop/s);
   const back = await report(['rollback', '--yes'], { cwd: shop.directory });
   expect(back.code, back.stderr + back.says).toBe(0);
+  expect(await stateOfShop(shop)).toEqual(later);
+  expect(await leftOf(shop)).toEqual([]);
+});
+
+test('a damaged chunk ends it before anything is touched: exit 30, and no service was stopped for a moment', async () => {
+  const chunk = await largestChunk(shop);
+  const good = await readFile(chunk);
+  const bad = Buffer.from(good);
+  bad[bad.length >> 1] = (bad[bad.length >> 1] ?? 0) ^ 0x40;
+  const started = await startTimes(shop);
+  await writeFile(chunk, bad);
+  const run = await restoreShop(shop);
+  await writeFile(chunk, good);
+  expect(run.code, run.stderr + run.says).toBe(30);
+  expect(await startTimes(shop)).toBe(started);
   expect(await stateOfShop(shop)).toEqual(later);
   expect(await leftOf(shop)).toEqual([]);
 });

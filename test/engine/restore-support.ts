@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fingerprintLive } from '../support/awkward-tree.ts';
 import { createProject, docker, engineEnv, type TestProjectFolder, testEngine } from '../support/engine.ts';
@@ -193,6 +193,22 @@ export async function leftOf(shop: Shop): Promise<readonly string[]> {
   for (const folder of [shop.directory, join(shop.directory, 'uploads'), await mountpoint(`${shop.name}_media`)])
     folders.push(...(await readdir(folder)).filter((name) => name.startsWith('.mcads-restore-')));
   return [...marks.stdout.split('\n'), ...databases.split('\n'), ...folders].filter((line) => line !== '');
+}
+
+/** The file of the largest chunk in the project's repository. */
+export async function largestChunk(shop: Shop): Promise<string> {
+  const chunks = join(shop.directory, 'backups', 'chunks');
+  const files = (await readdir(chunks, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const sized = await Promise.all(
+    files.map(async (file) => ({ path: join(file.parentPath, file.name), size: (await stat(join(file.parentPath, file.name))).size })),
+  );
+  return sized.toSorted((a, b) => b.size - a.size)[0]?.path ?? '';
+}
+
+/** When each container was started: another time is a restart. */
+export async function startTimes(shop: Shop): Promise<string> {
+  const ids = (await docker(['ps', '-aq', '--filter', `label=com.docker.compose.project=${shop.name}`])).stdout.trim().split('\n');
+  return (await docker(['inspect', '--format', '{{.Name}} {{.State.StartedAt}}', ...ids])).stdout;
 }
 
 export { containerOf, docker, psql, report, testEngine };

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { docker } from '../support/engine.ts';
@@ -39,27 +39,6 @@ async function expectUntouched(): Promise<void> {
   expect(await stateOfShop(shop)).toEqual(later);
   expect(await leftOf(shop)).toEqual([]);
 }
-
-async function largestChunk(): Promise<string> {
-  const chunks = join(shop.directory, 'backups', 'chunks');
-  const files = (await readdir(chunks, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-  const sized = await Promise.all(
-    files.map(async (file) => ({ path: join(file.parentPath, file.name), size: (await stat(join(file.parentPath, file.name))).size })),
-  );
-  return sized.toSorted((a, b) => b.size - a.size)[0]?.path ?? '';
-}
-
-test('a chunk that is damaged is found before anything is touched: exit 30', async () => {
-  const chunk = await largestChunk();
-  const good = await readFile(chunk);
-  const bad = Buffer.from(good);
-  bad[bad.length >> 1] = (bad[bad.length >> 1] ?? 0) ^ 0x40;
-  await writeFile(chunk, bad);
-  const run = await restoreShop(shop);
-  await writeFile(chunk, good);
-  expect(run.code, run.stderr).toBe(30);
-  await expectUntouched();
-});
 
 test('a server that lacks an extension refuses before anything is touched', async () => {
   const db = await containerOf(shop.folder, 'db');
