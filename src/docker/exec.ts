@@ -12,7 +12,7 @@ import { cancelled, isNotFound, statusOf, toEngineError } from './engine-errors.
 import { FrameParser } from './frame-parser.ts';
 
 const STDERR_TAIL_BYTES = 16 * 1024;
-/** Of up to 64 KiB each, what a socket is read in. */
+/** Each is what one read of the socket gave: 64 KiB, twice as much where it had to wait. An unread stdout holds the process back. */
 const PIECES_WAITING = 4;
 
 export interface ExecLimits {
@@ -146,7 +146,7 @@ class ExecPump {
         const room = parts.length === 0 || this.stdout.push(ownCopy(parts));
         // The readers of a dump give their copies back likewise: as garbage of 64 KiB each they cost a seventh of a dump's processor time.
         releasePiece(chunk);
-        if (!room) await this.#room();
+        if (!room && !this.stdout.destroyed) await this.#room();
         if (this.stdout.destroyed) throw new McadsError('engine-failed', `${what}: its output was abandoned`);
       }
     } catch (error) {

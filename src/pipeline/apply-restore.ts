@@ -68,8 +68,10 @@ class RestoreRun {
   /** Containers of database servers whose clusters came with this restore. */
   readonly #newClusters = new Set<string>();
   #skipped: ReadonlySet<string> = new Set();
-  /** Until then everything was built beside what is live, and no service was stopped. */
+  /** Until then no service was stopped, and nothing of what is live was changed but roles and their settings where that was asked for. */
   #reachedSwap = false;
+  /** Containers of the servers that are built on while everything runs. */
+  #builtOn: ReadonlySet<string> = new Set();
 
   private constructor(context: ApplyContext, journal: RestoreJournal, servers: readonly ServerRestore[]) {
     const { engine, events } = context.ports;
@@ -127,6 +129,7 @@ class RestoreRun {
       trees.push(open.use(await TreeRestore.open(planned, context, signal)));
     }
     const [running, later] = await this.#serversByState(signal);
+    this.#builtOn = new Set(running.map(({ planned }) => planned.container.name));
     await this.#buildBeside(trees, running, signal);
     await this.#swap(trees, running, signal);
     if (!plan.fresh) await this.#writeConfig(signal);
@@ -146,10 +149,14 @@ class RestoreRun {
     const own = AbortSignal.timeout(steps * UNDO_STEP_MS + request.healthTimeoutMs);
     const failed: string[] = [];
     try {
-      const report = await undoRestore(ports.engine, this.journal, undoToolsOf(request, ports), own, { reachedSwap: this.#reachedSwap });
+      const report = await undoRestore(ports.engine, this.journal, undoToolsOf(request, ports), own, {
+        ...(this.#reachedSwap ? {} : { beforeSwap: this.#builtOn }),
+        beforeStart: async () => {
+          for (const server of this.#servers) await server.takeBackGlobals(own);
+        },
+      });
       for (const what of report.undone) ports.events({ type: 'undone', what });
       failed.push(...report.failed);
-      for (const server of this.#servers) await server.takeBackGlobals(own);
       if (failed.length === 0) await claim.clearRestore();
     } catch (error) {
       failed.push(messageOf(error));

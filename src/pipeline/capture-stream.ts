@@ -34,6 +34,7 @@ const PGDUMP_HEAD_BYTES = 51;
  * |---|---|---|---|---|---|---|
  * | first dump, MiB | 26.1 | 25.5 | 26.8 | 25.3 | 24.1 | 24.1 |
  * | all ten, MiB | 225.8 | 125.5 | 91.4 | 64.4 | 47.9 | 40.3 |
+ * | as files, each rounded up to 4 KiB (computed) | 228 | 130 | 98 | 74 | 63 | 67 |
  * | objects | 1,054 | 2,321 | 3,264 | 4,769 | 7,648 | 13,425 |
  * | processor, first dump, s | 1.2 | 1.2 | 0.9 | 1.0 | 1.3 | 1.5 |
  *
@@ -44,7 +45,7 @@ const DATABASE_FORMATS: ReadonlySet<ManifestArtifact['format']> = new Set(['pgdu
 
 function sizesFor(format: ManifestArtifact['format'], { minBytes, averageBytes, maxBytes }: ChunkSizes): ChunkSizes {
   const by = DATABASE_FORMATS.has(format) && minBytes >= 1024 * DATABASE_CUT ? DATABASE_CUT : 1;
-  return { minBytes: minBytes / by, averageBytes: averageBytes / by, maxBytes: maxBytes / by };
+  return { minBytes: Math.floor(minBytes / by), averageBytes: averageBytes / by, maxBytes: Math.floor(maxBytes / by) };
 }
 
 /** Stores a dump or another plain stream as its component's `data`; resolves only after the producer's own verdict. */
@@ -84,6 +85,8 @@ export async function storeBytes(
   const artifact = writer.artifact(name, format);
   const chunker = new ContentChunker(gearTable(writer.chunker.seed), sizesFor(format, writer.chunker));
   let pending: Promise<StoredChunk>[] = [];
+  /** Segments are added in order, and nobody waits for one of them: room() bounds what is on its way. */
+  let added: Promise<void> = Promise.resolve();
   let bytes = 0;
   let storedBytes = 0;
   const put = async (chunk: Uint8Array): Promise<void> => {
@@ -91,15 +94,19 @@ export async function storeBytes(
     const storing = writer.putChunk(chunk);
     storing.catch(() => undefined); // awaited with its segment
     pending.push(storing);
-    if (pending.length >= CHUNKS_PER_SEGMENT) await endSegment();
+    if (pending.length >= CHUNKS_PER_SEGMENT) endSegment();
   };
-  const endSegment = async (): Promise<void> => {
-    const chunks = await Promise.all(pending);
+  const endSegment = (): void => {
+    const ended = pending;
     pending = [];
-    storedBytes += chunks.reduce((sum, chunk) => sum + chunk.storedBytes, 0);
-    if (chunks.length === 0) return;
-    const length = chunks.reduce((sum, { ref }) => sum + ref[1], 0);
-    await artifact.add({ fingerprint: null, bytes: length, chunks: chunks.map(({ ref }) => ref) });
+    if (ended.length === 0) return;
+    added = added.then(async () => {
+      const chunks = await Promise.all(ended);
+      storedBytes += chunks.reduce((sum, chunk) => sum + chunk.storedBytes, 0);
+      const length = chunks.reduce((sum, { ref }) => sum + ref[1], 0);
+      await artifact.add({ fingerprint: null, bytes: length, chunks: chunks.map(({ ref }) => ref) });
+    });
+    added.catch(() => undefined); // awaited at the end; a failed writer refuses the next chunk
   };
   let head = format === 'pgdump' ? PGDUMP_HEAD_BYTES : 0;
   for await (const piece of body) {
@@ -115,7 +122,8 @@ export async function storeBytes(
   }
   const last = chunker.end();
   if (last !== null) await put(last);
-  await endSegment();
+  endSegment();
+  await added;
   onProgress?.(bytes, storedBytes);
   return { artifact: await artifact.finish(), bytes, storedBytes };
 }

@@ -24,26 +24,35 @@ export interface UndoTools {
  * Brings a project back to what it was before a restore, from wherever that restore had come: after a failure, after it was killed, and for
  * `rollback`. Looks at what is really there, so it may be run again after it was interrupted itself. One thing that fails does not keep the
  * others from being brought back, but nothing is started on data that could not be: it stays down and the journal stays.
- * `reachedSwap`: false where the restore is known to have ended before it stopped anything; then nothing is stopped here either.
  */
 export async function undoRestore(
   engine: Engine,
   journal: RestoreJournal,
   tools: UndoTools,
   signal: AbortSignal,
-  { reachedSwap } = { reachedSwap: true },
+  reach: UndoReach = {},
 ): Promise<UndoReport> {
   const { containers } = await engine.viewProject(journal.project, signal);
   const projectImages = [...new Set(containers.map(({ imageId }) => imageId))];
   const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages }, signal);
-  if (reachedSwap) await undo.stopUsers();
+  const touchedServices = reach.beforeSwap === undefined;
+  if (touchedServices) await undo.stopUsers();
   await undo.revertTrees();
   // Files first: on a host they say how to reach the server.
   await undo.revertFiles();
-  await undo.revertDatabases();
+  await undo.revertDatabases(reach.beforeSwap);
   await undo.removeCreated();
-  await undo.startAgain();
+  await undo.takeBack(reach.beforeStart);
+  if (touchedServices) await undo.startAgain();
   return { undone: undo.done, failed: undo.failed };
+}
+
+/** What is known of a restore that failed in this process; of one that was killed nothing is. */
+export interface UndoReach {
+  /** It ended before it stopped anything: no service is touched here either. Containers of the servers that it had begun to build on. */
+  readonly beforeSwap?: ReadonlySet<string>;
+  /** What else goes back, before services start on it. */
+  readonly beforeStart?: () => Promise<void>;
 }
 
 class Undo {
@@ -94,7 +103,8 @@ class Undo {
     });
   }
 
-  async revertDatabases(): Promise<void> {
+  /** `only`: the servers to look at, where not all of them. */
+  async revertDatabases(only?: ReadonlySet<string>): Promise<void> {
     const { databases, roles } = this.#journal;
     const servers = new Map<
       string,
@@ -102,6 +112,7 @@ class Undo {
     >();
     for (const one of [...databases, ...roles]) servers.set(one.container.name, one);
     for (const [name, server] of servers) {
+      if (only?.has(name) === false) continue;
       await this.#attempt(server.service, async () => {
         const container = await findContainer(this.#engine, server.container, this.#signal);
         const adapter = this.#tools.adapters.find(({ engine }) => engine === server.adapter);
@@ -127,6 +138,10 @@ class Undo {
         if (startedHere && !this.#journal.running.some((one) => one.name === name)) await this.#engine.stop(container.id, this.#signal);
       });
     }
+  }
+
+  async takeBack(work: UndoReach['beforeStart']): Promise<void> {
+    if (work !== undefined) await this.#attempt('roles', work);
   }
 
   async removeCreated(): Promise<void> {

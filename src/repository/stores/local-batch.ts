@@ -10,6 +10,8 @@ import { failedCall, guarded, makeFolder, nullIfMissing, syncFilesystem, syncPat
 const FEW_FILES = 64;
 /** A rename takes some 20 us on the calling thread, and several times that through libuv's pool. */
 const RENAMES_A_TURN = 32;
+/** From a rename that took longer on (a network's filesystem, a disk that is busy) they do not hold the calling thread up. */
+const SLOW_RENAME_MS = 5;
 /** Files flushed one by one where the whole filesystem cannot be. */
 const PARALLEL_SYNCS = 4;
 
@@ -103,6 +105,7 @@ export class LocalBatch implements StoreBatch {
     if (!whole) await this.#syncEach(keys.map((key) => this.#stagedPath(key)));
     const folders = new Set<string>();
     let renamed = 0;
+    let isSlow = false;
     for (const key of keys) {
       const target = join(this.#root, key);
       const folder = dirname(target);
@@ -111,7 +114,13 @@ export class LocalBatch implements StoreBatch {
         this.#madeFolders.add(folder);
       }
       folders.add(folder);
+      if (isSlow) {
+        await rename(this.#stagedPath(key), target);
+        continue;
+      }
+      const began = performance.now();
       renameSync(this.#stagedPath(key), target);
+      isSlow = performance.now() - began > SLOW_RENAME_MS;
       if ((renamed += 1) % RENAMES_A_TURN === 0) await setImmediate();
     }
     if (!(whole && (await syncFilesystem(this.#directory)))) await this.#syncEach([...folders]);
