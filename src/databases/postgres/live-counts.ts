@@ -77,11 +77,18 @@ async function sizesOf(session: PsqlSession, timeoutMs: number): Promise<Readonl
 
 /**
  * The JSON value of one query, refused when it takes longer. The limit comes and goes in the query's own message: psql's savepoints
- * around it must never run under a limit of a millisecond, for a transaction whose savepoint failed is lost.
+ * around it must never run under a limit of a millisecond, for a transaction whose savepoint failed is lost. And the value is handed out by a
+ * statement of its own: a timer that goes off just as its statement ends is only noticed by the next one (PostgresMain, disable_statement_timeout),
+ * which would be such a savepoint. `offset 1` computes the row and shows nothing.
  */
 async function valueWithin(session: PsqlSession, sql: string, timeoutMs: number): Promise<unknown> {
-  const lift = `set_config('statement_timeout', '0', false)`;
-  return session.json(`set statement_timeout = ${timeoutMs} \\; select (${sql}) where ${lift} is not null`);
+  const statements = [
+    `set statement_timeout = ${timeoutMs}`,
+    `select set_config('mcads.value', (${sql})::text, true) offset 1`,
+    `set statement_timeout = 0`,
+    `select current_setting('mcads.value')`,
+  ];
+  return session.json(statements.join(' \\; '));
 }
 
 /** Tables whose file is not the one that the snapshot's start saw. */
