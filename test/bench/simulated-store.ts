@@ -112,8 +112,8 @@ export class SimulatedStore implements Store {
     throw readOnly();
   }
 
-  async stat(): Promise<null> {
-    return null;
+  async stat(key: string): Promise<StoreEntry> {
+    return { key, bytes: 65_536, modifiedMs: 0 };
   }
 
   async remove(): Promise<void> {
