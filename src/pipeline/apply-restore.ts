@@ -150,9 +150,12 @@ class RestoreRun {
     const failed: string[] = [];
     try {
       const report = await undoRestore(ports.engine, this.journal, undoToolsOf(request, ports), own, {
-        ...(this.#reachedSwap ? {} : { beforeSwap: this.#builtOn }),
-        beforeStart: async () => {
-          for (const server of this.#servers) await server.takeBackGlobals(own);
+        reachedSwap: this.#reachedSwap,
+        builtOn: this.#builtOn,
+        takeBackRoles: async () => {
+          // A limit of its own: a server that does not answer must not use up the time in which services are started.
+          const limit = AbortSignal.any([own, AbortSignal.timeout(UNDO_STEP_MS)]);
+          for (const server of this.#servers) await server.takeBackGlobals(limit);
         },
       });
       for (const what of report.undone) ports.events({ type: 'undone', what });

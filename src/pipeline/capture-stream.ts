@@ -26,9 +26,9 @@ const CHUNKS_PER_SEGMENT = 64;
 const PGDUMP_HEAD_BYTES = 51;
 
 /**
- * Decision: databases are cut thirty-two times finer than files, at 32 KiB on average (50 in fact, about what small files are grouped to). A file is mostly left as it was or written anew, but an
- * application that touches one row in 2,000 touches most chunks of 1 MiB. Ten nightly dumps of the benchmark's set C (1.9 GB), dump and
- * changes as there, everything new compressed at level 3:
+ * Decision: databases are cut thirty-two times finer than files, at 32 KiB on average (50 in fact, about what small files are grouped to). A file is
+ * mostly left as it was or written anew, but an application that touches one row in 2,000 touches most chunks of 1 MiB. Ten nightly dumps of the
+ * benchmark's set C (1.9 GB), dump and changes as there, everything new compressed at level 3:
  *
  * | average | 1 MiB | 256 KiB | 128 KiB | 64 KiB | 32 KiB | 16 KiB |
  * |---|---|---|---|---|---|---|
@@ -38,11 +38,12 @@ const PGDUMP_HEAD_BYTES = 51;
  * | objects | 1,054 | 2,321 | 3,264 | 4,769 | 7,648 | 13,425 |
  * | processor, first dump, s | 1.2 | 1.2 | 0.9 | 1.0 | 1.3 | 1.5 |
  *
- * Finer than this the objects of a first dump double with every step, for less and less.
+ * Finer than this the files of a first dump double with every step, and what they save is lost to rounding.
  */
 const DATABASE_CUT = 32;
 const DATABASE_FORMATS: ReadonlySet<ManifestArtifact['format']> = new Set(['pgdump', 'sql', 'sqlite']);
 
+/** A repository whose chunks are small already keeps to them. */
 function sizesFor(format: ManifestArtifact['format'], { minBytes, averageBytes, maxBytes }: ChunkSizes): ChunkSizes {
   const by = DATABASE_FORMATS.has(format) && minBytes >= 1024 * DATABASE_CUT ? DATABASE_CUT : 1;
   return { minBytes: Math.floor(minBytes / by), averageBytes: averageBytes / by, maxBytes: Math.floor(maxBytes / by) };

@@ -30,29 +30,31 @@ export async function undoRestore(
   journal: RestoreJournal,
   tools: UndoTools,
   signal: AbortSignal,
-  reach: UndoReach = {},
+  reach: UndoReach | null = null,
 ): Promise<UndoReport> {
   const { containers } = await engine.viewProject(journal.project, signal);
   const projectImages = [...new Set(containers.map(({ imageId }) => imageId))];
   const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages }, signal);
-  const touchedServices = reach.beforeSwap === undefined;
-  if (touchedServices) await undo.stopUsers();
+  const reachedSwap = reach?.reachedSwap !== false;
+  if (reachedSwap) await undo.stopUsers();
   await undo.revertTrees();
   // Files first: on a host they say how to reach the server.
   await undo.revertFiles();
-  await undo.revertDatabases(reach.beforeSwap);
+  await undo.revertDatabases(reach);
   await undo.removeCreated();
-  await undo.takeBack(reach.beforeStart);
-  if (touchedServices) await undo.startAgain();
+  await undo.takeBackRoles(reach);
+  await undo.startAgain(reachedSwap);
   return { undone: undo.done, failed: undo.failed };
 }
 
-/** What is known of a restore that failed in this process; of one that was killed nothing is. */
+/** How far a restore came that failed in this process; of one that was killed it is not known. */
 export interface UndoReach {
-  /** It ended before it stopped anything: no service is touched here either. Containers of the servers that it had begun to build on. */
-  readonly beforeSwap?: ReadonlySet<string>;
-  /** What else goes back, before services start on it. */
-  readonly beforeStart?: () => Promise<void>;
+  /** False: it ended before it stopped anything, so whatever runs is left alone. */
+  readonly reachedSwap: boolean;
+  /** Containers of the servers that ran when it began to build on them. */
+  readonly builtOn: ReadonlySet<string>;
+  /** Brings altered roles back; rejects where it cannot. */
+  readonly takeBackRoles: () => Promise<void>;
 }
 
 class Undo {
@@ -103,8 +105,7 @@ class Undo {
     });
   }
 
-  /** `only`: the servers to look at, where not all of them. */
-  async revertDatabases(only?: ReadonlySet<string>): Promise<void> {
+  async revertDatabases(reach: UndoReach | null): Promise<void> {
     const { databases, roles } = this.#journal;
     const servers = new Map<
       string,
@@ -112,7 +113,9 @@ class Undo {
     >();
     for (const one of [...databases, ...roles]) servers.set(one.container.name, one);
     for (const [name, server] of servers) {
-      if (only?.has(name) === false) continue;
+      const ran = reach?.builtOn.has(name) === true;
+      // One that did not run is built on behind the swap only.
+      if (reach?.reachedSwap === false && !ran) continue;
       await this.#attempt(server.service, async () => {
         const container = await findContainer(this.#engine, server.container, this.#signal);
         const adapter = this.#tools.adapters.find(({ engine }) => engine === server.adapter);
@@ -135,13 +138,15 @@ class Undo {
         this.done.push(...(await adapter.restorer.revert(ready, swaps, io)));
         const created = roles.filter((one) => one.container.name === name).flatMap((one) => one.created);
         if (created.length > 0) await adapter.restorer.dropRoles(ready, created, io);
-        if (startedHere && !this.#journal.running.some((one) => one.name === name)) await this.#engine.stop(container.id, this.#signal);
+        if (startedHere && !ran && !this.#journal.running.some((one) => one.name === name))
+          await this.#engine.stop(container.id, this.#signal);
       });
     }
   }
 
-  async takeBack(work: UndoReach['beforeStart']): Promise<void> {
-    if (work !== undefined) await this.#attempt('roles', work);
+  /** Before services start that log in with them. */
+  async takeBackRoles(reach: UndoReach | null): Promise<void> {
+    if (reach !== null) await this.#attempt('roles', reach.takeBackRoles);
   }
 
   async removeCreated(): Promise<void> {
@@ -152,11 +157,14 @@ class Undo {
     for (const path of folders) await this.#attempt(path, () => this.#engine.removeFolder(path, this.#tree, this.#signal));
   }
 
-  async startAgain(): Promise<void> {
+  /** `reachedSwap` false: only what went down meanwhile is started, whatever else was done to it was not done by the restore. */
+  async startAgain(reachedSwap: boolean): Promise<void> {
+    const started = new Set<NamedContainer>();
     for (const ran of this.#journal.running) {
       await this.#attempt(ran.name, async () => {
         const container = await findContainer(this.#engine, ran, this.#signal);
-        if (container === null) return;
+        if (container === null || (!reachedSwap && isUp(container))) return;
+        started.add(ran);
         const broken = container.mounts.find((mount) => this.#broken.has(mount.name ?? mount.source));
         if (broken !== undefined)
           throw new McadsError('component-failed', `stays down: ${broken.name ?? broken.source} could not be put back`);
@@ -169,7 +177,7 @@ class Undo {
       });
     }
     // Health last and together: one that was sick before must not keep the others down, nor the journal alive.
-    for (const ran of this.#journal.running) {
+    for (const ran of started) {
       try {
         const container = await findContainer(this.#engine, ran, this.#signal);
         if (container !== null && isUp(container)) await this.#engine.waitHealthy(container.id, this.#tools.healthTimeoutMs, this.#signal);

@@ -4,7 +4,10 @@ import { messageOf } from '../errors.ts';
 import { releaseBuffer } from '../stream/release-buffer.ts';
 import { encodeObject, objectId } from './object-codec.ts';
 
-/** To the thread: take these objects, one behind the other in `bytes`, and tell their ids; then encode those of them that are new. Batches are answered in the order of asking. */
+/**
+ * To the thread: take these objects, one behind the other in `bytes`, and tell their ids; then encode those of them that are new.
+ * Batches are answered in the order of asking.
+ */
 export type ObjectRequest =
   | { readonly kind: 'name'; readonly batch: number; readonly bytes: Uint8Array<ArrayBuffer>; readonly lengths: readonly number[] }
   | {
@@ -47,15 +50,15 @@ parentPort?.on('message', (request: ObjectRequest) => {
     return;
   }
   const { wanted, level } = request;
-  const { bytes, plain, ids } = held.get(batch) ?? NOTHING;
+  const taken = held.get(batch);
+  if (taken === undefined) throw new Error(`batch ${batch} was never named`);
   held.delete(batch);
+  const { bytes, plain, ids } = taken;
   const objects = plain.map((object, at) => encode(object, ids[at] ?? '', wanted[at] ?? false, level));
   const frames = objects.flatMap((object) => (object !== null && 'frame' in object && object.frame !== null ? [object.frame.buffer] : []));
   // Exact copies of their own, and the buffer that came.
   parentPort?.postMessage({ kind: 'encoded', batch, objects, bytes } satisfies ObjectAnswer, [...frames, bytes.buffer] as ArrayBuffer[]);
 });
-
-const NOTHING: Held = { bytes: new Uint8Array(0), plain: [], ids: [] };
 
 function apart(bytes: Uint8Array, lengths: readonly number[]): readonly Uint8Array[] {
   let end = 0;

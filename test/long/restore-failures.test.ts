@@ -78,6 +78,25 @@ test('an error of pg_restore while it builds drops what was built: the live data
   }
 });
 
+test('a server that dies while a database is built in it is up again afterwards, with the database from before', async () => {
+  const db = await containerOf(shop.folder, 'db');
+  const trap = `create function wait() returns event_trigger language plpgsql as $$ begin if current_database() like '%mcads%' then perform pg_sleep(300); end if; end $$;
+    create event trigger waiting on ddl_command_start when tag in ('CREATE INDEX') execute function wait();`;
+  await psql(db, `alter database template0 with allow_connections true;`);
+  await psql(db, `\\c template0\n${trap}`);
+  try {
+    const run = startCli(['restore', snapshot, '--yes', '--component', 'database/db/shop'], { cwd: shop.directory, env: shop.env });
+    await until(async () => (await psql(db, `select count(*) from pg_stat_activity where wait_event = 'PgSleep'`)).includes('1'));
+    await docker(['kill', db]);
+    const { code, stderr } = await run.end;
+    expect(code, stderr).toBe(1);
+    await expectUntouched();
+  } finally {
+    await psql(db, '\\c template0\ndrop event trigger waiting; drop function wait()');
+    await psql(db, 'alter database template0 with allow_connections false');
+  }
+});
+
 test('rows that differ from the recorded ones: exit 40, nothing swapped', async () => {
   const db = await containerOf(shop.folder, 'db');
   await psql(db, `alter database template0 with allow_connections true;`);
