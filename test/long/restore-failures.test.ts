@@ -119,7 +119,7 @@ test('a disk that gets full while the new files are built: everything stays as i
   const web = await containerOf(shop.folder, 'web');
   await docker(['stop', '-t', '1', web]);
   // Files of one byte take a page each: what is needed looks as if it fitted beside what is there.
-  await runCommand('mount', ['-t', 'tmpfs', '-o', 'size=600k', 'tmpfs', uploads]);
+  await runCommand('mount', ['-t', 'tmpfs', '-o', 'size=640k', 'tmpfs', uploads]);
   try {
     await docker(['start', web]);
     for (let at = 0; at < 100; at += 1) await writeFile(join(uploads, `file-${at}`), 'x');
