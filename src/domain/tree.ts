@@ -85,9 +85,22 @@ export interface TreeSource extends AsyncDisposable {
 }
 
 export interface TreeScan {
+  /**
+   * As they come, a good many at a time, each to be gone through before the next: whoever handles millions waits once per batch. Read either
+   * this or `entries`.
+   */
+  readonly batches: AsyncIterable<Iterable<TreeEntry>>;
+  /** The same, one by one. */
   readonly entries: AsyncIterable<TreeEntry>;
   /** Messages of the scanner about what it could not look at; paths where known. */
   readonly done: Promise<{ readonly problems: readonly string[] }>;
+}
+
+export function treeScan(batches: TreeScan['batches'], done: TreeScan['done']): TreeScan {
+  async function* entries(): AsyncGenerator<TreeEntry> {
+    for await (const batch of batches) yield* batch;
+  }
+  return { batches, entries: entries(), done };
 }
 
 export interface TarVerdict {

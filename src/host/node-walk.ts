@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
-import type { EntryType, RawPath, TreeEntry, TreeScan } from '../domain/tree.ts';
+import { treeScan, type EntryType, type RawPath, type TreeEntry, type TreeScan } from '../domain/tree.ts';
 
 /** A path below a folder as the filesystem takes it. */
 export function bytesOf(folder: string, path: RawPath): Buffer {
@@ -34,7 +34,7 @@ export function walkTree(
       if (child !== null) yield* below(child, device);
     }
   }
-  return { entries: entries(), done };
+  return treeScan(oneByOne(entries()), done);
 }
 
 /** The same entries again; vanished ones are left out. */
@@ -45,7 +45,11 @@ export function restatTree(folder: string, paths: AsyncIterable<RawPath>): TreeS
       if (entry !== null) yield entry;
     }
   }
-  return { entries: entries(), done: Promise.resolve({ problems: [] }) };
+  return treeScan(oneByOne(entries()), Promise.resolve({ problems: [] }));
+}
+
+async function* oneByOne(entries: AsyncIterable<TreeEntry>): AsyncGenerator<Iterable<TreeEntry>> {
+  for await (const entry of entries) yield [entry];
 }
 
 /** Null where it is gone. */

@@ -2,7 +2,7 @@ import type { SnapshotWriter } from '../domain/ports.ts';
 import type { RawPath, TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { excludeMatcher } from '../stream/exclude-globs.ts';
-import { isStagingName } from '../stream/restore-commands.ts';
+import { endsInStagingName } from '../stream/restore-commands.ts';
 import { upwards } from '../stream/raw-path.ts';
 import { SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
 import { TarFormatError, TRAILER } from '../stream/tar-header.ts';
@@ -144,7 +144,7 @@ function toMember(member: TarMember): PlannedMember | null {
 /** Excluded members and our own folders, and everything below them. */
 function dropper({ exclude, neverCapturePaths = [] }: CaptureTreeOptions, findings: TreeFindings): (entry: PlannedMember) => boolean {
   const isExcluded = excludeMatcher(exclude);
-  const isOwn = (path: RawPath): boolean => neverCapturePaths.includes(path) || isStagingName(path.slice(path.lastIndexOf('/') + 1));
+  const isOwn = (path: RawPath): boolean => neverCapturePaths.includes(path) || endsInStagingName(path);
   const isLeftOut = (path: RawPath): boolean => isOwn(path) || isExcluded(path);
   let below: RawPath | null = null;
   return ({ path, link }) => {

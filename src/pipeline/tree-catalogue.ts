@@ -1,5 +1,5 @@
 import type { CatalogueEntry } from '../domain/manifest.ts';
-import { decodeRaw, encodeRaw } from '../stream/catalogue.ts';
+import { decodeRaw, encodeRaw, parseCatalogue } from '../stream/catalogue.ts';
 import type { RawPath } from '../domain/tree.ts';
 import type { PlannedMember } from '../stream/segmenter.ts';
 
@@ -21,7 +21,7 @@ export function catalogueLine(member: PlannedMember, notes: Notes): string {
   if (target === null && link === null && ctime !== '' && !notes.torn && PLAIN.test(path)) {
     const size = notes.size ?? member.size;
     const next = notes.begins ? ',"next":true' : '';
-    return `{"path":"${path}","type":"${type}","mode":${mode},"uid":${uid},"gid":${gid},"size":${size},"mtime":"${mtime}","ctime":"${ctime}","inode":"${inode}","links":${links}${next}}\n`;
+    return `{"path":"${path}${likeBefore(type, mode, uid, gid)}${size},"mtime":"${mtime}","ctime":"${ctime}","inode":"${inode}","links":${links}${next}}\n`;
   }
   const entry: CatalogueEntry = {
     ...encodeRaw('path', path),
@@ -40,6 +40,15 @@ export function catalogueLine(member: PlannedMember, notes: Notes): string {
   return `${JSON.stringify(entry)}\n`;
 }
 
+let before = { type: 'f', mode: -1, uid: 0, gid: 0, text: '' };
+
+/** What most neighbours have in common, as one text: every part that is joined costs. */
+function likeBefore(type: string, mode: number, uid: number, gid: number): string {
+  if (mode !== before.mode || uid !== before.uid || gid !== before.gid || type !== before.type)
+    before = { type, mode, uid, gid, text: `","type":"${type}","mode":${mode},"uid":${uid},"gid":${gid},"size":` };
+  return before.text;
+}
+
 /** The lines of a segment that is stored as it was planned. */
 export function catalogueLines(members: readonly PlannedMember[]): string {
   let lines = '';
@@ -47,13 +56,36 @@ export function catalogueLines(members: readonly PlannedMember[]): string {
   return lines;
 }
 
+export type StoredNames = readonly StoredName[];
+
+export interface StoredName {
+  readonly path: RawPath;
+  readonly link: RawPath | null;
+}
+
 /** What they name. */
-export function namesIn(lines: string): readonly { readonly path: RawPath; readonly link: RawPath | null }[] {
+export function namesIn(lines: string): StoredNames {
   return lines
     .trimEnd()
     .split('\n')
-    .map((line) => {
-      const entry = JSON.parse(line) as CatalogueEntry; // our own lines
-      return { path: decodeRaw(entry, 'path') ?? '', link: decodeRaw(entry, 'link') };
-    });
+    .map((line) => toName(JSON.parse(line) as CatalogueEntry)); // our own lines
+}
+
+/** What each segment of a stored part of the catalogue names. */
+export async function* namesBySegment(part: AsyncIterable<Uint8Array>): AsyncGenerator<StoredNames, undefined> {
+  let names: StoredName[] = [];
+  let at = 0;
+  for await (const entry of parseCatalogue(part)) {
+    if (entry.segment !== at) {
+      yield names;
+      names = [];
+      at = entry.segment;
+    }
+    names.push(toName(entry));
+  }
+  yield names;
+}
+
+function toName(entry: CatalogueEntry): StoredName {
+  return { path: decodeRaw(entry, 'path') ?? '', link: decodeRaw(entry, 'link') };
 }

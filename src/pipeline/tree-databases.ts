@@ -1,5 +1,5 @@
 import type { SnapshotWriter } from '../domain/ports.ts';
-import type { ChunkRef, RawPath, TreeEntry } from '../domain/tree.ts';
+import { compareWalkOrder, type ChunkRef, type RawPath, type TreeEntry } from '../domain/tree.ts';
 import { printableRaw } from '../stream/catalogue.ts';
 import { TRAILER } from '../stream/tar-header.ts';
 import { scanTar } from '../stream/tar-scanner.ts';
@@ -10,16 +10,20 @@ export interface SeenDatabase {
 }
 
 /** What only one engine makes, by its name or names in the database's folder. */
-const MARKS: readonly (readonly [name: string, type: 'f' | 'd', engine: string])[] = [
-  ['ibdata1', 'f', 'mysql'],
-  ['mysql.ibd', 'f', 'mysql'],
-  ['WiredTiger', 'f', 'mongodb'],
-  ['dump.rdb', 'f', 'redis'],
-  ['appendonly.aof', 'f', 'redis'],
-  ['appendonlydir', 'd', 'redis'],
-];
+const MARKS: ReadonlyMap<string, { readonly type: 'f' | 'd'; readonly engine: string }> = new Map([
+  ['ibdata1', { type: 'f', engine: 'mysql' }],
+  ['mysql.ibd', { type: 'f', engine: 'mysql' }],
+  ['WiredTiger', { type: 'f', engine: 'mongodb' }],
+  ['dump.rdb', { type: 'f', engine: 'redis' }],
+  ['appendonly.aof', { type: 'f', engine: 'redis' }],
+  ['appendonlydir', { type: 'd', engine: 'redis' }],
+]);
 const CLUSTER_MARK = 'PG_VERSION';
 const CLUSTER_CONTROL = 'global/pg_control';
+/** What those names begin with: millions of others are not even cut out of their path. */
+const INITIALS: ReadonlySet<number> = new Set(
+  [...MARKS.keys(), CLUSTER_MARK, CLUSTER_CONTROL.slice(CLUSTER_CONTROL.indexOf('/') + 1)].map((name) => name.charCodeAt(0)),
+);
 const SQLITE_LOGS = ['-wal', '-journal'];
 const SQLITE_MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
 const MOST = 100;
@@ -33,25 +37,38 @@ export class DatabaseWatch {
   readonly #clusters = new Set<RawPath>();
   readonly #suspects = new Set<RawPath>();
   readonly #confirmed = new Set<RawPath>();
-  /** Files whose path the current one begins with. */
-  #prefixes: RawPath[] = [];
+  /** Files whose path the current one begins with; each begins with the one before it. */
+  readonly #prefixes: RawPath[] = [];
 
   see({ path, type, size }: Pick<TreeEntry, 'path' | 'type' | 'size'>): void {
-    for (const [name, kind, engine] of MARKS) if (type === kind && isNamed(path, name)) this.#add(engine, folderOf(path, name));
+    const nameAt = path.lastIndexOf('/') + 1;
+    if (INITIALS.has(path.charCodeAt(nameAt))) this.#seeName(path, path.slice(nameAt), type);
     if (type !== 'f') return;
-    if (isNamed(path, CLUSTER_MARK)) this.#clusters.add(folderOf(path, CLUSTER_MARK));
-    // Walk order: the mark comes before it.
-    if (isNamed(path, CLUSTER_CONTROL) && this.#clusters.has(folderOf(path, CLUSTER_CONTROL)))
-      this.#add('postgres', folderOf(path, CLUSTER_CONTROL));
-    this.#prefixes = this.#prefixes.filter((prefix) => path.startsWith(prefix));
+    for (let last = this.#prefixes.at(-1); last !== undefined && !path.startsWith(last); last = this.#prefixes.at(-1)) this.#prefixes.pop();
     const log = size > 0 ? SQLITE_LOGS.find((suffix) => path.endsWith(suffix)) : undefined;
     const base = log === undefined ? undefined : path.slice(0, -log.length);
     if (base !== undefined && this.#prefixes.includes(base)) this.#suspects.add(base);
     this.#prefixes.push(path);
   }
 
+  #seeName(path: RawPath, name: string, type: TreeEntry['type']): void {
+    const mark = MARKS.get(name);
+    if (mark?.type === type) this.#add(mark.engine, folderOf(path, name));
+    if (type !== 'f') return;
+    if (name === CLUSTER_MARK) this.#clusters.add(folderOf(path, CLUSTER_MARK));
+    // Walk order: the mark comes before it.
+    if (isNamed(path, CLUSTER_CONTROL) && this.#clusters.has(folderOf(path, CLUSTER_CONTROL)))
+      this.#add('postgres', folderOf(path, CLUSTER_CONTROL));
+  }
+
   get hasSuspects(): boolean {
     return this.#suspects.size > 0;
+  }
+
+  /** True where a suspect lies between two paths in walk order, both included. */
+  hasSuspectIn(first: RawPath, last: RawPath): boolean {
+    for (const path of this.#suspects) if (compareWalkOrder(first, path) <= 0 && compareWalkOrder(path, last) <= 0) return true;
+    return false;
   }
 
   isSuspect(path: RawPath): boolean {

@@ -1,8 +1,10 @@
-import type { RawPath, Segment, TreeEntry } from '../domain/tree.ts';
+import { createHash } from 'node:crypto';
+import type { RawPath, Segment, TreeEntry, TreeScan } from '../domain/tree.ts';
 import { compareWalkOrder } from '../domain/tree.ts';
-import { isStagingName } from '../stream/restore-commands.ts';
-import { fingerprintOf, SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
+import { endsInStagingName } from '../stream/restore-commands.ts';
+import { SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
 import { OWN_FOLDER } from './captured-tree.ts';
+import { catalogueLines } from './tree-catalogue.ts';
 import type { DatabaseWatch } from './tree-databases.ts';
 import type { TreeFindings } from './tree-findings.ts';
 
@@ -13,9 +15,16 @@ export interface PlannedSegment {
   readonly fingerprint: string;
   /** The youngest mtime or ctime of its members, seconds. */
   readonly newest: number;
+  /** The youngest ctime alone. */
+  readonly newestChange: number;
   readonly members: readonly PlannedMember[];
   /** The parent's segment with the same bytes; null: to be read. */
   readonly reuse: Segment | null;
+}
+
+/** With what the catalogue has of its members where they are stored as they were scanned. */
+export interface ScannedSegment extends PlannedSegment {
+  readonly lines: Buffer;
 }
 
 export interface TreeRules {
@@ -32,77 +41,131 @@ const FAR_FUTURE_SECONDS = 86_400;
 
 /** Drops what is not captured, resolves hard links and groups the members of a tree, in walk order. `watch` and `findings` get told on the way. */
 export async function* planSegments(
-  entries: AsyncIterable<TreeEntry>,
+  batches: TreeScan['batches'],
   rules: TreeRules,
   watch: DatabaseWatch,
   findings: TreeFindings,
-): AsyncGenerator<Omit<PlannedSegment, 'reuse'>> {
+): AsyncGenerator<Omit<ScannedSegment, 'reuse'>> {
+  const filter = new CaptureFilter(rules, findings);
+  const names = new FileNames();
   const cutter = new SegmentCutter();
   let members: PlannedMember[] = [];
   let index = 0;
-  const end = (): Omit<PlannedSegment, 'reuse'> => {
+  const end = (): Omit<ScannedSegment, 'reuse'> => {
     const segment = toSegment(index, members, rules);
     index += 1;
     members = [];
     cutter.reset();
     return segment;
   };
-  for await (const member of linked(kept(entries, rules, findings))) {
-    watch.see(member);
-    if (SegmentCutter.isLarge(member, member.link !== null)) {
-      if (members.length > 0) yield end();
+  for await (const batch of batches) {
+    for (const entry of batch) {
+      if (!filter.keeps(entry)) continue;
+      const member = { ...entry, link: names.firstOf(entry) };
+      watch.see(member);
+      if (SegmentCutter.isLarge(member, member.link !== null)) {
+        if (members.length > 0) yield end();
+        members.push(member);
+        yield end();
+        continue;
+      }
       members.push(member);
-      yield end();
-      continue;
+      if (cutter.endsAfter(member.path, member.type === 'f' && member.link === null ? member.size : 0)) yield end();
     }
-    members.push(member);
-    if (cutter.endsAfter(member.path, member.type === 'f' && member.link === null ? member.size : 0)) yield end();
   }
   if (members.length > 0) yield end();
+  filter.end();
 }
 
-export function toSegment(index: number, members: readonly PlannedMember[], rules: TreeRules): Omit<PlannedSegment, 'reuse'> {
-  let newest = Number.NEGATIVE_INFINITY;
+export function toSegment(index: number, members: readonly PlannedMember[], rules: TreeRules): Omit<ScannedSegment, 'reuse'> {
+  const changes = new Youngest(Number.POSITIVE_INFINITY);
+  // A time in the far future was set by hand; the next write would move it back.
+  const writes = new Youngest(rules.began + FAR_FUTURE_SECONDS);
   for (const { mtime, ctime } of members) {
-    newest = Math.max(newest, Number(ctime));
-    // A time in the far future was set by hand; the next write would move it back.
-    if (Number(mtime) < rules.began + FAR_FUTURE_SECONDS) newest = Math.max(newest, Number(mtime));
+    changes.see(ctime);
+    writes.see(mtime);
   }
-  return { index, first: members[0]?.path ?? '', fingerprint: fingerprintOf(rules.recipe, members, rules.stableInodes), newest, members };
+  // Bytes, not a text: nothing that is held for a while should lie where the garbage collector copies it.
+  const lines = Buffer.from(catalogueLines(members), 'utf8');
+  return {
+    index,
+    first: members[0]?.path ?? '',
+    fingerprint: fingerprintOf(rules.recipe, rules.stableInodes ? lines : Buffer.from(catalogueLines(members.map(withoutInode)), 'utf8')),
+    newest: Math.max(changes.seconds, writes.seconds),
+    newestChange: changes.seconds,
+    members,
+    lines,
+  };
 }
 
-async function* kept(entries: AsyncIterable<TreeEntry>, rules: TreeRules, findings: TreeFindings): AsyncGenerator<TreeEntry> {
-  let below: RawPath | null = null;
-  let excluded = 0;
-  for await (const entry of entries) {
-    if (below !== null && entry.path.startsWith(below)) continue;
-    if (rules.isExcluded(entry.path)) {
-      excluded += 1;
-      below = `${entry.path}/`;
-    } else if (isOwn(entry, rules)) {
-      findings.add('info', 'own-folder', entry.path, OWN_FOLDER);
-      below = entry.path === '' ? '' : `${entry.path}/`;
-    } else if (entry.type === 's') {
-      findings.add('info', 'socket', entry.path, 'a socket holds no data and is not stored');
-    } else {
-      yield entry;
-    }
+/** The hash of the recipe and of all that a scan tells of the members: equal fingerprints mean equal bytes. One text serves for this and for the catalogue. */
+function fingerprintOf(recipe: string, lines: Buffer): string {
+  return createHash('sha256').update(recipe, 'latin1').update('\n').update(lines).digest('hex');
+}
+
+function withoutInode(member: PlannedMember): PlannedMember {
+  return { ...member, inode: '' };
+}
+
+/** The youngest of many times before a limit. Nearly all are told from it as text, of one length and without a sign. */
+class Youngest {
+  readonly #limit: number;
+  seconds = Number.NEGATIVE_INFINITY;
+  #text = '';
+
+  constructor(limit: number) {
+    this.#limit = limit;
   }
-  if (excluded > 0)
-    findings.add(
-      'info',
-      'excluded',
-      null,
-      `${excluded} ${excluded === 1 ? 'entry was' : 'entries were'} left out by the exclude patterns, with everything below`,
-    );
+
+  see(time: string): void {
+    if (time.length === this.#text.length && time <= this.#text && !this.#text.startsWith('-')) return;
+    const seconds = Number(time);
+    if (seconds <= this.seconds || seconds >= this.#limit) return;
+    this.seconds = seconds;
+    this.#text = time;
+  }
+}
+
+/** Tells what is captured, fed in walk order. */
+class CaptureFilter {
+  readonly #rules: TreeRules;
+  readonly #findings: TreeFindings;
+  #below: RawPath | null = null;
+  #excluded = 0;
+
+  constructor(rules: TreeRules, findings: TreeFindings) {
+    this.#rules = rules;
+    this.#findings = findings;
+  }
+
+  keeps(entry: TreeEntry): boolean {
+    if (this.#below !== null && entry.path.startsWith(this.#below)) return false;
+    if (this.#rules.isExcluded(entry.path)) {
+      this.#excluded += 1;
+      this.#below = `${entry.path}/`;
+      return false;
+    }
+    if (isOwn(entry, this.#rules)) {
+      this.#findings.add('info', 'own-folder', entry.path, OWN_FOLDER);
+      this.#below = entry.path === '' ? '' : `${entry.path}/`;
+      return false;
+    }
+    if (entry.type !== 's') return true;
+    this.#findings.add('info', 'socket', entry.path, 'a socket holds no data and is not stored');
+    return false;
+  }
+
+  end(): void {
+    if (this.#excluded === 0) return;
+    const entries = this.#excluded === 1 ? 'entry was' : 'entries were';
+    this.#findings.add('info', 'excluded', null, `${this.#excluded} ${entries} left out by the exclude patterns, with everything below`);
+  }
 }
 
 /** By path as well: some filesystems give a folder another inode through each mount. */
 function isOwn({ device, inode, path }: TreeEntry, { neverCapture, neverCapturePaths }: TreeRules): boolean {
   return (
-    isStagingName(path.slice(path.lastIndexOf('/') + 1)) ||
-    neverCapturePaths.includes(path) ||
-    neverCapture.some((own) => own.device === device && own.inode === inode)
+    endsInStagingName(path) || neverCapturePaths.includes(path) || neverCapture.some((own) => own.device === device && own.inode === inode)
   );
 }
 
@@ -110,50 +173,65 @@ function isOwn({ device, inode, path }: TreeEntry, { neverCapture, neverCaptureP
  * Later names of an inode become links to the first. Only inodes with more than one name are remembered, and only until all their names came by,
  * so that a tree made of links by the million (`cp -al`, `rsync --link-dest`) is walked in memory that does not grow.
  */
-async function* linked(entries: AsyncIterable<TreeEntry>): AsyncGenerator<PlannedMember> {
-  const seen = new Map<string, { readonly first: RawPath; namesLeft: number }>();
-  for await (const entry of entries) {
-    if (entry.links < 2 || entry.type === 'd') {
-      yield { ...entry, link: null };
-      continue;
-    }
+class FileNames {
+  readonly #seen = new Map<string, { readonly first: RawPath; namesLeft: number }>();
+
+  /** The first name of the entry's file; null where this is it. */
+  firstOf(entry: TreeEntry): RawPath | null {
+    if (entry.links < 2 || entry.type === 'd') return null;
     const key = `${entry.device}:${entry.inode}`;
-    const known = seen.get(key);
+    const known = this.#seen.get(key);
     if (known === undefined) {
       // A copy: a slice would keep its whole buffer.
-      seen.set(key, { first: Buffer.from(entry.path, 'latin1').toString('latin1'), namesLeft: entry.links - 1 });
-    } else {
-      known.namesLeft -= 1;
-      if (known.namesLeft === 0) seen.delete(key);
+      this.#seen.set(key, { first: Buffer.from(entry.path, 'latin1').toString('latin1'), namesLeft: entry.links - 1 });
+      return null;
     }
-    yield { ...entry, link: known?.first ?? null };
+    known.namesLeft -= 1;
+    if (known.namesLeft === 0) this.#seen.delete(key);
+    return known.first;
   }
 }
 
-/** Marks the segments that the parent has with the same fingerprint. Both sides come in walk order; neither is held. */
+/** Marks the segments that the parent has with the same fingerprint. */
 export async function* withReuse(
-  planned: AsyncIterable<Omit<PlannedSegment, 'reuse'>>,
-  parent: AsyncIterable<Segment> | null,
-  canReuse: (segment: Segment) => boolean,
-): AsyncGenerator<PlannedSegment> {
-  const older = parent?.[Symbol.asyncIterator]();
-  try {
-    let candidate = await nextWithName(older);
-    for await (const segment of planned) {
-      while (candidate !== null && compareWalkOrder(candidate.first ?? '', segment.first) < 0) candidate = await nextWithName(older);
-      const same = candidate !== null && candidate.first === segment.first && candidate.fingerprint === segment.fingerprint;
-      yield { ...segment, reuse: same && candidate !== null && canReuse(candidate) ? candidate : null };
-    }
-  } finally {
-    await older?.return?.();
-  }
+  planned: AsyncIterable<Omit<ScannedSegment, 'reuse'>>,
+  parent: ParentSegments,
+): AsyncGenerator<ScannedSegment> {
+  for await (const segment of planned) yield { ...segment, reuse: await parent.find(segment.first, segment.fingerprint) };
 }
 
-/** Segments without a first path (the archive's end) align with nothing. */
-async function nextWithName(older: AsyncIterator<Segment> | undefined): Promise<Segment | null> {
-  for (;;) {
-    const next = await older?.next();
-    if (next === undefined || next.done === true) return null;
-    if (next.value.first !== undefined) return next.value;
+/** An older artifact's segments, asked for in walk order; none is held. */
+export class ParentSegments implements AsyncDisposable {
+  readonly #segments: AsyncIterator<Segment> | undefined;
+  readonly #canReuse: (segment: Segment) => boolean;
+  #candidate: Segment | null = null;
+  #isBegun = false;
+
+  constructor(segments: AsyncIterable<Segment> | null, canReuse: (segment: Segment) => boolean) {
+    this.#segments = segments?.[Symbol.asyncIterator]();
+    this.#canReuse = canReuse;
+  }
+
+  /** The segment that begins there, where it has that fingerprint and may be reused. */
+  async find(first: RawPath, fingerprint: string): Promise<Segment | null> {
+    if (!this.#isBegun) this.#candidate = await this.#nextWithName();
+    this.#isBegun = true;
+    while (this.#candidate !== null && compareWalkOrder(this.#candidate.first ?? '', first) < 0)
+      this.#candidate = await this.#nextWithName();
+    const found = this.#candidate;
+    return found !== null && found.first === first && found.fingerprint === fingerprint && this.#canReuse(found) ? found : null;
+  }
+
+  /** Segments without a first path (the archive's end) align with nothing. */
+  async #nextWithName(): Promise<Segment | null> {
+    for (;;) {
+      const next = await this.#segments?.next();
+      if (next === undefined || next.done === true) return null;
+      if (next.value.first !== undefined) return next.value;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#segments?.return?.();
   }
 }

@@ -40,7 +40,7 @@ export async function* recheck(
   }
   const scan = source.restat(all(first.value), signal);
   const seen = new MemberMatcher(waiting, rules);
-  for await (const entry of scan.entries) yield* seen.entry(entry);
+  for await (const batch of scan.batches) for (const entry of batch) yield* seen.entry(entry);
   await scan.done;
   yield* seen.end();
 }
@@ -87,15 +87,13 @@ class MemberMatcher {
   #take(attempt: Attempt): Rechecked {
     const { planned, read } = attempt;
     const now: PlannedSegment = { ...toSegment(planned.index, this.#now, this.#rules), reuse: null };
-    const lines = new Map(now.members.map((member) => [member.path, this.#lineOf(member)]));
-    const gone = planned.members.filter(({ path }) => !lines.has(path)).map(({ path }) => path);
-    const changed =
-      now.fingerprint === planned.fingerprint
-        ? []
-        : planned.members.filter((member) => this.#differs(member, lines)).map(({ path }) => path);
     this.#waiting.shift();
     this.#next = 0;
     this.#now = [];
+    if (now.fingerprint === planned.fingerprint) return { ...attempt, now, gone: [], changed: [], unreadable: read.missing };
+    const lines = new Map(now.members.map((member) => [member.path, this.#lineOf(member)]));
+    const gone = planned.members.filter(({ path }) => !lines.has(path)).map(({ path }) => path);
+    const changed = planned.members.filter((member) => this.#differs(member, lines)).map(({ path }) => path);
     return { ...attempt, now, gone, changed, unreadable: read.missing.filter((path) => lines.has(path)) };
   }
 
@@ -118,7 +116,7 @@ export function isSameFile(
 }
 
 /** True where all changed members are the same files as before and not shorter. */
-export function onlyGrew(before: PlannedSegment, after: PlannedSegment): boolean {
+export function onlyGrew(before: Pick<PlannedSegment, 'members'>, after: Pick<PlannedSegment, 'members'>): boolean {
   const old = new Map(before.members.map((member) => [member.path, member]));
   return (
     before.members.length === after.members.length &&

@@ -6,16 +6,15 @@ import { toSegment, type PlannedSegment } from './tree-plan.ts';
 import { readSegments, type ReadSegment } from './tree-read.ts';
 import { iterate, pairs, settle, type Settled, type SettleContext, type SettledTree } from './tree-settle.ts';
 
+/** What is needed of a planned segment. */
+type Relinkable = Pick<PlannedSegment, 'index' | 'members'>;
+
 /**
  * Where the first name of a file vanished, could not be read or became another file while the tree was read, its next name in walk order is
  * read as the file itself and the others become links to that; wherever they lie, in segments that would be reused too. Ends because every
  * round takes a name away from its file. Held in memory: only segments with such names.
  */
-export async function relink(
-  plan: Spool<PlannedSegment>,
-  tree: SettledTree,
-  context: SettleContext,
-): Promise<ReadonlyMap<number, Settled>> {
+export async function relink(plan: Spool<Relinkable>, tree: SettledTree, context: SettleContext): Promise<ReadonlyMap<number, Settled>> {
   const settled = new Map(tree.segments);
   for (let lost = tree.lost; lost.size > 0;) {
     const again = await withNewFirstNames(plan, settled, lost, context);
@@ -46,7 +45,7 @@ export async function relink(
 }
 
 async function withNewFirstNames(
-  plan: Spool<PlannedSegment>,
+  plan: Spool<Relinkable>,
   settled: ReadonlyMap<number, Settled>,
   lost: ReadonlySet<RawPath>,
   { rules, findings }: SettleContext,

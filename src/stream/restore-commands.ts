@@ -14,6 +14,12 @@ export function isStagingName(name: string): boolean {
   return name.startsWith(STAGING_PREFIX) && STAGING.test(name);
 }
 
+/** The same of a path's last name. */
+export function endsInStagingName(path: string): boolean {
+  const at = path.lastIndexOf('/') + 1;
+  return path.startsWith(STAGING_PREFIX, at) && isStagingName(path.slice(at));
+}
+
 export function stagingName(run: string): string {
   return `${STAGING_PREFIX}${run}`;
 }

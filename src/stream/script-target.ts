@@ -3,7 +3,7 @@ import type { Bytes } from '../domain/byte-stream.ts';
 import type { ExecHandle } from '../domain/ports.ts';
 import type { RestoreRun, TreePlace } from '../domain/restore.ts';
 import type { TreeTarget } from '../domain/restore-ports.ts';
-import type { RawPath, TreeEntry, TreeScan } from '../domain/tree.ts';
+import { treeScan, type RawPath, type TreeEntry, type TreeScan } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import {
   APPLY_SPLITS,
@@ -86,7 +86,7 @@ export class ScriptTarget implements TreeTarget {
 
   scanLive(signal: AbortSignal): TreeScan {
     const scan = this.#scan(this.#root, signal);
-    return { entries: withoutStaging(scan.entries), done: scan.done };
+    return treeScan(withoutStaging(scan.batches), scan.done);
   }
 
   async swap(run: RestoreRun, kept: readonly RawPath[], signal: AbortSignal): Promise<void> {
@@ -245,8 +245,12 @@ async function* bodyOf(started: Promise<ExecHandle>): AsyncGenerator<Uint8Array,
   yield* (await started).stdout;
 }
 
-async function* withoutStaging(entries: AsyncIterable<TreeEntry>): AsyncGenerator<TreeEntry> {
-  for await (const entry of entries) if (!entry.path.split('/').some(isStagingName)) yield entry;
+async function* withoutStaging(batches: TreeScan['batches']): AsyncGenerator<Iterable<TreeEntry>> {
+  for await (const batch of batches) yield notStaging(batch);
+}
+
+function* notStaging(entries: Iterable<TreeEntry>): Generator<TreeEntry> {
+  for (const entry of entries) if (!entry.path.split('/').some(isStagingName)) yield entry;
 }
 
 async function* stream(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { RawPath, TreeEntry } from '../domain/tree.ts';
 
 /** From this size on a file is a segment of its own. */
@@ -36,7 +35,7 @@ export class SegmentCutter {
     const bytes = 1536 + Math.ceil(dataBytes / 512) * 512; // pax header, its records, header
     this.#bytes += bytes;
     this.#members += 1;
-    const cut = hashPath(path) < (bytes / GROUP_BYTES) * 2 ** 32;
+    const cut = isChosen(path, bytes / GROUP_BYTES);
     if (!cut && this.#bytes < MAX_GROUP_BYTES && this.#members < MAX_MEMBERS) return false;
     this.reset();
     return true;
@@ -48,14 +47,9 @@ export class SegmentCutter {
   }
 }
 
-/** The hash of the recipe and the members' stat lines: equal fingerprints mean equal bytes. */
-export function fingerprintOf(recipe: string, members: readonly PlannedMember[], stableInodes: boolean): string {
-  let lines = `${recipe}\n`;
-  for (const { path, type, mode, uid, gid, size, mtime, ctime, inode, target, link } of members) {
-    const identity = stableInodes ? inode : '-';
-    lines += `${type} ${mode} ${uid} ${gid} ${size} ${mtime} ${ctime} ${identity} ${path}\0${target ?? ''}\0${link === null ? '' : `>${link}`}\0`;
-  }
-  return createHash('sha256').update(lines, 'latin1').digest('hex');
+/** True for that share of all paths, by a hash: it depends on the path alone. */
+export function isChosen(path: RawPath, share: number): boolean {
+  return hashPath(path) < share * 2 ** 32;
 }
 
 /** FNV-1a with a final mix: 32 bits that depend on the path alone. */

@@ -1,5 +1,5 @@
 import type { Bytes } from '../domain/byte-stream.ts';
-import type { EntryType, RawPath, TarVerdict, TreeEntry, TreeScan } from '../domain/tree.ts';
+import { treeScan, type EntryType, type RawPath, type TarVerdict, type TreeEntry, type TreeScan } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 
 /** How a process ended: its status (null: killed or unknown) and everything it wrote on stderr. */
@@ -17,11 +17,11 @@ export function toTreeScan(body: Bytes, end: Promise<ScriptEnd>, purpose: 'scan'
   const done = Promise.all([walker.promise, end]).then(([status, ended]) => ({ problems: problemsOf(status, ended, purpose) }));
   done.catch(() => undefined);
   end.catch(() => walker.resolve(null));
-  return { entries: parseStatLines(body, walker.resolve), done };
+  return treeScan(parseStatLines(body, walker.resolve), done);
 }
 
-/** Entries in the order of the records. `onStatus` gets the walker's status, or null where its record never came. */
-export async function* parseStatLines(body: Bytes, onStatus: (status: number | null) => void): AsyncGenerator<TreeEntry> {
+/** Entries in the order of the records, by what came at a time. `onStatus` gets the walker's status, or null where its record never came. */
+export async function* parseStatLines(body: Bytes, onStatus: (status: number | null) => void): AsyncGenerator<Iterable<TreeEntry>> {
   let rest = '';
   let status: number | null = null;
   try {
@@ -29,11 +29,14 @@ export async function* parseStatLines(body: Bytes, onStatus: (status: number | n
       const records = Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString('latin1').split('\0');
       records[0] = rest + (records[0] ?? '');
       rest = records.pop() ?? '';
-      for (const record of records) {
-        if (status !== null) throw unreadable(record);
-        if (record.startsWith('~')) status = Number(record.slice(1));
-        else yield parseRecord(record);
+      const last = records.at(-1);
+      if (status !== null && last !== undefined) throw unreadable(last);
+      if (last?.startsWith('~') === true) {
+        status = Number(last.slice(1));
+        records.pop();
       }
+      // Each is made when it is asked for: those of a batch would live long enough to be copied by the garbage collector.
+      yield parseRecords(records);
     }
     if (rest !== '') throw unreadable(rest);
   } finally {
@@ -60,27 +63,54 @@ export function pathOfMessage(message: string): RawPath | null {
   return quoted === undefined ? null : unescapeName(quoted);
 }
 
+function* parseRecords(records: readonly string[]): Generator<TreeEntry, void, undefined> {
+  for (const record of records) yield parseRecord(record);
+}
+
+const SLASH = 0x2f;
+
+/** By hand, because there are millions: without a list of the fields, and without a text for each number. */
 function parseRecord(record: string): TreeEntry {
   const pathEnd = record.indexOf('//');
-  const targetEnd = record.lastIndexOf('//');
-  const fields = record.slice(targetEnd + 2).split(' ');
-  const [type, mode, uid, gid, size, mtime, ctime, device, inode, links] = fields;
-  if (pathEnd < 0 || links === undefined || type === undefined || mtime === undefined || ctime === undefined) throw unreadable(record);
-  if (device === undefined || inode === undefined || !isEntryType(type) || !record.startsWith('.')) throw unreadable(record);
+  const type = record.charAt(record.lastIndexOf('/') + 1);
+  const targetEnd = record.lastIndexOf('/') - 1;
+  const modeAt = targetEnd + 4;
+  const uidAt = record.indexOf(' ', modeAt) + 1;
+  const gidAt = record.indexOf(' ', uidAt) + 1;
+  const sizeAt = record.indexOf(' ', gidAt) + 1;
+  const mtimeAt = record.indexOf(' ', sizeAt) + 1;
+  const ctimeAt = record.indexOf(' ', mtimeAt) + 1;
+  const deviceAt = record.indexOf(' ', ctimeAt) + 1;
+  const inodeAt = record.indexOf(' ', deviceAt) + 1;
+  const linksAt = record.indexOf(' ', inodeAt) + 1;
+  // A missing field makes the search begin anew: they do not ascend then.
+  const isWhole = uidAt > modeAt && gidAt > uidAt && sizeAt > gidAt && mtimeAt > sizeAt && ctimeAt > mtimeAt && deviceAt > ctimeAt;
+  if (!isWhole || inodeAt <= deviceAt || linksAt <= inodeAt || linksAt === record.length || !isEntryType(type)) throw unreadable(record);
+  if (pathEnd < 0 || record.charCodeAt(targetEnd) !== SLASH || !record.startsWith('.')) throw unreadable(record);
   return {
     path: record.slice(2, pathEnd),
     type,
-    mode: Number.parseInt(mode ?? '', 8),
-    uid: Number(uid),
-    gid: Number(gid),
-    size: Number(size),
-    mtime: nanoseconds(mtime),
-    ctime: nanoseconds(ctime),
-    device,
-    inode,
-    links: Number(links),
+    mode: number(record, modeAt, uidAt - 1, 8),
+    uid: number(record, uidAt, gidAt - 1),
+    gid: number(record, gidAt, sizeAt - 1),
+    size: number(record, sizeAt, mtimeAt - 1),
+    mtime: nanoseconds(record.slice(mtimeAt, ctimeAt - 1)),
+    ctime: nanoseconds(record.slice(ctimeAt, deviceAt - 1)),
+    device: record.slice(deviceAt, inodeAt - 1),
+    inode: record.slice(inodeAt, linksAt - 1),
+    links: number(record, linksAt, record.length),
     target: type === 'l' ? record.slice(pathEnd + 2, targetEnd) : null,
   };
+}
+
+function number(record: string, start: number, end: number, base = 10): number {
+  let value = 0;
+  for (let at = start; at < end; at += 1) {
+    const digit = record.charCodeAt(at) - 0x30;
+    if (digit < 0 || digit >= base) throw unreadable(record);
+    value = value * base + digit;
+  }
+  return value;
 }
 
 /**
@@ -90,8 +120,9 @@ function parseRecord(record: string): TreeEntry {
 function nanoseconds(time: string): string {
   const dot = time.indexOf('.');
   if (dot < 0) return time;
+  if (!time.startsWith('-')) return time.slice(0, dot + 10);
   const fraction = time.slice(dot + 1, dot + 10);
-  if (!time.startsWith('-') || Number(fraction) === 0) return time.slice(0, dot + 10);
+  if (Number(fraction) === 0) return time.slice(0, dot + 10);
   return `-${BigInt(time.slice(1, dot)) - 1n}.${String(1_000_000_000 - Number(fraction)).padStart(9, '0')}`;
 }
 

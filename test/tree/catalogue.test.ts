@@ -31,10 +31,7 @@ async function chunksOf(writer: MemoryWriter, artifact: ManifestArtifact): Promi
   return segments.flatMap(({ chunks }) => chunks.map(([id]) => id));
 }
 
-test.each([
-  ['a scanned tree', captureTree],
-  ['an archive', captureArchive],
-])('adding a file near the beginning of %s of thousands stores hardly more than its own line', async (_, by) => {
+test('adding a file near the beginning of an archive of thousands stores hardly more than its own line', async () => {
   const tree = mkdtempSync(join(tmpdir(), 'mcads-catalogue-'));
   await using writer = new FineWriter();
   try {
@@ -42,10 +39,10 @@ test.each([
       if (i % 100 === 0) mkdirSync(join(tree, `d${i / 100}`));
       writeFileSync(join(tree, `d${Math.floor(i / 100)}`, `f${i}`), 'x'.repeat((i * 37) % 3000));
     }
-    const before = await capture(tree, writer, by);
+    const before = await capture(tree, writer, captureArchive);
     // Large: a segment of its own, so that all later ones move by one or two.
     writeFileSync(join(tree, 'd0', 'f0-new'), 'y'.repeat(200_000));
-    const after = await capture(tree, writer, by);
+    const after = await capture(tree, writer, captureArchive);
     expect(after.data.segments).toBeGreaterThan(before.data.segments);
 
     const old = new Set(await chunksOf(writer, before.catalogue));

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { treeScan } from '../../src/domain/tree.ts';
 import { TreeFixture } from '../support/tree-capture.ts';
 
 let fixture: TreeFixture;
@@ -56,9 +57,12 @@ test('what find cannot look into is no error where it is excluded', async () => 
   fixture.write({ 'open/x': 'x', 'closed/deep/x': 'x' });
   const source = await fixture.source((real) => ({
     scan: (signal) => {
-      const { entries, done } = real.scan(signal);
+      const { batches, done } = real.scan(signal);
       const problems = ["find: './closed/deep': Permission denied", "find: './open/y': Input/output error"];
-      return { entries, done: done.then(() => ({ problems })) };
+      return treeScan(
+        batches,
+        done.then(() => ({ problems })),
+      );
     },
   }));
   const { findings } = await fixture.capture(source, { exclude: ['closed'] });

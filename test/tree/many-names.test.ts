@@ -15,7 +15,7 @@ const RULES = { recipe: '', stableInodes: true, began: 0, isExcluded: () => fals
 /** Reads the whole tree, so many names a tar; `before` happens between the scan and the first name. */
 async function read(fixture: TreeFixture, source: TreeSource, namesATar: number | undefined, before = (): void => undefined) {
   const scan = source.scan(NEVER);
-  const planned = await Array.fromAsync(planSegments(scan.entries, RULES, new DatabaseWatch(), new TreeFindings()));
+  const planned = await Array.fromAsync(planSegments(scan.batches, RULES, new DatabaseWatch(), new TreeFindings()));
   before();
   async function* toRead() {
     for (const segment of planned) yield { ...segment, reuse: null };
@@ -94,7 +94,7 @@ test('a tar that fails in the middle ends the listing too', async () => {
   const scan = source.scan(NEVER);
   async function* toRead() {
     try {
-      for await (const segment of planSegments(scan.entries, RULES, new DatabaseWatch(), new TreeFindings()))
+      for await (const segment of planSegments(scan.batches, RULES, new DatabaseWatch(), new TreeFindings()))
         yield { ...segment, reuse: null };
     } finally {
       ended.resolve();
