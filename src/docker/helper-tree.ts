@@ -2,9 +2,9 @@ import type { Bytes, ByteStream } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { TreeMount } from '../domain/plan.ts';
 import type { ExecHandle } from '../domain/ports.ts';
-import type { RawPath, TarVerdict, TreeScan, TreeSource } from '../domain/tree.ts';
+import type { RawPaths, TarVerdict, TreeScan, TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
-import { tarVerdict, toTreeScan, type ScriptEnd } from '../stream/stat-lines.ts';
+import { listed, tarVerdict, toTreeScan, type ScriptEnd } from '../stream/stat-lines.ts';
 import {
   probeScript,
   recipeOf,
@@ -132,12 +132,12 @@ class HelperTree implements TreeSource {
     return toTreeScan(bodyOf(started), endOf(started), 'scan');
   }
 
-  restat(paths: AsyncIterable<RawPath>, signal: AbortSignal): TreeScan {
+  restat(paths: RawPaths, signal: AbortSignal): TreeScan {
     const started = this.#run(restatScript(), pathList(paths), signal);
     return toTreeScan(bodyOf(started), endOf(started), 'restat');
   }
 
-  read(paths: AsyncIterable<RawPath>, signal: AbortSignal): ByteStream<TarVerdict> {
+  read(paths: RawPaths, signal: AbortSignal): ByteStream<TarVerdict> {
     return toTar(this.#run(tarScript(), pathList(paths), signal));
   }
 
@@ -220,10 +220,10 @@ export async function textOf(handle: ExecHandle): Promise<{ readonly text: strin
 }
 
 /** NUL-terminated `./paths` in pieces of about 64 KiB. */
-async function* pathList(paths: AsyncIterable<RawPath>): AsyncGenerator<Uint8Array, void, undefined> {
+async function* pathList(paths: RawPaths): AsyncGenerator<Uint8Array, void, undefined> {
   let batch = '';
-  for await (const path of paths) {
-    batch += `./${path}\0`;
+  for await (const some of paths) {
+    batch += listed(some);
     if (batch.length >= PATHS_BATCH_BYTES) {
       yield Buffer.from(batch, 'latin1');
       batch = '';

@@ -7,6 +7,9 @@ export type RawPath = string;
 /** file, directory, symlink, FIFO, block device, character device, socket */
 export type EntryType = 'f' | 'd' | 'l' | 'p' | 'b' | 'c' | 's';
 
+/** Paths one by one or, where there may be millions, by the list. */
+export type RawPaths = AsyncIterable<RawPath | readonly RawPath[]>;
+
 /** One entry as the scanner saw it. Times are `seconds.fraction` in full precision; one character per byte in `path` and `target`. */
 export interface TreeEntry {
   readonly path: RawPath;
@@ -77,9 +80,9 @@ export interface TreeSource extends AsyncDisposable {
   /** Every entry in walk order. Rejects through `done` when the walk was not complete. */
   scan(signal: AbortSignal): TreeScan;
   /** The same stat lines again for these paths, in the order given; vanished ones are left out. */
-  restat(paths: AsyncIterable<RawPath>, signal: AbortSignal): TreeScan;
+  restat(paths: RawPaths, signal: AbortSignal): TreeScan;
   /** Tar of exactly these paths, in order, without recursion, with trailer. Members are named `./path` (`./` is the root). */
-  read(paths: AsyncIterable<RawPath>, signal: AbortSignal): ByteStream<TarVerdict>;
+  read(paths: RawPaths, signal: AbortSignal): ByteStream<TarVerdict>;
   /** Tar of the whole tree, members named likewise. */
   readAll(signal: AbortSignal): ByteStream<TarVerdict>;
 }

@@ -7,9 +7,9 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 import type { Bytes, ByteStream } from '../domain/byte-stream.ts';
-import type { RawPath, TarVerdict, TreeScan, TreeSource } from '../domain/tree.ts';
+import type { RawPaths, TarVerdict, TreeScan, TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
-import { tarVerdict, toTreeScan, type ScriptEnd } from '../stream/stat-lines.ts';
+import { listed, tarVerdict, toTreeScan, type ScriptEnd } from '../stream/stat-lines.ts';
 import * as commands from '../stream/tree-commands.ts';
 
 /** Keeps a broken tree's messages bounded. */
@@ -78,12 +78,12 @@ class LocalTree implements TreeSource {
     return toTreeScan(body, end, 'scan');
   }
 
-  restat(paths: AsyncIterable<RawPath>, signal: AbortSignal): TreeScan {
+  restat(paths: RawPaths, signal: AbortSignal): TreeScan {
     const { body, end } = run(commands.restatScript(), this.#folder, paths, signal);
     return toTreeScan(body, end, 'restat');
   }
 
-  read(paths: AsyncIterable<RawPath>, signal: AbortSignal): ByteStream<TarVerdict> {
+  read(paths: RawPaths, signal: AbortSignal): ByteStream<TarVerdict> {
     return toTar(run(commands.tarScript(), this.#folder, paths, signal));
   }
 
@@ -101,7 +101,7 @@ interface Running {
   readonly end: Promise<ScriptEnd>;
 }
 
-function run(script: string, folder: string, names: AsyncIterable<RawPath> | null, signal: AbortSignal): Running {
+function run(script: string, folder: string, names: RawPaths | null, signal: AbortSignal): Running {
   const [program = 'sh', ...args] = commands.shellArguments(script);
   const child = spawn(program, args, { cwd: folder, stdio: [names === null ? 'ignore' : 'pipe', 'pipe', 'pipe'], detached: true });
   const { stdin, stdout, stderr } = child;
@@ -137,7 +137,7 @@ function run(script: string, folder: string, names: AsyncIterable<RawPath> | nul
   return { body: body(), end };
 }
 
-async function feed(names: AsyncIterable<RawPath>, stdin: NodeJS.WritableStream): Promise<void> {
+async function feed(names: RawPaths, stdin: NodeJS.WritableStream): Promise<void> {
   await pipeline(Readable.from(nameList(names), { objectMode: false, highWaterMark: NAMES_BYTES }), stdin).catch(
     (error: NodeJS.ErrnoException) => {
       // The program ended first: its status and messages say why.
@@ -146,10 +146,10 @@ async function feed(names: AsyncIterable<RawPath>, stdin: NodeJS.WritableStream)
   );
 }
 
-async function* nameList(names: AsyncIterable<RawPath>): AsyncGenerator<Buffer> {
+async function* nameList(names: RawPaths): AsyncGenerator<Buffer> {
   let batch = '';
-  for await (const name of names) {
-    batch += `./${name}\0`;
+  for await (const some of names) {
+    batch += listed(some);
     if (batch.length < NAMES_BYTES) continue;
     yield Buffer.from(batch, 'latin1');
     batch = '';

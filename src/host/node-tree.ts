@@ -8,9 +8,9 @@ import { Readable } from 'node:stream';
 import * as tarFs from 'tar-fs';
 import type { ByteStream } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
-import type { RawPath, TarVerdict, TreeEntry, TreeScan, TreeSource } from '../domain/tree.ts';
+import type { RawPath, RawPaths, TarVerdict, TreeEntry, TreeScan, TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
-import { bytesOf, restatTree, walkTree } from './node-walk.ts';
+import { bytesOf, oneByOne, restatTree, walkTree } from './node-walk.ts';
 
 const READ_BYTES = 256 * 1024;
 
@@ -72,11 +72,11 @@ class NodeTree implements TreeSource {
     );
   }
 
-  restat(paths: AsyncIterable<RawPath>): TreeScan {
+  restat(paths: RawPaths): TreeScan {
     return restatTree(this.#folder, paths);
   }
 
-  read(paths: AsyncIterable<RawPath>, signal: AbortSignal): ByteStream<TarVerdict> {
+  read(paths: RawPaths, signal: AbortSignal): ByteStream<TarVerdict> {
     const messages: string[] = [];
     const folder = this.#folder;
     const verdict = Promise.withResolvers<TarVerdict>();
@@ -127,8 +127,8 @@ class NodeTree implements TreeSource {
 type Pack = ReturnType<typeof tarFs.pack>;
 
 /** One entry at a time into one archive, each opened before its header is written: what vanishes or may not be read is told, and nothing else is lost. */
-async function packAll(pack: Pack, folder: string, paths: AsyncIterable<RawPath>, messages: string[], signal: AbortSignal): Promise<void> {
-  for await (const path of paths) {
+async function packAll(pack: Pack, folder: string, paths: RawPaths, messages: string[], signal: AbortSignal): Promise<void> {
+  for await (const path of oneByOne(paths)) {
     signal.throwIfAborted();
     let opened: Opened;
     try {

@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
-import { treeScan, type EntryType, type RawPath, type TreeEntry, type TreeScan } from '../domain/tree.ts';
+import { treeScan, type EntryType, type RawPath, type RawPaths, type TreeEntry, type TreeScan } from '../domain/tree.ts';
 
 /** A path below a folder as the filesystem takes it. */
 export function bytesOf(folder: string, path: RawPath): Buffer {
@@ -34,21 +34,29 @@ export function walkTree(
       if (child !== null) yield* below(child, device);
     }
   }
-  return treeScan(oneByOne(entries()), done);
+  return treeScan(eachAlone(entries()), done);
 }
 
 /** The same entries again; vanished ones are left out. */
-export function restatTree(folder: string, paths: AsyncIterable<RawPath>): TreeScan {
+export function restatTree(folder: string, paths: RawPaths): TreeScan {
   async function* entries(): AsyncGenerator<TreeEntry> {
-    for await (const path of paths) {
+    for await (const path of oneByOne(paths)) {
       const entry = await entryOf(folder, path);
       if (entry !== null) yield entry;
     }
   }
-  return treeScan(oneByOne(entries()), Promise.resolve({ problems: [] }));
+  return treeScan(eachAlone(entries()), Promise.resolve({ problems: [] }));
 }
 
-async function* oneByOne(entries: AsyncIterable<TreeEntry>): AsyncGenerator<Iterable<TreeEntry>> {
+/** Paths one by one, however they come. */
+export async function* oneByOne(paths: RawPaths): AsyncGenerator<RawPath> {
+  for await (const some of paths) {
+    if (typeof some === 'string') yield some;
+    else yield* some;
+  }
+}
+
+async function* eachAlone(entries: AsyncIterable<TreeEntry>): AsyncGenerator<Iterable<TreeEntry>> {
   for await (const entry of entries) yield [entry];
 }
 

@@ -25,6 +25,13 @@ export class SegmentAssembler {
     this.#chunker = new ContentChunker(gearTable(writer.chunker.seed), writer.chunker);
   }
 
+  /** Gathers what fits in at once; false where it does not. */
+  keep(bytes: Uint8Array): boolean {
+    if (this.#gatheredBytes + bytes.length > CUT_BYTES) return false;
+    this.#keep(bytes);
+    return true;
+  }
+
   /** A header, or the data of a small file: gathered into as few chunks as possible. */
   async gather(bytes: Uint8Array): Promise<void> {
     let rest = bytes;

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { SnapshotWriter } from '../domain/ports.ts';
-import type { ChunkRef, RawPath, TreeSource } from '../domain/tree.ts';
+import type { ChunkRef, RawPath, RawPaths, TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { pathOfMessage } from '../stream/stat-lines.ts';
 import { SegmentCutter } from '../stream/segmenter.ts';
 import { encodeLinkMember, paddedSize } from '../stream/tar-header.ts';
-import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
+import { TarReader, type TarMember } from '../stream/tar-scanner.ts';
 import { SegmentAssembler, type StoredSegment } from './segment-assembler.ts';
 import type { PlannedSegment } from './tree-plan.ts';
 
@@ -51,36 +51,35 @@ export async function readSegments(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const reader = new SegmentReader(writer, onRead, options);
-  const names = namesOf(planned, reader.expected);
+  const names = new NameQueue(namesOf(planned, reader.expected));
+  const most = options.namesATar ?? NAMES_A_TAR;
   const messages: string[] = [];
   try {
-    for (let first = await names.next(); first.done !== true; first = await names.next()) {
-      const some = startingWith(first.value, names, options.namesATar ?? NAMES_A_TAR);
+    for (let first = await names.take(most); first !== null; first = await names.take(most)) {
+      const some = names.startingWith(first, most);
       // One by one: a tree that may not be read has more of them than a call takes arguments.
       for (const message of await readOnce(source, some, reader, signal)) messages.push(message);
     }
     await reader.finish();
     return messages;
   } finally {
-    // Whoever lists the files stops too. Not waited for: a name may be on its way.
-    names.return(undefined).catch(() => undefined);
+    names.stop();
   }
 }
 
 /** One tar process from its start to its verdict. */
-async function readOnce(
-  source: TreeSource,
-  names: AsyncIterable<RawPath>,
-  reader: SegmentReader,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
+async function readOnce(source: TreeSource, names: RawPaths, reader: SegmentReader, signal: AbortSignal): Promise<readonly string[]> {
   const stop = new AbortController();
   const stream = source.read(names, AbortSignal.any([signal, stop.signal]));
   stream.done.catch(() => undefined); // awaited below
   try {
-    for await (const event of scanTar(stream.body, { recycles: true })) {
-      if (event.kind === 'member') await reader.member(event.member);
-      else await reader.data(event.bytes);
+    await using tar = new TarReader(stream.body, { recycles: true });
+    for (;;) {
+      const next = tar.next();
+      const event = next instanceof Promise ? await next : next;
+      if (event === null) break;
+      const storing = event.kind === 'member' ? reader.member(event.member) : reader.data(event.bytes);
+      if (storing !== null) await storing;
     }
     return (await stream.done).messages;
   } catch (error) {
@@ -93,20 +92,49 @@ async function readOnce(
 }
 
 /** The names that tar gets; every segment is put on the list of expectations before its first name is handed out. */
-async function* namesOf(planned: AsyncIterable<PlannedSegment>, expected: PlannedSegment[]): AsyncGenerator<RawPath> {
+async function* namesOf(planned: AsyncIterable<PlannedSegment>, expected: PlannedSegment[]): AsyncGenerator<readonly RawPath[]> {
   for await (const segment of planned) {
     expected.push(segment);
-    for (const member of segment.members) if (member.link === null) yield member.path;
+    const names = segment.members.filter(({ link }) => link === null).map(({ path }) => path);
+    if (names.length > 0) yield names;
   }
 }
 
-/** The first name and those behind it, `most` in all; what it leaves of `rest` can still be had. */
-async function* startingWith(first: RawPath, rest: AsyncGenerator<RawPath>, most: number): AsyncGenerator<RawPath> {
-  yield first;
-  for (let given = 1; given < most; given += 1) {
-    const next = await rest.next();
-    if (next.done === true) return;
-    yield next.value;
+/** Hands out names, by the list, and never more than are asked for. */
+class NameQueue {
+  readonly #source: AsyncGenerator<readonly RawPath[]>;
+  #waiting: readonly RawPath[] = [];
+
+  constructor(source: AsyncGenerator<readonly RawPath[]>) {
+    this.#source = source;
+  }
+
+  /** Null where there are no more. */
+  async take(most: number): Promise<readonly RawPath[] | null> {
+    if (this.#waiting.length === 0) {
+      const next = await this.#source.next();
+      if (next.done === true) return null;
+      this.#waiting = next.value;
+    }
+    const taken = this.#waiting.slice(0, most);
+    this.#waiting = this.#waiting.slice(most);
+    return taken;
+  }
+
+  /** The first ones and those behind them, `most` in all. */
+  async *startingWith(first: readonly RawPath[], most: number): AsyncGenerator<readonly RawPath[]> {
+    yield first;
+    for (let left = most - first.length; left > 0;) {
+      const some = await this.take(left);
+      if (some === null) return;
+      left -= some.length;
+      yield some;
+    }
+  }
+
+  /** Whoever lists the files stops too. Not waited for: a name may be on its way. */
+  stop(): void {
+    this.#source.return(undefined).catch(() => undefined);
   }
 }
 
@@ -131,33 +159,42 @@ class SegmentReader {
     this.#options = options;
   }
 
-  async member(member: TarMember): Promise<void> {
+  /** Null where nothing has to be waited for: the next member of the running segment, and not a large one. */
+  member(member: TarMember): Promise<void | null> | null {
     this.#endDigest();
-    await this.#advanceTo(member.path);
+    if (this.#segment?.members[this.#next]?.path !== member.path) return this.#advanceTo(member.path).then(() => this.#begin(member));
+    return this.#begin(member);
+  }
+
+  #begin(member: TarMember): Promise<void | null> | null {
     const planned = this.#segment?.members[this.#next];
     this.#next += 1;
     if (planned?.type === 'f' && planned.size !== member.size) this.#sizes[member.path] = member.size;
-    await this.#assembler.gather(member.header);
     this.#isCut = planned !== undefined && SegmentCutter.isLarge(planned, false) && member.storedSize > 0;
-    // Headers of a large file are a chunk of their own: touching it does not store its data again.
-    if (this.#isCut) await this.#assembler.flush();
     const prefix = this.#options.prefixOf?.(member.path);
     if (prefix !== undefined && !member.sparse && member.storedSize >= prefix)
       this.#digest = { path: member.path, hash: createHash('sha256'), left: prefix };
     this.#bytes += member.header.length;
     this.#options.onBytes(this.#bytes);
+    // Headers of a large file are a chunk of their own: touching it does not store its data again.
+    if (this.#isCut) return this.#assembler.gather(member.header).then(() => this.#assembler.flush());
+    return this.#gather(member.header);
   }
 
-  async data(bytes: Uint8Array): Promise<void> {
+  /** Null where nothing has to be waited for. */
+  data(bytes: Uint8Array): Promise<void> | null {
     if (this.#digest !== null && this.#digest.left > 0) {
       const part = bytes.subarray(0, this.#digest.left);
       this.#digest.hash.update(part);
       this.#digest.left -= part.length;
     }
-    if (this.#isCut) await this.#assembler.cut(bytes);
-    else await this.#assembler.gather(bytes);
     this.#bytes += bytes.length;
     this.#options.onBytes(this.#bytes);
+    return this.#isCut ? this.#assembler.cut(bytes) : this.#gather(bytes);
+  }
+
+  #gather(bytes: Uint8Array): Promise<void> | null {
+    return this.#assembler.keep(bytes) ? null : this.#assembler.gather(bytes);
   }
 
   async finish(): Promise<void> {

@@ -34,8 +34,8 @@ export async function* recheck(
   const names = namesOf(attempts, waiting);
   const first = await names.next();
   if (first.done === true) return;
-  async function* all(name: RawPath): AsyncGenerator<RawPath> {
-    yield name;
+  async function* all(some: readonly RawPath[]): AsyncGenerator<readonly RawPath[]> {
+    yield some;
     yield* names;
   }
   const scan = source.restat(all(first.value), signal);
@@ -45,10 +45,10 @@ export async function* recheck(
   yield* seen.end();
 }
 
-async function* namesOf(attempts: AsyncIterable<Attempt>, waiting: Attempt[]): AsyncGenerator<RawPath> {
+async function* namesOf(attempts: AsyncIterable<Attempt>, waiting: Attempt[]): AsyncGenerator<readonly RawPath[]> {
   for await (const attempt of attempts) {
     waiting.push(attempt);
-    for (const member of attempt.planned.members) yield member.path;
+    yield attempt.planned.members.map(({ path }) => path);
   }
 }
 

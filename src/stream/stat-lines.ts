@@ -44,6 +44,12 @@ export async function* parseStatLines(body: Bytes, onStatus: (status: number | n
   }
 }
 
+/** NUL-terminated `./paths`, as the scripts take them. */
+export function listed(paths: RawPath | readonly RawPath[]): string {
+  if (typeof paths === 'string') return `./${paths}\0`;
+  return paths.length === 0 ? '' : `./${paths.join('\0./')}\0`;
+}
+
 /** Judges how a `tarScript` ended. Rejects (throws) for anything but success, changed files and errors about single files. */
 export function tarVerdict({ status, stderr }: ScriptEnd): TarVerdict {
   const messages = linesOf(stderr);

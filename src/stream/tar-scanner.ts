@@ -40,22 +40,62 @@ const TYPES: Readonly<Record<string, TarMember['type']>> = { '0': 'f', '1': 'lin
  *
  * `recycles`: the source hands its buffers over and the reader keeps no view past the next event, so that each is given back as soon as it is used up.
  */
-export async function* scanTar(body: Bytes, { recycles = false } = {}): AsyncGenerator<TarEvent> {
-  const input = new BlockReader(body, recycles);
-  try {
-    for (;;) {
-      const member = wholeMember(input) ?? (await readMember(input));
-      if (member === null) break;
-      yield { kind: 'member', member };
-      for (let left = paddedSize(member.storedSize); left > 0;) {
-        const bytes = input.some(left) ?? (await input.more(left));
-        left -= bytes.length;
-        yield { kind: 'data', bytes };
-      }
+export async function* scanTar(body: Bytes, options: TarReaderOptions = {}): AsyncGenerator<TarEvent> {
+  await using reader = new TarReader(body, options);
+  for (;;) {
+    const next = reader.next();
+    const event = next instanceof Promise ? await next : next;
+    if (event === null) return;
+    yield event;
+  }
+}
+
+export interface TarReaderOptions {
+  readonly recycles?: boolean;
+}
+
+/** The events of `scanTar` without a wait for each: for trees of millions. */
+export class TarReader implements AsyncDisposable {
+  readonly #input: BlockReader;
+  #left = 0;
+
+  constructor(body: Bytes, { recycles = false }: TarReaderOptions = {}) {
+    this.#input = new BlockReader(body, recycles);
+  }
+
+  /** The next event, or a promise of it where its bytes are still to come; null at the end. Asked again only after that was settled. */
+  next(): TarEvent | null | Promise<TarEvent | null> {
+    if (this.#left > 0) {
+      const bytes = this.#input.some(this.#left);
+      return bytes === null ? this.#moreData() : this.#data(bytes);
     }
-    await input.drainZeros();
-  } finally {
-    await input.close();
+    const member = wholeMember(this.#input);
+    return member === null ? this.#moreMembers() : this.#member(member);
+  }
+
+  #data(bytes: Buffer): TarEvent {
+    this.#left -= bytes.length;
+    return { kind: 'data', bytes };
+  }
+
+  async #moreData(): Promise<TarEvent> {
+    return this.#data(await this.#input.more(this.#left));
+  }
+
+  #member(member: TarMember): TarEvent {
+    this.#left = paddedSize(member.storedSize);
+    return { kind: 'member', member };
+  }
+
+  async #moreMembers(): Promise<TarEvent | null> {
+    const member = await readMember(this.#input);
+    if (member !== null) return this.#member(member);
+    await this.#input.drainZeros();
+    return null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#input.close();
   }
 }
 
