@@ -7,9 +7,10 @@ import { TRAILER } from '../stream/tar-header.ts';
 import { pathOfMessage } from '../stream/stat-lines.ts';
 import { captureArchive } from './capture-archive.ts';
 import type { CapturedTree, CaptureTreeOptions } from './captured-tree.ts';
-import { CatalogueGrouper, type CatalogueGroup, type GroupedSegment } from './catalogue-groups.ts';
+import { CatalogueGrouper, type CatalogueGroup } from './catalogue-groups.ts';
 import { CatalogueWriter } from './catalogue-writer.ts';
-import { catalogueLine, namesBySegment, namesIn, type StoredNames } from './tree-catalogue.ts';
+import { SegmentSpool } from './segment-spool.ts';
+import { catalogueLine, namesBySegment, type StoredNames } from './tree-catalogue.ts';
 import { confirmStored, DatabaseWatch } from './tree-databases.ts';
 import { TreeFindings } from './tree-findings.ts';
 import { ParentSegments, planSegments, withReuse, type PlannedSegment, type TreeRules } from './tree-plan.ts';
@@ -18,6 +19,8 @@ import type { Attempt } from './tree-recheck.ts';
 import { relink } from './tree-relink.ts';
 import { settle, type SettleContext, type Settled } from './tree-settle.ts';
 import { Spool } from '../stream/spool.ts';
+
+const NO_LINES = new Uint8Array();
 
 /** Times this young may still be given to another change. */
 const RACY_SECONDS = 2;
@@ -32,7 +35,7 @@ export async function captureTree(
   signal: AbortSignal,
 ): Promise<CapturedTree> {
   if (!source.scans) return captureArchive(source, writer, options, signal);
-  await using plan = new Spool<GroupedSegment>(writer.spoolDirectory);
+  await using plan = new SegmentSpool(writer.spoolDirectory);
   await using reads = new Spool<ReadSegment>(writer.spoolDirectory);
   const began = await source.sync(signal);
   const run = new TreeCapture(source, writer, options, began, signal);
@@ -65,14 +68,14 @@ class TreeCapture {
   }
 
   /** One pass: the scan is planned and spooled while tar reads what it found changed. */
-  async scanAndRead(plan: Spool<GroupedSegment>, reads: Spool<ReadSegment>): Promise<readonly string[]> {
+  async scanAndRead(plan: SegmentSpool, reads: Spool<ReadSegment>): Promise<readonly string[]> {
     const scan = this.#source.scan(this.#signal);
     const messages = await readSegments(
       this.#source,
       this.#writer,
       this.#toRead(scan.batches, plan),
       async (read) => {
-        await reads.write(read);
+        reads.write(read);
         this.#storedBytes += read.storedBytes;
         this.#progress();
       },
@@ -89,8 +92,8 @@ class TreeCapture {
       if (path !== null && upwards(path).some((one) => this.#isLeftOut(one))) continue;
       this.#findings.add('error', 'unreadable', path, `could not be looked at (${problem})`, 'give the reading user access, or exclude it');
     }
-    await plan.end();
-    await reads.end();
+    plan.end();
+    reads.end();
     return messages;
   }
 
@@ -98,19 +101,19 @@ class TreeCapture {
     return this.#rules.isExcluded(path) || this.#rules.neverCapturePaths.includes(path);
   }
 
-  async *#toRead(batches: TreeScan['batches'], plan: Spool<GroupedSegment>): AsyncGenerator<PlannedSegment> {
+  async *#toRead(batches: TreeScan['batches'], plan: SegmentSpool): AsyncGenerator<PlannedSegment> {
     await using data = this.#parentOf('data');
     await using catalogue = this.#parentOf('catalogue');
     const groups = new CatalogueGrouper(catalogue);
     const planned = planSegments(batches, this.#rules, this.#watch, this.#findings);
     for await (const segment of withReuse(planned, data)) {
-      for (const grouped of await groups.add(segment)) await plan.write(grouped);
+      for (const grouped of await groups.add(segment)) plan.write(grouped);
       this.#newestChange = Math.max(this.#newestChange, segment.newestChange);
       if (segment.reuse === null) yield segment;
       else this.#reusedBytes += segment.reuse.bytes;
       this.#progress();
     }
-    for (const grouped of await groups.end()) await plan.write(grouped);
+    for (const grouped of await groups.end()) plan.write(grouped);
   }
 
   #parentOf(name: 'data' | 'catalogue'): ParentSegments {
@@ -120,7 +123,7 @@ class TreeCapture {
   }
 
   /** Looks at what was read again, and gives the other names of files whose first name got lost a new one. */
-  async settle(plan: Spool<GroupedSegment>, reads: Spool<ReadSegment>, messages: readonly string[]): Promise<ReadonlyMap<number, Settled>> {
+  async settle(plan: SegmentSpool, reads: Spool<ReadSegment>, messages: readonly string[]): Promise<ReadonlyMap<number, Settled>> {
     const context: SettleContext = {
       source: this.#source,
       writer: this.#writer,
@@ -137,7 +140,7 @@ class TreeCapture {
 
   /** The last pass: pages of the data and, beside them, the catalogue. */
   async store(
-    plan: Spool<GroupedSegment>,
+    plan: SegmentSpool,
     reads: Spool<ReadSegment>,
     settled: ReadonlyMap<number, Settled>,
     messages: readonly string[],
@@ -151,48 +154,48 @@ class TreeCapture {
     const results = reads.read();
     let names: AsyncIterator<StoredNames> | null = null;
     for await (const segment of plan.read()) {
-      if (segment.group !== undefined) {
+      if (segment.group !== null) {
         this.#signal.throwIfAborted();
         await catalogue.begin(segment.group);
         names = this.#namesOfSuspects(segment.group);
       }
       const final = settled.get(segment.index);
-      const result = segment.reuse === null ? (await results.next()).value : undefined;
+      const result = segment.reuse === null ? (await results.next()).value?.value : undefined;
       const read = final?.read ?? result;
       const stored = read ?? segment.reuse;
       if (segment.reuse === null) counts.read += 1;
       else counts.reused += 1;
       const known = (await names?.next())?.value;
       if (stored === null || stored.bytes === 0) {
-        catalogue.add('', false);
+        catalogue.add(NO_LINES, false);
         continue;
       }
-      const { first, fingerprint, newest, members } = final?.planned ?? segment;
-      const complaints = members.filter(({ path }) => said.has(path));
+      const { first, fingerprint, newest } = final?.planned ?? segment;
+      const complaints = said.size === 0 ? [] : (final?.planned ?? segment).members.filter(({ path }) => said.has(path));
       for (const { path } of complaints)
         this.#findings.add('warning', 'read-problem', path, said.get(path) ?? '', 'the file is stored as far as tar could read it');
       const missing = new Set(read?.missing);
       const trusted = final === undefined && missing.size === 0 && complaints.length === 0 && newest < young;
       await data.add({ fingerprint: trusted ? fingerprint : null, bytes: stored.bytes, chunks: stored.chunks, first } satisfies Segment);
-      if (read === undefined) {
-        if (segment.lines !== null) catalogue.add(segment.lines, trusted);
-        if (this.#watch.hasSuspects) {
-          const stands = known ?? (segment.lines === null ? [] : namesIn(segment.lines));
-          await confirmStored(this.#watch, { members: stands, chunks: stored.chunks }, this.#writer);
-        }
+      if (final === undefined && missing.size === 0 && read?.sizes === undefined) {
+        // As it was planned: nearly every one.
+        if (segment.lines.length > 0) catalogue.add(segment.lines, trusted);
+        if (known !== undefined || this.#watch.hasSuspectIn(first, segment.last))
+          await confirmStored(this.#watch, { members: known ?? segment.members, chunks: stored.chunks }, this.#writer);
         counts.entries += segment.entries;
         continue;
       }
-      const present = missing.size === 0 ? members : members.filter(({ path }) => !missing.has(path));
+      const { members } = final?.planned ?? segment;
+      const present = members.filter(({ path }) => !missing.has(path));
       await confirmStored(this.#watch, { members: present, chunks: stored.chunks }, this.#writer);
       let lines = '';
       for (const member of present) {
         const isTorn = final?.torn.includes(member.path) ?? false;
         if (isTorn) torn.push(printableRaw(member.path));
-        lines += catalogueLine(member, { begins: lines === '', torn: isTorn, size: read.sizes?.[member.path] });
+        lines += catalogueLine(member, { begins: lines === '', torn: isTorn, size: read?.sizes?.[member.path] });
       }
       counts.entries += present.length;
-      catalogue.add(lines, trusted);
+      catalogue.add(Buffer.from(lines, 'utf8'), trusted);
     }
     const listed = await catalogue.finish();
     await this.#writer.room();
@@ -224,14 +227,14 @@ class TreeCapture {
 }
 
 /** The segments that were read, each with its plan. */
-async function* attempts(plan: Spool<GroupedSegment>, reads: Spool<ReadSegment>): AsyncGenerator<Attempt> {
+async function* attempts(plan: SegmentSpool, reads: Spool<ReadSegment>): AsyncGenerator<Attempt> {
   const results = reads.read();
   let read = await results.next();
   // Where nothing was read, or nothing more, the plan is not gone through again.
   if (read.done === true) return;
   for await (const planned of plan.read()) {
     if (planned.reuse !== null) continue;
-    yield { planned, read: read.value };
+    yield { planned, read: read.value.value };
     read = await results.next();
     if (read.done === true) return;
   }

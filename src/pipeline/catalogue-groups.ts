@@ -24,11 +24,15 @@ export interface CatalogueGroup {
   readonly reuse: Segment | null;
 }
 
-/** A segment between the passes. Members of one that is reused are kept only where they may be needed again, because a name in it stands for another. */
+/** A segment as it is kept between the passes. */
 export interface GroupedSegment extends PlannedSegment {
+  /** Its last path. */
+  readonly last: RawPath;
   readonly entries: number;
-  /** Of a reused segment; null where its group's are reused, or where it is read and they are not known yet. */
-  readonly lines: string | null;
+  /** True where a name in it stands for another. */
+  readonly hasLinks: boolean;
+  /** Null where the group's are used again. */
+  readonly lines: Buffer | null;
   /** On a group's first segment. */
   readonly group?: CatalogueGroup;
 }
@@ -36,10 +40,8 @@ export interface GroupedSegment extends PlannedSegment {
 /** Groups segments in walk order; holds one group. */
 export class CatalogueGrouper {
   readonly #parent: ParentSegments;
-  #segments: (PlannedSegment & { readonly entries: number })[] = [];
-  #lines: Buffer[] = [];
+  #segments: GroupedSegment[] = [];
   #hash = createHash('sha256');
-  #last: RawPath = '';
   #isReused = true;
   #entries = 0;
 
@@ -50,15 +52,12 @@ export class CatalogueGrouper {
 
   /** The group that ends with this segment; nothing where it goes on. */
   async add(segment: ScannedSegment): Promise<readonly GroupedSegment[]> {
-    const { lines, ...planned } = segment;
-    const { members, first, fingerprint, reuse } = planned;
+    const { members, first, fingerprint, reuse } = segment;
     // A later name may have to become the file itself yet.
     const hasLinks = members.some(({ link }) => link !== null);
     const entries = members.length;
-    this.#segments.push({ ...planned, entries, members: reuse === null || hasLinks ? members : [] });
-    this.#lines.push(lines);
+    this.#segments.push({ ...segment, last: members.at(-1)?.path ?? '', entries, hasLinks });
     this.#hash.update(fingerprint, 'latin1');
-    this.#last = members.at(-1)?.path ?? '';
     this.#isReused &&= reuse !== null && !hasLinks;
     this.#entries += entries;
     // Not of the path itself: where its hash is small enough for this, its segment ended with it.
@@ -67,21 +66,17 @@ export class CatalogueGrouper {
 
   async end(): Promise<readonly GroupedSegment[]> {
     const segments = this.#segments;
-    const lines = this.#lines;
-    const first = segments[0]?.first;
-    if (first === undefined) return [];
+    const [begin] = segments;
+    if (begin === undefined) return [];
+    const { first } = begin;
     const fingerprint = this.#hash.update(LINES, 'latin1').digest('hex');
     const reuse = this.#isReused ? await this.#parent.find(first, fingerprint) : null;
-    const group = { first, last: this.#last, fingerprint, reuse };
+    const group = { first, last: segments.at(-1)?.last ?? '', fingerprint, reuse };
     this.#segments = [];
-    this.#lines = [];
     this.#hash = createHash('sha256');
     this.#isReused = true;
     this.#entries = 0;
-    return segments.map((segment, at) => ({
-      ...segment,
-      lines: reuse !== null || segment.reuse === null ? null : (lines[at]?.toString('utf8') ?? null),
-      ...(at === 0 ? { group } : {}),
-    }));
+    const grouped = reuse === null ? segments : segments.map((segment) => ({ ...segment, lines: null }));
+    return [{ ...(grouped[0] ?? begin), group }, ...grouped.slice(1)];
   }
 }

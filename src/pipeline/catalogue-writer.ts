@@ -8,7 +8,7 @@ export class CatalogueWriter {
   readonly #writer: SnapshotWriter;
   readonly #artifact: ArtifactWriter;
   #group: CatalogueGroup | null = null;
-  #lines: string[] = [];
+  #lines: Uint8Array[] = [];
   #isTrusted = true;
   #storedBytes = 0;
   /** Groups are added in order, and nobody waits for one of them: room() bounds what is on its way. */
@@ -26,10 +26,10 @@ export class CatalogueWriter {
   }
 
   /** Lines of a segment in this group. Not `asPlanned`: nothing that a later snapshot may use. */
-  add(lines: string, asPlanned: boolean): void {
+  add(lines: Uint8Array, asPlanned: boolean): void {
     if (this.#group === null || this.#group.reuse !== null)
       throw new McadsError('unexpected', 'lines for a part of the catalogue that is stored as it was');
-    if (lines !== '') this.#lines.push(lines);
+    if (lines.length > 0) this.#lines.push(lines);
     this.#isTrusted &&= asPlanned;
   }
 
@@ -41,7 +41,7 @@ export class CatalogueWriter {
 
   async #endGroup(): Promise<void> {
     const group = this.#group;
-    const text = Buffer.from(this.#lines.join(''), 'utf8');
+    const text = Buffer.concat(this.#lines);
     const fingerprint = this.#isTrusted ? (group?.fingerprint ?? null) : null;
     this.#group = null;
     this.#lines = [];

@@ -63,12 +63,14 @@ export interface StoredName {
   readonly link: RawPath | null;
 }
 
-/** What they name. */
-export function namesIn(lines: string): StoredNames {
-  return lines
-    .trimEnd()
-    .split('\n')
-    .map((line) => toName(JSON.parse(line) as CatalogueEntry)); // our own lines
+const PATH = '{"path":"';
+
+/** The path in one of our lines; nearly all of them say it as it is. */
+export function pathOfLine(line: string): RawPath {
+  const end = line.indexOf('"', PATH.length);
+  const path = line.slice(PATH.length, end);
+  if (line.startsWith(PATH) && PLAIN.test(path)) return path;
+  return decodeRaw(JSON.parse(line) as CatalogueEntry, 'path') ?? ''; // our own lines
 }
 
 /** What each segment of a stored part of the catalogue names. */

@@ -3,6 +3,7 @@ import type { SnapshotWriter } from '../domain/ports.ts';
 import type { RawPath, TreeEntry, TreeSource } from '../domain/tree.ts';
 import type { PlannedMember } from '../stream/segmenter.ts';
 import { scanTar } from '../stream/tar-scanner.ts';
+import { SpooledSegment } from './segment-spool.ts';
 import type { ReadSegment } from './tree-read.ts';
 import { toSegment, type PlannedSegment, type TreeRules } from './tree-plan.ts';
 
@@ -30,7 +31,7 @@ export async function* recheck(
   attempts: AsyncIterable<Attempt>,
   signal: AbortSignal,
 ): AsyncGenerator<Rechecked> {
-  const waiting: Attempt[] = [];
+  const waiting: Waiting[] = [];
   const names = namesOf(attempts, waiting);
   const first = await names.next();
   if (first.done === true) return;
@@ -45,35 +46,47 @@ export async function* recheck(
   yield* seen.end();
 }
 
-async function* namesOf(attempts: AsyncIterable<Attempt>, waiting: Attempt[]): AsyncGenerator<readonly RawPath[]> {
+/** An attempt whose members are being looked at. */
+interface Waiting {
+  readonly attempt: Attempt;
+  readonly paths: readonly RawPath[];
+  readonly hasLinks: boolean;
+}
+
+async function* namesOf(attempts: AsyncIterable<Attempt>, waiting: Waiting[]): AsyncGenerator<readonly RawPath[]> {
   for await (const attempt of attempts) {
-    waiting.push(attempt);
-    yield attempt.planned.members.map(({ path }) => path);
+    const { planned } = attempt;
+    // Most need no more of their members than the names.
+    const [paths, hasLinks] =
+      planned instanceof SpooledSegment ? [planned.paths, planned.hasLinks] : [planned.members.map(({ path }) => path), true];
+    waiting.push({ attempt, paths, hasLinks });
+    yield paths;
   }
 }
 
 class MemberMatcher {
-  readonly #waiting: Attempt[];
+  readonly #waiting: Waiting[];
   readonly #rules: TreeRules;
   #next = 0;
   #now: PlannedMember[] = [];
 
-  constructor(waiting: Attempt[], rules: TreeRules) {
+  constructor(waiting: Waiting[], rules: TreeRules) {
     this.#waiting = waiting;
     this.#rules = rules;
   }
 
   *entry(entry: TreeEntry): Generator<Rechecked> {
     for (;;) {
-      const attempt = this.#waiting[0];
-      if (attempt === undefined) return;
-      const { members } = attempt.planned;
-      while (this.#next < members.length && members[this.#next]?.path !== entry.path) this.#next += 1;
-      const member = members[this.#next];
-      if (member !== undefined) {
+      const waiting = this.#waiting[0];
+      if (waiting === undefined) return;
+      const { paths, hasLinks, attempt } = waiting;
+      while (this.#next < paths.length && paths[this.#next] !== entry.path) this.#next += 1;
+      if (this.#next < paths.length) {
+        const member = hasLinks ? attempt.planned.members[this.#next] : undefined;
         this.#next += 1;
         // Another file under a later name is no link to the first one any more.
-        if (entry.type !== 's') this.#now.push({ ...entry, link: isSameFile(member, entry, this.#rules) ? member.link : null });
+        const link = member !== undefined && isSameFile(member, entry, this.#rules) ? member.link : null;
+        if (entry.type !== 's') this.#now.push({ ...entry, link });
         return;
       }
       yield this.#take(attempt);
@@ -81,7 +94,7 @@ class MemberMatcher {
   }
 
   *end(): Generator<Rechecked> {
-    for (let attempt = this.#waiting[0]; attempt !== undefined; attempt = this.#waiting[0]) yield this.#take(attempt);
+    for (let waiting = this.#waiting[0]; waiting !== undefined; waiting = this.#waiting[0]) yield this.#take(waiting.attempt);
   }
 
   #take(attempt: Attempt): Rechecked {

@@ -1,20 +1,17 @@
 import type { RawPath } from '../domain/tree.ts';
 import { printableRaw } from '../stream/catalogue.ts';
 import type { PlannedMember } from '../stream/segmenter.ts';
-import type { Spool } from '../stream/spool.ts';
+import type { SegmentSpool } from './segment-spool.ts';
 import { toSegment, type PlannedSegment } from './tree-plan.ts';
 import { readSegments, type ReadSegment } from './tree-read.ts';
 import { iterate, pairs, settle, type Settled, type SettleContext, type SettledTree } from './tree-settle.ts';
-
-/** What is needed of a planned segment. */
-type Relinkable = Pick<PlannedSegment, 'index' | 'members'>;
 
 /**
  * Where the first name of a file vanished, could not be read or became another file while the tree was read, its next name in walk order is
  * read as the file itself and the others become links to that; wherever they lie, in segments that would be reused too. Ends because every
  * round takes a name away from its file. Held in memory: only segments with such names.
  */
-export async function relink(plan: Spool<Relinkable>, tree: SettledTree, context: SettleContext): Promise<ReadonlyMap<number, Settled>> {
+export async function relink(plan: SegmentSpool, tree: SettledTree, context: SettleContext): Promise<ReadonlyMap<number, Settled>> {
   const settled = new Map(tree.segments);
   for (let lost = tree.lost; lost.size > 0;) {
     const again = await withNewFirstNames(plan, settled, lost, context);
@@ -45,7 +42,7 @@ export async function relink(plan: Spool<Relinkable>, tree: SettledTree, context
 }
 
 async function withNewFirstNames(
-  plan: Spool<Relinkable>,
+  plan: SegmentSpool,
   settled: ReadonlyMap<number, Settled>,
   lost: ReadonlySet<RawPath>,
   { rules, findings }: SettleContext,
@@ -66,7 +63,9 @@ async function withNewFirstNames(
   };
   const again: PlannedSegment[] = [];
   for await (const segment of plan.read()) {
-    const planned = settled.get(segment.index)?.planned ?? segment;
+    const final = settled.get(segment.index)?.planned;
+    if (final === undefined && !segment.hasLinks) continue;
+    const planned = final ?? segment;
     if (!planned.members.some(({ link }) => link !== null && lost.has(link))) continue;
     again.push({ ...toSegment(planned.index, planned.members.map(moved), rules), reuse: null });
   }
