@@ -6,7 +6,7 @@ import type { ParentSegments, PlannedSegment, ScannedSegment } from './tree-plan
 /**
  * Decision: the catalogue is cut where segments end, about every so many entries, so that where all segments of a group are reused its part of the
  * catalogue is too, and nobody makes, cuts and hashes the same text again. Chosen by a hash of a path: no cut depends on what is far away.
- * An unchanged tree of 300,000 small files: 2.9 s of processor time for looking at it and its catalogue with the text made anew, 1.3 s so.
+ * An unchanged backup of 300,000 small files took 7.2 s with the text made anew, 5.6 s so (medians of three in turn on a busy machine).
  */
 const ENTRIES_A_GROUP = 2048;
 /** Bounds memory where no hash cuts. */
