@@ -219,7 +219,7 @@ export async function textOf(handle: ExecHandle): Promise<{ readonly text: strin
   return { text: Buffer.concat(chunks).toString(), code, stderr };
 }
 
-/** NUL-terminated `./paths` in pieces of about 64 KiB. */
+/** NUL-terminated `./paths` in pieces of 64 KiB or, with the last list, more. */
 async function* pathList(paths: RawPaths): AsyncGenerator<Uint8Array, void, undefined> {
   let batch = '';
   for await (const some of paths) {

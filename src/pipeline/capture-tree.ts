@@ -1,5 +1,6 @@
 import type { SnapshotWriter } from '../domain/ports.ts';
 import type { RawPath, Segment, TreeScan, TreeSource } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
 import { printableRaw } from '../stream/catalogue.ts';
 import { excludeMatcher } from '../stream/exclude-globs.ts';
 import { upwards } from '../stream/raw-path.ts';
@@ -119,7 +120,8 @@ class TreeCapture {
   #parentOf(name: 'data' | 'catalogue'): ParentSegments {
     const { parent, rescan } = this.#options;
     const older = parent === null || rescan === true ? null : this.#writer.segments(parent[name]);
-    return new ParentSegments(older, (candidate) => this.#writer.canReuse(candidate));
+    // What is damaged in a catalogue is made anew; where data cannot be read everybody should know.
+    return new ParentSegments(older, (candidate) => this.#writer.canReuse(candidate), name === 'catalogue');
   }
 
   /** Looks at what was read again, and gives the other names of files whose first name got lost a new one. */
@@ -151,13 +153,13 @@ class TreeCapture {
     const catalogue = new CatalogueWriter(this.#writer);
     const counts = { entries: 0, read: 0, reused: 0 };
     const torn: string[] = [];
-    const results = reads.read();
-    let names: AsyncIterator<StoredNames> | null = null;
+    await using results = reads.read();
+    let names: Iterator<StoredNames> | null = null;
     for await (const segment of plan.read()) {
       if (segment.group !== null) {
         this.#signal.throwIfAborted();
         await catalogue.begin(segment.group);
-        names = this.#namesOfSuspects(segment.group);
+        names = await this.#namesOfSuspects(segment.group);
       }
       const final = settled.get(segment.index);
       const result = segment.reuse === null ? (await results.next()).value?.value : undefined;
@@ -165,7 +167,7 @@ class TreeCapture {
       const stored = read ?? segment.reuse;
       if (segment.reuse === null) counts.read += 1;
       else counts.reused += 1;
-      const known = (await names?.next())?.value;
+      const known: StoredNames | undefined = names?.next().value;
       if (stored === null || stored.bytes === 0) {
         catalogue.add(NO_LINES, false);
         continue;
@@ -180,7 +182,7 @@ class TreeCapture {
       if (final === undefined && missing.size === 0 && read?.sizes === undefined) {
         // As it was planned: nearly every one.
         if (segment.lines.length > 0) catalogue.add(segment.lines, trusted);
-        if (known !== undefined || this.#watch.hasSuspectIn(first, segment.last))
+        if (known !== undefined || this.#watch.suspectsIn(first, segment.last).length > 0)
           await confirmStored(this.#watch, { members: known ?? segment.members, chunks: stored.chunks }, this.#writer);
         counts.entries += segment.entries;
         continue;
@@ -195,7 +197,7 @@ class TreeCapture {
         lines += catalogueLine(member, { begins: lines === '', torn: isTorn, size: read?.sizes?.[member.path] });
       }
       counts.entries += present.length;
-      catalogue.add(Buffer.from(lines, 'utf8'), trusted);
+      catalogue.add(Buffer.from(lines, 'utf8'), trusted && read?.sizes === undefined);
     }
     const listed = await catalogue.finish();
     await this.#writer.room();
@@ -215,10 +217,18 @@ class TreeCapture {
     };
   }
 
-  /** Names of each segment of a group whose lines nobody made, where a suspect may be among them. */
-  #namesOfSuspects({ first, last, reuse }: CatalogueGroup): AsyncIterator<StoredNames> | null {
-    if (reuse === null || !this.#watch.hasSuspectIn(first, last)) return null;
-    return namesBySegment(this.#writer.readChunks(reuse.chunks));
+  /** Names of each segment of a group whose lines nobody made, where a suspect is among them. */
+  async #namesOfSuspects({ first, last, reuse }: CatalogueGroup): Promise<Iterator<StoredNames> | null> {
+    const suspects = this.#watch.suspectsIn(first, last);
+    if (reuse === null || suspects.length === 0) return null;
+    try {
+      return (await Array.fromAsync(namesBySegment(this.#writer.readChunks(reuse.chunks)))).values();
+    } catch (error) {
+      if (!(error instanceof McadsError) || error.code !== 'damaged') throw error;
+      // It cannot be told: better a hint too many.
+      for (const path of suspects) this.#watch.confirm(path);
+      return null;
+    }
   }
 
   #progress(): void {
@@ -228,7 +238,7 @@ class TreeCapture {
 
 /** The segments that were read, each with its plan. */
 async function* attempts(plan: SegmentSpool, reads: Spool<ReadSegment>): AsyncGenerator<Attempt> {
-  const results = reads.read();
+  await using results = reads.read();
   let read = await results.next();
   // Where nothing was read, or nothing more, the plan is not gone through again.
   if (read.done === true) return;

@@ -7,7 +7,7 @@ import type { CatalogueGroup, GroupedSegment } from './catalogue-groups.ts';
 import { pathOfLine } from './tree-catalogue.ts';
 import type { PlannedSegment } from './tree-plan.ts';
 
-type Kept = Pick<PlannedSegment, 'index' | 'first' | 'fingerprint' | 'newest' | 'newestChange' | 'reuse'> &
+type Kept = Pick<PlannedSegment, 'index' | 'first' | 'fingerprint' | 'newest' | 'reuse'> &
   Pick<GroupedSegment, 'last' | 'entries' | 'hasLinks' | 'group'> & {
     /** The one that all members are on, or each one's. */
     readonly devices: string | readonly string[];
@@ -21,10 +21,10 @@ export class SegmentSpool implements AsyncDisposable {
     this.#spool = new Spool(directory);
   }
 
-  write({ members, lines, index, first, last, fingerprint, newest, newestChange, reuse, entries, hasLinks, group }: GroupedSegment): void {
+  write({ members, lines, index, first, last, fingerprint, newest, reuse, entries, hasLinks, group }: GroupedSegment): void {
     const device = members[0]?.device ?? '';
     const devices = members.every((member) => member.device === device) ? device : members.map((member) => member.device);
-    const kept = { index, first, last, fingerprint, newest, newestChange, reuse, entries, hasLinks, devices };
+    const kept = { index, first, last, fingerprint, newest, reuse, entries, hasLinks, devices };
     this.#spool.write(group === undefined ? kept : { ...kept, group }, lines ?? undefined);
   }
 
@@ -50,7 +50,6 @@ export class SpooledSegment implements PlannedSegment {
   readonly last: RawPath;
   readonly fingerprint: string;
   readonly newest: number;
-  readonly newestChange: number;
   readonly reuse: Segment | null;
   readonly entries: number;
   readonly hasLinks: boolean;
@@ -67,7 +66,6 @@ export class SpooledSegment implements PlannedSegment {
     this.last = value.last;
     this.fingerprint = value.fingerprint;
     this.newest = value.newest;
-    this.newestChange = value.newestChange;
     this.reuse = value.reuse;
     this.entries = value.entries;
     this.hasLinks = value.hasLinks;

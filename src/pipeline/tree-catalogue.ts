@@ -58,7 +58,7 @@ export function catalogueLines(members: readonly PlannedMember[]): string {
 
 export type StoredNames = readonly StoredName[];
 
-export interface StoredName {
+interface StoredName {
   readonly path: RawPath;
   readonly link: RawPath | null;
 }

@@ -1,6 +1,7 @@
 import type { SnapshotWriter } from '../domain/ports.ts';
 import { compareWalkOrder, type ChunkRef, type RawPath, type TreeEntry } from '../domain/tree.ts';
 import { printableRaw } from '../stream/catalogue.ts';
+import { detached } from '../stream/raw-path.ts';
 import { TRAILER } from '../stream/tar-header.ts';
 import { scanTar } from '../stream/tar-scanner.ts';
 
@@ -37,6 +38,8 @@ export class DatabaseWatch {
   readonly #clusters = new Set<RawPath>();
   readonly #suspects = new Set<RawPath>();
   readonly #confirmed = new Set<RawPath>();
+  /** The suspects in walk order. */
+  #sorted: readonly RawPath[] = [];
   /** Files whose path the current one begins with; each begins with the one before it. */
   readonly #prefixes: RawPath[] = [];
 
@@ -47,7 +50,7 @@ export class DatabaseWatch {
     for (let last = this.#prefixes.at(-1); last !== undefined && !path.startsWith(last); last = this.#prefixes.at(-1)) this.#prefixes.pop();
     const log = size > 0 ? SQLITE_LOGS.find((suffix) => path.endsWith(suffix)) : undefined;
     const base = log === undefined ? undefined : path.slice(0, -log.length);
-    if (base !== undefined && this.#prefixes.includes(base)) this.#suspects.add(base);
+    if (base !== undefined && this.#prefixes.includes(base)) this.#suspects.add(detached(base));
     this.#prefixes.push(path);
   }
 
@@ -55,20 +58,25 @@ export class DatabaseWatch {
     const mark = MARKS.get(name);
     if (mark?.type === type) this.#add(mark.engine, folderOf(path, name));
     if (type !== 'f') return;
-    if (name === CLUSTER_MARK) this.#clusters.add(folderOf(path, CLUSTER_MARK));
+    if (name === CLUSTER_MARK) this.#clusters.add(detached(folderOf(path, CLUSTER_MARK)));
     // Walk order: the mark comes before it.
     if (isNamed(path, CLUSTER_CONTROL) && this.#clusters.has(folderOf(path, CLUSTER_CONTROL)))
       this.#add('postgres', folderOf(path, CLUSTER_CONTROL));
   }
 
-  get hasSuspects(): boolean {
-    return this.#suspects.size > 0;
-  }
-
-  /** True where a suspect lies between two paths in walk order, both included. */
-  hasSuspectIn(first: RawPath, last: RawPath): boolean {
-    for (const path of this.#suspects) if (compareWalkOrder(first, path) <= 0 && compareWalkOrder(path, last) <= 0) return true;
-    return false;
+  /** The suspects between two paths in walk order, both included. */
+  suspectsIn(first: RawPath, last: RawPath): readonly RawPath[] {
+    if (this.#suspects.size === 0) return [];
+    if (this.#sorted.length !== this.#suspects.size) this.#sorted = [...this.#suspects].sort(compareWalkOrder);
+    let [low, high] = [0, this.#sorted.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareWalkOrder(this.#sorted[middle] ?? '', first) < 0) low = middle + 1;
+      else high = middle;
+    }
+    let end = low;
+    while (end < this.#sorted.length && compareWalkOrder(this.#sorted[end] ?? '', last) <= 0) end += 1;
+    return this.#sorted.slice(low, end);
   }
 
   isSuspect(path: RawPath): boolean {

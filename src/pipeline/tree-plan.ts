@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { RawPath, Segment, TreeEntry, TreeScan } from '../domain/tree.ts';
 import { compareWalkOrder } from '../domain/tree.ts';
+import { McadsError } from '../errors.ts';
+import { detached } from '../stream/raw-path.ts';
 import { endsInStagingName } from '../stream/restore-commands.ts';
 import { SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
 import { OWN_FOLDER } from './captured-tree.ts';
@@ -15,8 +17,6 @@ export interface PlannedSegment {
   readonly fingerprint: string;
   /** The youngest mtime or ctime of its members, seconds. */
   readonly newest: number;
-  /** The youngest ctime alone. */
-  readonly newestChange: number;
   readonly members: readonly PlannedMember[];
   /** The parent's segment with the same bytes; null: to be read. */
   readonly reuse: Segment | null;
@@ -24,6 +24,8 @@ export interface PlannedSegment {
 
 /** With what the catalogue has of its members where they are stored as they were scanned. */
 export interface ScannedSegment extends PlannedSegment {
+  /** The youngest ctime of its members, seconds. */
+  readonly newestChange: number;
   readonly lines: Buffer;
 }
 
@@ -98,13 +100,17 @@ export function toSegment(index: number, members: readonly PlannedMember[], rule
   };
 }
 
-/** The hash of the recipe and of all that a scan tells of the members: equal fingerprints mean equal bytes. One text serves for this and for the catalogue. */
+/**
+ * The hash of the recipe and of what the catalogue has of the members: equal fingerprints mean equal bytes. One text serves for both, so that whoever
+ * changes how a line is written has every tree read once more.
+ */
 function fingerprintOf(recipe: string, lines: Buffer): string {
   return createHash('sha256').update(recipe, 'latin1').update('\n').update(lines).digest('hex');
 }
 
+/** Where inodes change by themselves the number of their names is not to be trusted either. */
 function withoutInode(member: PlannedMember): PlannedMember {
-  return { ...member, inode: '' };
+  return { ...member, inode: '', links: 1 };
 }
 
 /** The youngest of many times before a limit. Nearly all are told from it as text, of one length and without a sign. */
@@ -182,8 +188,7 @@ class FileNames {
     const key = `${entry.device}:${entry.inode}`;
     const known = this.#seen.get(key);
     if (known === undefined) {
-      // A copy: a slice would keep its whole buffer.
-      this.#seen.set(key, { first: Buffer.from(entry.path, 'latin1').toString('latin1'), namesLeft: entry.links - 1 });
+      this.#seen.set(key, { first: detached(entry.path), namesLeft: entry.links - 1 });
       return null;
     }
     known.namesLeft -= 1;
@@ -204,12 +209,15 @@ export async function* withReuse(
 export class ParentSegments implements AsyncDisposable {
   readonly #segments: AsyncIterator<Segment> | undefined;
   readonly #canReuse: (segment: Segment) => boolean;
+  readonly #mayBeDamaged: boolean;
   #candidate: Segment | null = null;
   #isBegun = false;
 
-  constructor(segments: AsyncIterable<Segment> | null, canReuse: (segment: Segment) => boolean) {
+  /** `mayBeDamaged`: where its pages cannot be read nothing more is found, and nobody fails. */
+  constructor(segments: AsyncIterable<Segment> | null, canReuse: (segment: Segment) => boolean, mayBeDamaged = false) {
     this.#segments = segments?.[Symbol.asyncIterator]();
     this.#canReuse = canReuse;
+    this.#mayBeDamaged = mayBeDamaged;
   }
 
   /** The segment that begins there, where it has that fingerprint and may be reused. */
@@ -225,7 +233,10 @@ export class ParentSegments implements AsyncDisposable {
   /** Segments without a first path (the archive's end) align with nothing. */
   async #nextWithName(): Promise<Segment | null> {
     for (;;) {
-      const next = await this.#segments?.next();
+      const next = await this.#segments?.next().catch((error: unknown) => {
+        if (!this.#mayBeDamaged || !(error instanceof McadsError) || error.code !== 'damaged') throw error;
+        return undefined;
+      });
       if (next === undefined || next.done === true) return null;
       if (next.value.first !== undefined) return next.value;
     }

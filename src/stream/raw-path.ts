@@ -5,3 +5,8 @@ export function upwards(path: RawPath): readonly RawPath[] {
   const names = path.split('/');
   return names.map((_, at) => names.slice(0, at + 1).join('/'));
 }
+
+/** The same text by itself: a slice would keep the whole piece that it was cut from. */
+export function detached(path: RawPath): RawPath {
+  return Buffer.from(path, 'latin1').toString('latin1');
+}

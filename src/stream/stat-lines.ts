@@ -21,7 +21,7 @@ export function toTreeScan(body: Bytes, end: Promise<ScriptEnd>, purpose: 'scan'
 }
 
 /** Entries in the order of the records, by what came at a time. `onStatus` gets the walker's status, or null where its record never came. */
-export async function* parseStatLines(body: Bytes, onStatus: (status: number | null) => void): AsyncGenerator<Iterable<TreeEntry>> {
+async function* parseStatLines(body: Bytes, onStatus: (status: number | null) => void): AsyncGenerator<Iterable<TreeEntry>> {
   let rest = '';
   let status: number | null = null;
   try {

@@ -50,7 +50,7 @@ export async function* scanTar(body: Bytes, options: TarReaderOptions = {}): Asy
   }
 }
 
-export interface TarReaderOptions {
+interface TarReaderOptions {
   readonly recycles?: boolean;
 }
 

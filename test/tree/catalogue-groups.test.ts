@@ -2,7 +2,9 @@ import { linkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Segment } from '../../src/domain/tree.ts';
+import { McadsError } from '../../src/errors.ts';
 import type { CapturedTree } from '../../src/pipeline/captured-tree.ts';
+import { DatabaseWatch } from '../../src/pipeline/tree-databases.ts';
 import { asParent, TreeFixture } from '../support/tree-capture.ts';
 
 const FILES = 9000;
@@ -72,4 +74,54 @@ test('names of one file are linked anew where their part could have been used ag
   const second = await fixture.capture(await fixture.source(), { parent: asParent(first) });
   expect(await fixture.paths(second)).toEqual(['', 'a', 'z']);
   expect(second.findings).toEqual([]);
+});
+
+test('a catalogue whose pages cannot be read is made anew, and fails nothing', async () => {
+  await using fixture = new TreeFixture();
+  fixture.write({ 'a/b': 'b', 'a/c': 'c' });
+  const first = await fixture.capture(await fixture.source());
+  const before = await parts(fixture, first);
+  const { writer } = fixture;
+  const segments = writer.segments.bind(writer);
+  async function* damaged(): AsyncGenerator<Segment> {
+    yield* [];
+    throw new McadsError('damaged', 'a page is damaged');
+  }
+  writer.segments = (artifact) => (artifact.name === 'catalogue' ? damaged() : segments(artifact));
+  const second = await fixture.capture(await fixture.source(), { parent: asParent(first) });
+  writer.segments = segments;
+  expect(second).toMatchObject({ segmentsRead: 0, findings: [] });
+  expect(await parts(fixture, second)).toEqual(before);
+});
+
+test('where names in a part that is used again cannot be read, a file that may be a database counts as one', async () => {
+  await using fixture = new TreeFixture();
+  fixture.write({ 'app/db': 'SQLite format 3\0', 'app/db-wal': 'log', 'app/no': 'text', 'app/no-wal': 'log' });
+  const first = await fixture.capture(await fixture.source());
+  expect(first.databasesSeen).toEqual([{ engine: 'sqlite', path: 'app/db' }]);
+  const second = await fixture.capture(await fixture.source(), { parent: asParent(first) });
+  expect(second.databasesSeen).toEqual(first.databasesSeen);
+
+  const { writer } = fixture;
+  const [part] = await parts(fixture, first);
+  const read = writer.readChunks.bind(writer);
+  async function* damaged(): AsyncGenerator<Uint8Array> {
+    yield* [];
+    throw new McadsError('damaged', 'a chunk is damaged');
+  }
+  writer.readChunks = (chunks) => (chunks[0]?.[0] === part?.chunks[0]?.[0] ? damaged() : read(chunks));
+  const third = await fixture.capture(await fixture.source(), { parent: asParent(first) });
+  expect(third.databasesSeen.map(({ path }) => path)).toEqual(['app/db', 'app/no']);
+});
+
+test('suspects are found by where they lie in walk order', () => {
+  const watch = new DatabaseWatch();
+  for (const name of ['a-b/x', 'a/x', 'b/y', 'c', 'd/z/y']) {
+    watch.see({ path: name, type: 'f', size: 1 });
+    watch.see({ path: `${name}-wal`, type: 'f', size: 1 });
+  }
+  expect(watch.suspectsIn('', 'zz')).toEqual(['a/x', 'a-b/x', 'b/y', 'c', 'd/z/y']);
+  expect(watch.suspectsIn('a/x', 'a/x')).toEqual(['a/x']);
+  expect(watch.suspectsIn('a/y', 'b')).toEqual(['a-b/x']);
+  expect(watch.suspectsIn('d/z/z', 'e')).toEqual([]);
 });

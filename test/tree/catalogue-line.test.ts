@@ -131,7 +131,6 @@ function segmentOf(index: number, members: readonly PlannedMember[]): GroupedSeg
     last: members.at(-1)?.path ?? '',
     fingerprint: String(index),
     newest: 1.5,
-    newestChange: 1.25,
     members,
     lines: Buffer.from(catalogueLines(members), 'utf8'),
     entries: members.length,
