@@ -120,8 +120,17 @@ class TreeCapture {
   #parentOf(name: 'data' | 'catalogue'): ParentSegments {
     const { parent, rescan } = this.#options;
     const older = parent === null || rescan === true ? null : this.#writer.segments(parent[name]);
-    // What is damaged in a catalogue is made anew; where data cannot be read everybody should know.
-    return new ParentSegments(older, (candidate) => this.#writer.canReuse(candidate), name === 'catalogue');
+    // A catalogue can be made anew without reading a file; data cannot.
+    const onDamaged = name === 'catalogue' ? (error: McadsError): void => this.#tellDamaged(error) : null;
+    return new ParentSegments(older, (candidate) => this.#writer.canReuse(candidate), onDamaged);
+  }
+
+  /** What lies in the repository under its name counts as stored, so that this snapshot may need the damaged object too. */
+  #tellDamaged(error: McadsError): void {
+    // That is stored again.
+    if (error.context['problem'] === 'missing') return;
+    const hint = 'run verify --read-data: it sets aside what is damaged, and the backup after it stores that again';
+    this.#findings.add('error', 'catalogue-damaged', null, `the list of files cannot be relied on: ${error.message}`, hint);
   }
 
   /** Looks at what was read again, and gives the other names of files whose first name got lost a new one. */
@@ -225,6 +234,7 @@ class TreeCapture {
       return (await Array.fromAsync(namesBySegment(this.#writer.readChunks(reuse.chunks)))).values();
     } catch (error) {
       if (!(error instanceof McadsError) || error.code !== 'damaged') throw error;
+      this.#tellDamaged(error);
       // It cannot be told: better a hint too many.
       for (const path of suspects) this.#watch.confirm(path);
       return null;

@@ -209,15 +209,19 @@ export async function* withReuse(
 export class ParentSegments implements AsyncDisposable {
   readonly #segments: AsyncIterator<Segment> | undefined;
   readonly #canReuse: (segment: Segment) => boolean;
-  readonly #mayBeDamaged: boolean;
+  readonly #onDamaged: ((error: McadsError) => void) | null;
   #candidate: Segment | null = null;
   #isBegun = false;
 
-  /** `mayBeDamaged`: where its pages cannot be read nothing more is found, and nobody fails. */
-  constructor(segments: AsyncIterable<Segment> | null, canReuse: (segment: Segment) => boolean, mayBeDamaged = false) {
+  /** `onDamaged`: where a page cannot be read this is told, and nothing more is found; without it `find` rejects. */
+  constructor(
+    segments: AsyncIterable<Segment> | null,
+    canReuse: (segment: Segment) => boolean,
+    onDamaged: ((error: McadsError) => void) | null = null,
+  ) {
     this.#segments = segments?.[Symbol.asyncIterator]();
     this.#canReuse = canReuse;
-    this.#mayBeDamaged = mayBeDamaged;
+    this.#onDamaged = onDamaged;
   }
 
   /** The segment that begins there, where it has that fingerprint and may be reused. */
@@ -234,7 +238,8 @@ export class ParentSegments implements AsyncDisposable {
   async #nextWithName(): Promise<Segment | null> {
     for (;;) {
       const next = await this.#segments?.next().catch((error: unknown) => {
-        if (!this.#mayBeDamaged || !(error instanceof McadsError) || error.code !== 'damaged') throw error;
+        if (this.#onDamaged === null || !(error instanceof McadsError) || error.code !== 'damaged') throw error;
+        this.#onDamaged(error);
         return undefined;
       });
       if (next === undefined || next.done === true) return null;

@@ -4,7 +4,7 @@ import type { ChunkRef, RawPath, RawPaths, TreeSource } from '../domain/tree.ts'
 import { McadsError } from '../errors.ts';
 import { pathOfMessage } from '../stream/stat-lines.ts';
 import { SegmentCutter } from '../stream/segmenter.ts';
-import { encodeLinkMember, paddedSize } from '../stream/tar-header.ts';
+import { encodeLinkMember } from '../stream/tar-header.ts';
 import { TarReader, type TarMember } from '../stream/tar-scanner.ts';
 import { SegmentAssembler, type StoredSegment } from './segment-assembler.ts';
 import type { PlannedSegment } from './tree-plan.ts';
@@ -160,13 +160,18 @@ class SegmentReader {
   }
 
   /** Null where nothing has to be waited for: the next member of the running segment, and not a large one. */
-  member(member: TarMember): Promise<void | null> | null {
+  member(member: TarMember): Promise<void> | null {
     this.#endDigest();
-    if (this.#segment?.members[this.#next]?.path !== member.path) return this.#advanceTo(member.path).then(() => this.#begin(member));
-    return this.#begin(member);
+    const isNext = this.#segment?.members[this.#next]?.path === member.path;
+    return isNext ? this.#begin(member) : this.#beginFurtherOn(member);
   }
 
-  #begin(member: TarMember): Promise<void | null> | null {
+  async #beginFurtherOn(member: TarMember): Promise<void> {
+    await this.#advanceTo(member.path);
+    await this.#begin(member);
+  }
+
+  #begin(member: TarMember): Promise<void> | null {
     const planned = this.#segment?.members[this.#next];
     this.#next += 1;
     if (planned?.type === 'f' && planned.size !== member.size) this.#sizes[member.path] = member.size;
@@ -265,9 +270,4 @@ class SegmentReader {
 /** Messages by the path that they are about; those about no path under null. */
 export function messagesByPath(messages: readonly string[]): ReadonlyMap<RawPath | null, string> {
   return new Map(messages.map((message) => [pathOfMessage(message), message]));
-}
-
-/** Bytes that a scan promises, for progress. */
-export function expectedBytes(segment: Pick<PlannedSegment, 'members'>): number {
-  return segment.members.reduce((sum, { size, type, link }) => sum + (type === 'f' && link === null ? paddedSize(size) : 0) + 1536, 0);
 }

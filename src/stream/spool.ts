@@ -69,14 +69,16 @@ export class Spool<T> implements AsyncDisposable {
         for (let read = 1; end < wanted && read > 0; end += read) read = readSync(file, buffer, end, buffer.length - end, null);
         return end >= wanted;
       };
+      const cut = (): McadsError => new McadsError('unexpected', `${this.#path} ends in the middle of a record`);
       while (has(HEAD_BYTES)) {
         const json = buffer.readUInt32LE(at);
         const length = buffer.readUInt32LE(at + 4);
-        if (!has(HEAD_BYTES + json + length)) throw new McadsError('unexpected', `${this.#path} ends in the middle of a record`);
+        if (!has(HEAD_BYTES + json + length)) throw cut();
         const value = JSON.parse(buffer.toString('utf8', at + HEAD_BYTES, at + HEAD_BYTES + json)) as T; // what `write` put there
         at += HEAD_BYTES + json + length;
         yield { value, bytes: Buffer.from(buffer.subarray(at - length, at)) };
       }
+      if (end > at) throw cut();
     } finally {
       closeSync(file);
     }

@@ -28,7 +28,7 @@ export interface TreeRoot {
   readonly prune?: readonly string[];
 }
 
-/** All entries in walk order as stat lines (`parseStatLines` reads them). What find could not look at is on stderr. */
+/** All entries in walk order as stat lines (`toTreeScan` reads them). What find could not look at is on stderr. */
 export function scanScript(root: TreeRoot): string {
   const find = `find ${startOf(root)} -xdev -ignore_readdir_race ${pruning(root)}-printf ${RECORD}`;
   return `export LC_ALL=C; { ${find}; ${STATUS_RECORD}; } | ${sorted(root)}`;

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileS
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Manifest } from '../../src/domain/manifest.ts';
 import { HostApp } from '../support/host-app.ts';
 import { createAwkwardTree, fingerprintTree } from '../support/awkward-tree.ts';
 import { runCommand } from '../support/run-command.ts';
@@ -14,6 +15,7 @@ beforeEach(async () => {
 afterEach(async () => app[Symbol.asyncDispose](), 120_000);
 
 interface Made {
+  readonly repository: string;
   readonly snapshot: { readonly name: string; readonly completeness: string };
   readonly components: readonly { readonly id: string; readonly outcome: string }[];
   readonly uncovered: readonly { readonly subject: string; readonly reason: string }[];
@@ -68,6 +70,26 @@ test('the sample is captured whole while its writer runs, and what was committed
   await backUp();
   const again = await backUp();
   expect(again.components.find(({ id }) => id === 'files/media')?.outcome).toBe('reused');
+}, 600_000);
+
+test('where the older list of files is damaged the backup says so, verify sets it aside, and the next backup mends every snapshot', async () => {
+  await backUp();
+  await backUp();
+  const { snapshot, repository } = await backUp();
+  const manifest = JSON.parse(readFileSync(join(repository, 'snapshots', snapshot.name, 'manifest.json'), 'utf8')) as Manifest;
+  const media = manifest.components.find(({ id }) => id === 'files/media');
+  const [page = ''] = media?.artifacts.find(({ name }) => name === 'catalogue')?.pages ?? [];
+  const file = join(repository, 'segments', page.slice(0, 2), page);
+  const bytes = readFileSync(file);
+  bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 0xff, bytes.length >> 1);
+  writeFileSync(file, bytes);
+
+  const told = await backUp(3);
+  expect(told.findings).toContainEqual(expect.objectContaining({ severity: 'error', code: 'catalogue-damaged' }));
+  expect(told.components.find(({ id }) => id === 'files/media')?.outcome).toBe('reused');
+  await app.run(['verify', '--read-data'], 30);
+  expect((await backUp()).snapshot.completeness).toBe('complete');
+  await app.run(['verify', '--read-data']);
 }, 600_000);
 
 test('one database that is corrupt fails alone: the others are there, and the exit code says partial', async () => {

@@ -76,23 +76,31 @@ test('names of one file are linked anew where their part could have been used ag
   expect(second.findings).toEqual([]);
 });
 
-test('a catalogue whose pages cannot be read is made anew, and fails nothing', async () => {
-  await using fixture = new TreeFixture();
-  fixture.write({ 'a/b': 'b', 'a/c': 'c' });
-  const first = await fixture.capture(await fixture.source());
-  const before = await parts(fixture, first);
-  const { writer } = fixture;
-  const segments = writer.segments.bind(writer);
-  async function* damaged(): AsyncGenerator<Segment> {
-    yield* [];
-    throw new McadsError('damaged', 'a page is damaged');
-  }
-  writer.segments = (artifact) => (artifact.name === 'catalogue' ? damaged() : segments(artifact));
-  const second = await fixture.capture(await fixture.source(), { parent: asParent(first) });
-  writer.segments = segments;
-  expect(second).toMatchObject({ segmentsRead: 0, findings: [] });
-  expect(await parts(fixture, second)).toEqual(before);
-});
+test.each([
+  ['missing', []],
+  ['damaged', [{ severity: 'error', code: 'catalogue-damaged' }]],
+])(
+  'a catalogue of which a page is %s is made anew and fails nothing; what may lie damaged in this snapshot too is told',
+  async (problem, findings) => {
+    await using fixture = new TreeFixture();
+    fixture.write({ 'a/b': 'b', 'a/c': 'c' });
+    const first = await fixture.capture(await fixture.source());
+    const before = await parts(fixture, first);
+    const { writer } = fixture;
+    const segments = writer.segments.bind(writer);
+    async function* damaged(): AsyncGenerator<Segment> {
+      yield* [];
+      throw new McadsError('damaged', `a page is ${problem}`, { context: { problem } });
+    }
+    writer.segments = (artifact) => (artifact.name === 'catalogue' ? damaged() : segments(artifact));
+    const second = await fixture.capture(await fixture.source(), { parent: asParent(first) });
+    writer.segments = segments;
+    expect(second.segmentsRead).toBe(0);
+    expect(second.findings).toMatchObject(findings);
+    expect(second.findings).toHaveLength(findings.length);
+    expect(await parts(fixture, second)).toEqual(before);
+  },
+);
 
 test('where names in a part that is used again cannot be read, a file that may be a database counts as one', async () => {
   await using fixture = new TreeFixture();
@@ -112,6 +120,7 @@ test('where names in a part that is used again cannot be read, a file that may b
   writer.readChunks = (chunks) => (chunks[0]?.[0] === part?.chunks[0]?.[0] ? damaged() : read(chunks));
   const third = await fixture.capture(await fixture.source(), { parent: asParent(first) });
   expect(third.databasesSeen.map(({ path }) => path)).toEqual(['app/db', 'app/no']);
+  expect(third.findings).toMatchObject([{ severity: 'error', code: 'catalogue-damaged' }]);
 });
 
 test('suspects are found by where they lie in walk order', () => {

@@ -119,6 +119,9 @@ test('a spool keeps values and bytes of any length, and says so where it was cut
     const [file = ''] = readdirSync(directory);
     truncateSync(join(directory, file), 500_000);
     await expect(Array.fromAsync(spool.read())).rejects.toThrow('in the middle of a record');
+    // In the middle of what says how long a record is.
+    truncateSync(join(directory, file), 5);
+    await expect(Array.fromAsync(spool.read())).rejects.toThrow('in the middle of a record');
   } finally {
     rmSync(directory, { recursive: true });
   }
