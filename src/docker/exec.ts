@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { once } from 'node:events';
 import { Readable, type Duplex } from 'node:stream';
 import type { Bytes } from '../domain/byte-stream.ts';
 import type { ExecExit, ExecHandle, ExecOptions } from '../domain/ports.ts';
 import { Secret } from '../domain/secret.ts';
 import { McadsError } from '../errors.ts';
 import { releasePiece } from '../stream/release-buffer.ts';
+import { writeAll } from '../stream/write-all.ts';
 import type { ContainerJson, ExecJson } from './engine-api.ts';
 import type { EngineClient } from './engine-client.ts';
 import { cancelled, isNotFound, statusOf, toEngineError } from './engine-errors.ts';
@@ -171,17 +171,11 @@ class ExecPump {
   }
 
   async #feed(input: Bytes): Promise<void> {
-    const closed = new AbortController();
-    this.#socket.once('close', () => closed.abort());
     try {
-      for await (const chunk of input) {
-        // A process may exit without reading everything; its exit code is the verdict then.
-        if (this.#socket.destroyed || this.#socket.writableEnded) return;
-        if (!this.#socket.write(chunk)) await once(this.#socket, 'drain', { signal: closed.signal });
-      }
+      // A process may exit without reading everything; its exit code is the verdict then.
+      await writeAll(input, this.#socket);
       this.#socket.end();
     } catch (error) {
-      if (closed.signal.aborted) return;
       this.#inputFailure = error instanceof Error ? error : new Error(String(error));
       this.#socket.destroy();
     }

@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Bytes } from '../domain/byte-stream.ts';
 import { inLargePieces } from '../stream/large-pieces.ts';
+import { writeAll } from '../stream/write-all.ts';
 import type { ExecHandle, ExecOptions } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import type { ExecLimits } from './exec.ts';
@@ -120,23 +121,8 @@ async function feed(input: Bytes, fd: number, exit: ExecHandle['exit']): Promise
   const stop = (): void => void writer.destroy();
   exit.then(stop, stop);
   try {
-    // Each is written before the next is asked for.
-    for await (const chunk of inLargePieces(input)) {
-      if (writer.destroyed) return;
-      await written(writer, chunk);
-    }
+    await writeAll(inLargePieces(input), writer);
   } finally {
     writer.destroy(); // a FIFO knows no half-close: closing it is its end
   }
-}
-
-async function written(writer: Socket, chunk: Uint8Array): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      writer.off('close', done);
-      resolve();
-    };
-    writer.once('close', done);
-    writer.write(chunk, done);
-  });
 }

@@ -22,7 +22,7 @@ export interface TreeTarget extends AsyncDisposable {
   readonly place: TreePlace;
   readonly transport: TransportName;
   readonly swaps: boolean;
-  /** Extracts a tar (members named `./path`) into the staging directory of the run, made anew. Resolves with tar's warnings; rejects `component-failed` for its errors (a full disk by name). Without `swaps`: right over what is there. */
+  /** Extracts a tar (members named `./path`; its pieces are given away) into the staging directory of the run, made anew. Resolves with tar's warnings; rejects `component-failed` for its errors (a full disk by name). Without `swaps`: right over what is there. */
   stage(run: RestoreRun, tar: Bytes, signal: AbortSignal): Promise<readonly string[]>;
   /** What was staged, in walk order, as `TreeSource.scan` would see it. Only with `swaps`. */
   scanStaged(run: RestoreRun, signal: AbortSignal): TreeScan;

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable, Writable } from 'node:stream';
 import type { Bytes } from '../domain/byte-stream.ts';
 import type { ExecHandle } from '../domain/ports.ts';
 import type { ScriptRunner } from '../stream/script-target.ts';
+import { inLargePieces } from '../stream/large-pieces.ts';
+import { writeAll } from '../stream/write-all.ts';
 
 const STDERR_BYTES = 8 * 1024 * 1024;
 
@@ -50,13 +51,13 @@ async function start([program = 'sh', ...args]: readonly string[], input: Bytes 
 }
 
 /** Null where all went in, or the program ended first: its own words say why. The source's failure comes before the program's. */
-async function feed(input: Bytes, stdin: NodeJS.WritableStream, kill: () => void): Promise<Error | null> {
+async function feed(input: Bytes, stdin: Writable, kill: () => void): Promise<Error | null> {
+  stdin.on('error', () => undefined); // it reads no more
   try {
-    await pipeline(Readable.from(input, { objectMode: false }), stdin);
+    await writeAll(inLargePieces(input), stdin);
+    stdin.end();
     return null;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ECONNRESET') return null;
     kill();
     return error instanceof Error ? error : new Error(String(error));
   }

@@ -9,10 +9,13 @@ import { buffer } from 'node:stream/consumers';
 import type { Bytes } from '../domain/byte-stream.ts';
 import type { RawPath, TarExtractor } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
+import { inLargePieces } from '../stream/large-pieces.ts';
+import { writeAll } from '../stream/write-all.ts';
 
 const OPTIONS = [
   '--extract',
   '--file=-',
+  '--blocking-factor=128',
   '--preserve-permissions',
   '--numeric-owner',
   '--xattrs',
@@ -92,16 +95,16 @@ async function start(args: readonly string[], stdio: ('pipe' | 'ignore')[], sign
 
 async function feed(tar: Bytes, child: ChildProcess, signal: AbortSignal): Promise<void> {
   if (child.stdin === null) return;
+  child.stdin.on('error', () => undefined); // tar ended first: its status and messages say why
   try {
-    await pipeline(Readable.from(tar, { objectMode: false }), child.stdin, { signal });
+    await writeAll(inLargePieces(tar), child.stdin);
+    child.stdin.end();
   } catch (error) {
     signal.throwIfAborted();
-    // tar ended first: its status and messages say why.
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'EPIPE' || code === 'ECONNRESET') return;
     child.kill();
     throw error;
   }
+  signal.throwIfAborted();
 }
 
 async function messagesOf(child: ChildProcess): Promise<readonly string[]> {

@@ -5,7 +5,7 @@ import { McadsError } from '../errors.ts';
 import { decodeRaw, parseCatalogue, printableRaw } from '../stream/catalogue.ts';
 import { BLOCK } from '../stream/tar-header.ts';
 import { leadsOut, renamedHeader } from '../stream/tar-rename.ts';
-import { scanTar, type TarEvent, type TarMember } from '../stream/tar-scanner.ts';
+import { scanTar, TarSplitter, type TarEvent, type TarMember } from '../stream/tar-scanner.ts';
 import { pathFilter, rawPathOf } from './select-components.ts';
 
 /** Which members of a tree are wanted and where they are. */
@@ -82,7 +82,10 @@ export async function* selectedTar(
   yield Buffer.alloc(2 * BLOCK);
 }
 
-/** The whole tar, each event shown to `observe` on its way. Throws `damaged` for members that lead out of the tree. */
+/**
+ * The whole tar as it is stored, each event shown to `observe` before the piece that it ends in goes on. Throws `damaged` for members that lead out
+ * of the tree. The pieces are the caller's own.
+ */
 export async function* wholeTar(
   repository: SnapshotRepository,
   data: ManifestArtifact,
@@ -90,12 +93,16 @@ export async function* wholeTar(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const hostileMembers = new HostileMembers();
-  for await (const event of scanTar(repository.read(data, signal))) {
-    if (event.kind === 'member') hostileMembers.assertHarmless(event.member);
-    observe(event);
-    yield event.kind === 'member' ? event.member.header : event.bytes;
+  const splitter = new TarSplitter();
+  for await (const piece of repository.read(data, signal)) {
+    splitter.push(piece);
+    for (let event = splitter.next(); event !== null; event = splitter.next()) {
+      if (event.kind === 'member') hostileMembers.assertHarmless(event.member);
+      observe(event);
+    }
+    yield piece;
   }
-  yield Buffer.alloc(2 * BLOCK);
+  splitter.end();
 }
 
 async function* segmentBytes(

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { DecodeAnswer, DecodedObject, DecodeRequest, WantedObject } from './decode-worker.ts';
+import type { DecodeAnswer, Decoded, DecodeRequest, WantedObject } from './decode-worker.ts';
 import { WorkerThreads } from './worker-threads.ts';
 
 let shared: DecodePool | null = null;
@@ -18,13 +18,13 @@ export function decodePool(): DecodePool {
  * file, a hop to decode it, the hash and the garbage of both kept the main thread busy for half of a restore, and V8's own threads as long.
  */
 class DecodePool {
-  readonly #threads: WorkerThreads<PromiseWithResolvers<readonly DecodedObject[]>, DecodeAnswer>;
+  readonly #threads: WorkerThreads<PromiseWithResolvers<Decoded>, DecodeAnswer>;
 
   constructor() {
     this.#threads = new WorkerThreads({
       program: new URL('./decode-worker', import.meta.url).href,
       size: availableParallelism() - 1, // the thread that hands the bytes on is busy too
-      onAnswer: ({ batch, objects }, thread) => this.#threads.take(thread, batch)?.resolve(objects),
+      onAnswer: ({ batch, ...decoded }, thread) => this.#threads.take(thread, batch)?.resolve(decoded),
     });
   }
 
@@ -32,10 +32,10 @@ class DecodePool {
     return this.#threads.hasFailed;
   }
 
-  /** Each object's plain bytes, the caller's alone, or what is wrong with it. */
-  async decode(wanted: readonly WantedObject[]): Promise<readonly DecodedObject[]> {
-    const answer = Promise.withResolvers<readonly DecodedObject[]>();
-    this.#threads.give(answer, (worker, batch) => worker.postMessage({ batch, wanted } satisfies DecodeRequest));
+  /** The plain bytes of all of them, `bytes` together, in one buffer that is the caller's alone; of those before it where one is not as it should be. */
+  async decode(wanted: readonly WantedObject[], bytes: number): Promise<Decoded> {
+    const answer = Promise.withResolvers<Decoded>();
+    this.#threads.give(answer, (worker, batch) => worker.postMessage({ batch, bytes, wanted } satisfies DecodeRequest));
     return answer.promise;
   }
 }

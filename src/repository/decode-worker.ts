@@ -12,49 +12,55 @@ export interface WantedObject {
   readonly places: readonly string[];
 }
 
-/** To the thread: read, decode and check these. Answered in the order of asking. */
+/** To the thread: read, decode and check these, `bytes` in all. Answered in the order of asking. */
 export interface DecodeRequest {
   readonly batch: number;
+  readonly bytes: number;
   readonly wanted: readonly WantedObject[];
 }
 
-export type DecodedObject =
-  | { readonly plain: Uint8Array }
-  | { readonly missing: true }
-  | { readonly damaged: string }
-  | { readonly unreadable: string; readonly errno: string | undefined };
+/** What is wrong with the first object that is not as it should be, the one `at` that place. */
+export type DecodeProblem = { readonly at: number } & (
+  { readonly missing: true } | { readonly damaged: string } | { readonly unreadable: string; readonly errno: string | undefined }
+);
 
-export interface DecodeAnswer {
-  readonly batch: number;
-  readonly objects: readonly DecodedObject[];
+/** The plain bytes of the objects, one behind the other, in a buffer of the caller's own: of all of them or of those before the problem. */
+export interface Decoded {
+  readonly plain: Uint8Array;
+  readonly problem: DecodeProblem | null;
 }
+
+export type DecodeAnswer = Decoded & { readonly batch: number };
 
 /** One for all frames: a small heap hardly ever collects, and megabytes outside of it would pile up. */
 let frames = Buffer.allocUnsafeSlow(256 * 1024);
 
-/** Runs in a worker thread. The plain bytes of a batch travel in one buffer, the caller's alone. */
-parentPort?.on('message', ({ batch, wanted }: DecodeRequest) => {
-  const all = new Uint8Array(wanted.reduce((sum, { length }) => sum + length, 0));
+/** Runs in a worker thread. */
+parentPort?.on('message', ({ batch, bytes, wanted }: DecodeRequest) => {
+  const all = Buffer.allocUnsafeSlow(bytes);
   let used = 0;
-  const objects = wanted.map((one) => {
-    const object = decode(one, all.subarray(used, used + one.length));
+  let problem: DecodeProblem | null = null;
+  for (const [at, one] of wanted.entries()) {
+    problem = decode(one, at, all, used);
+    if (problem !== null) break;
     used += one.length;
-    return object;
-  });
-  parentPort?.postMessage({ batch, objects } satisfies DecodeAnswer, [all.buffer]);
+  }
+  const plain = used === bytes ? all : all.subarray(0, used);
+  parentPort?.postMessage({ batch, plain, problem } satisfies DecodeAnswer, [all.buffer]);
 });
 
-function decode({ id, length, places }: WantedObject, into: Uint8Array): DecodedObject {
+/** Writes the plain bytes at `offset`, or says why not. */
+function decode({ id, length, places }: WantedObject, at: number, into: Buffer, offset: number): DecodeProblem | null {
   try {
     const frame = firstOf(places);
-    if (frame === null) return { missing: true };
+    if (frame === null) return { at, missing: true };
     const plain = decodeObjectSync(frame, id, length);
-    into.set(plain);
+    into.set(plain, offset);
     releaseBuffer(plain);
-    return { plain: into };
+    return null;
   } catch (error) {
-    if (error instanceof FrameError) return { damaged: error.message };
-    return { unreadable: messageOf(error), errno: errnoOf(error) };
+    if (error instanceof FrameError) return { at, damaged: error.message };
+    return { at, unreadable: messageOf(error), errno: errnoOf(error) };
   }
 }
 

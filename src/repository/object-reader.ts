@@ -5,7 +5,7 @@ import { McadsError } from '../errors.ts';
 import { sha256Hex } from '../stream/digest.ts';
 import { FrameError } from '../stream/zstd-frame.ts';
 import { decodePool } from './decode-pool.ts';
-import type { DecodedObject, WantedObject } from './decode-worker.ts';
+import type { DecodeProblem, WantedObject } from './decode-worker.ts';
 import { chunkKey, MAX_CHUNK_BYTES, pageKey } from './format.ts';
 import { decodeObject } from './object-codec.ts';
 import { parsePage } from './page.ts';
@@ -20,9 +20,17 @@ const BATCH_CHUNKS = 64;
 
 type ObjectSource = Pick<Store, 'get' | 'filesOf' | 'notRead'>;
 
-interface Ahead {
-  readonly ref: ChunkRef;
-  readonly plain: PromiseWithResolvers<Uint8Array>;
+/** The plain bytes of some chunks; where there is a problem, of those before it. */
+interface Piece {
+  readonly plain: Uint8Array;
+  readonly problem: McadsError | null;
+}
+
+/** What is fetched together, in order. */
+interface Batch {
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly pieces: readonly Promise<Piece>[];
 }
 
 /** Reads artifacts; everything is checked against its length and SHA-256. Rejects `damaged` naming the id and what needs it. */
@@ -89,77 +97,92 @@ export class ObjectReader {
     }
   }
 
+  /** In pieces of one or many whole chunks; each is the reader's own, to give back when it is used up. */
   async *#readAhead(chunks: Iterable<ChunkRef> | AsyncIterable<ChunkRef>, owner: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const ahead: Ahead[] = [];
+    const ahead: Batch[] = [];
     let aheadBytes = 0;
-    let batch: Ahead[] = [];
-    let batchBytes = 0;
+    let aheadChunks = 0;
+    let refs: ChunkRef[] = [];
+    let bytes = 0;
     let isFirst = true;
     const send = (isLast: boolean): void => {
-      if (batch.length === 0) return;
-      void this.#fetch(batch, owner, !this.#threads || (isFirst && isLast) ? null : decodePool());
+      if (refs.length === 0) return;
+      const pieces = !this.#threads || (isFirst && isLast) ? null : this.#onThread(refs, bytes, owner);
+      ahead.push({ chunks: refs.length, bytes, pieces: pieces ?? refs.map((ref) => handled(this.#piece(ref, owner))) });
       isFirst = false;
-      batch = [];
-      batchBytes = 0;
+      refs = [];
+      bytes = 0;
     };
     for await (const ref of chunks) {
       signal.throwIfAborted();
       assertPossible(ref, owner);
-      const one: Ahead = { ref, plain: Promise.withResolvers() };
-      one.plain.promise.catch(() => undefined); // awaited below, in order
-      ahead.push(one);
-      batch.push(one);
+      refs.push(ref);
+      bytes += ref[1];
       aheadBytes += ref[1];
-      batchBytes += ref[1];
-      if (batchBytes >= BATCH_BYTES || batch.length >= BATCH_CHUNKS) send(false);
-      while (ahead.length > CHUNKS_AHEAD || (aheadBytes > BYTES_AHEAD && ahead.length > 1)) {
+      aheadChunks += 1;
+      if (bytes >= BATCH_BYTES || refs.length >= BATCH_CHUNKS) send(false);
+      while (aheadChunks > CHUNKS_AHEAD || aheadBytes > BYTES_AHEAD) {
         const first = ahead.shift();
         if (first === undefined) break;
-        aheadBytes -= first.ref[1];
-        yield await first.plain.promise;
+        yield* plainOf(first.pieces);
+        aheadBytes -= first.bytes;
+        aheadChunks -= first.chunks;
       }
     }
     send(true);
-    for (const { plain } of ahead) {
+    for (const { pieces } of ahead) {
       signal.throwIfAborted();
-      yield await plain.promise;
+      yield* plainOf(pieces);
     }
   }
 
-  /** Settles each of them; never rejects. */
-  async #fetch(batch: readonly Ahead[], owner: string, threads: ReturnType<typeof decodePool> | null): Promise<void> {
-    const wanted = batch.map(({ ref: [id, length] }) => ({ id, length, places: this.#source.filesOf(chunkKey(id)) }));
-    if (threads === null || !wanted.every(hasPlaces)) {
-      for (const { ref, plain } of batch) this.chunk(ref, owner).then(plain.resolve, plain.reject);
-      return;
-    }
-    try {
-      const objects = await threads.decode(wanted);
-      for (const [at, { ref, plain }] of batch.entries()) {
-        const object = objects[at];
-        if (object !== undefined && 'plain' in object) plain.resolve(object.plain);
-        else plain.reject(this.#problem(ref[0], object, owner));
-      }
-    } catch (error) {
-      const failure = new McadsError('store-failed', 'the threads that decode failed', {
-        hint: "Check this machine's memory; what is stored was only read.",
-        cause: error,
+  /** All of them in one piece; null where they are not files of this machine. */
+  #onThread(refs: readonly ChunkRef[], bytes: number, owner: string): readonly Promise<Piece>[] | null {
+    const wanted = refs.map(([id, length]) => ({ id, length, places: this.#source.filesOf(chunkKey(id)) }));
+    if (!wanted.every(hasPlaces)) return null;
+    return [handled(this.#decode(wanted, bytes, owner))];
+  }
+
+  async #piece(ref: ChunkRef, owner: string): Promise<Piece> {
+    return { plain: await this.chunk(ref, owner), problem: null };
+  }
+
+  async #decode(wanted: readonly WantedObject[], bytes: number, owner: string): Promise<Piece> {
+    const { plain, problem } = await decodePool()
+      .decode(wanted, bytes)
+      .catch((error: unknown) => {
+        throw new McadsError('store-failed', 'the threads that decode failed', {
+          hint: "Check this machine's memory; what is stored was only read.",
+          cause: error,
+        });
       });
-      for (const { plain } of batch) plain.reject(failure);
-    }
+    return { plain, problem: problem === null ? null : this.#problem(wanted[problem.at]?.id ?? '', problem, owner) };
   }
 
-  #problem(id: string, object: Exclude<DecodedObject, { readonly plain: Uint8Array }> | undefined, owner: string): McadsError {
-    if (object === undefined) return new McadsError('unexpected', `chunk ${id} was not answered`);
-    if ('unreadable' in object) return this.#source.notRead(chunkKey(id), object.unreadable, object.errno);
+  #problem(id: string, problem: DecodeProblem, owner: string): McadsError {
+    if ('unreadable' in problem) return this.#source.notRead(chunkKey(id), problem.unreadable, problem.errno);
     const what = `chunk ${id}, needed by ${owner}, is`;
-    if ('missing' in object) return damagedObject(`${what} missing`, id, 'missing');
-    return damagedObject(`${what} damaged: ${object.damaged}`, id, 'damaged');
+    if ('missing' in problem) return damagedObject(`${what} missing`, id, 'missing');
+    return damagedObject(`${what} damaged: ${problem.damaged}`, id, 'damaged');
   }
 
   #ownerOf(artifact: ManifestArtifact): string {
     return this.#owners.get(artifact) ?? `artifact ${artifact.name} (digest ${artifact.digest.slice(0, 12)})`;
   }
+}
+
+async function* plainOf(pieces: readonly Promise<Piece>[]): AsyncGenerator<Uint8Array> {
+  for (const piece of pieces) {
+    const { plain, problem } = await piece;
+    if (plain.length > 0) yield plain;
+    if (problem !== null) throw problem;
+  }
+}
+
+/** Awaited later, in order. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }
 
 function hasPlaces(wanted: {

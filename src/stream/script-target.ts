@@ -20,6 +20,7 @@ import {
   STAGE,
   stagingName,
 } from './restore-commands.ts';
+import { releasePiece } from './release-buffer.ts';
 import { toTreeScan } from './stat-lines.ts';
 import { scanScript } from './tree-commands.ts';
 import { parseFolders, planBack, planSwap, splitsOf, type Move, type SwapPlan } from './swap-plan.ts';
@@ -28,7 +29,7 @@ const SAVED_OLD = 'meta-old.tar';
 const SAVED_NEW = 'meta-new.tar';
 const BATCH_BYTES = 64 * 1024;
 
-/** Runs a shell script with its arguments where the place is. */
+/** Runs a shell script with its arguments where the place is. Of `input` every piece is used up when the next is asked for. */
 export interface ScriptRunner extends AsyncDisposable {
   run(argv: readonly string[], input: Bytes | undefined, signal: AbortSignal): Promise<ExecHandle>;
 }
@@ -64,7 +65,7 @@ export class ScriptTarget implements TreeTarget {
   }
 
   async stage(run: RestoreRun, tar: Bytes, signal: AbortSignal): Promise<readonly string[]> {
-    const { code, stderr } = await utf8Of(await this.#run(STAGE, [stagingOf(run, this.place)], signal, tar));
+    const { code, stderr } = await utf8Of(await this.#run(STAGE, [stagingOf(run, this.place)], signal, givenBack(tar)));
     const words = linesOf(stderr);
     if (code === 0) return words;
     // Where the last write went half through, GNU tar tells only that.
@@ -251,6 +252,14 @@ async function* withoutStaging(batches: TreeScan['batches']): AsyncGenerator<Ite
 
 function* notStaging(entries: Iterable<TreeEntry>): Generator<TreeEntry> {
   for (const entry of entries) if (!entry.path.split('/').some(isStagingName)) yield entry;
+}
+
+/** Each as soon as it is used up. */
+async function* givenBack(pieces: Bytes): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    yield piece;
+    releasePiece(piece);
+  }
 }
 
 async function* stream(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {

@@ -1,7 +1,17 @@
 import type { Bytes } from '../domain/byte-stream.ts';
 import type { EntryType, RawPath } from '../domain/tree.ts';
 import { releasePiece } from './release-buffer.ts';
-import { BLOCK, encodePaxMember, isZeroBlock, paddedSize, parsePax, parseTarHeader, sealTarHeader, TarFormatError } from './tar-header.ts';
+import {
+  BLOCK,
+  encodePaxMember,
+  isZeroBlock,
+  paddedSize,
+  parsePax,
+  parseTarHeader,
+  sealTarHeader,
+  TarFormatError,
+  type TarHeader,
+} from './tar-header.ts';
 
 /** One member of a tar stream. */
 export interface TarMember {
@@ -31,6 +41,7 @@ export interface TarMember {
 
 export type TarEvent = { readonly kind: 'member'; readonly member: TarMember } | { readonly kind: 'data'; readonly bytes: Uint8Array };
 
+const EMPTY = Buffer.alloc(0);
 const MAX_PAX_BYTES = 16 * 1024 * 1024;
 const TYPES: Readonly<Record<string, TarMember['type']>> = { '0': 'f', '1': 'link', '2': 'l', '3': 'c', '4': 'b', '5': 'd', '6': 'p' };
 
@@ -56,117 +67,174 @@ interface TarReaderOptions {
 
 /** The events of `scanTar` without a wait for each: for trees of millions. */
 export class TarReader implements AsyncDisposable {
-  readonly #input: BlockReader;
-  #left = 0;
+  readonly #source: AsyncIterator<Uint8Array>;
+  readonly #recycles: boolean;
+  readonly #splitter = new TarSplitter();
+  #piece: Uint8Array = EMPTY;
 
   constructor(body: Bytes, { recycles = false }: TarReaderOptions = {}) {
-    this.#input = new BlockReader(body, recycles);
+    this.#source = body[Symbol.asyncIterator]();
+    this.#recycles = recycles;
   }
 
   /** The next event, or a promise of it where its bytes are still to come; null at the end. Asked again only after that was settled. */
   next(): TarEvent | null | Promise<TarEvent | null> {
-    if (this.#left > 0) {
-      const bytes = this.#input.some(this.#left);
-      return bytes === null ? this.#moreData() : this.#data(bytes);
+    return this.#splitter.next() ?? this.#more();
+  }
+
+  async #more(): Promise<TarEvent | null> {
+    for (;;) {
+      if (this.#recycles) releasePiece(this.#piece);
+      const next = await this.#source.next();
+      if (next.done === true) {
+        this.#splitter.end();
+        return null;
+      }
+      this.#piece = next.value;
+      this.#splitter.push(this.#piece);
+      const event = this.#splitter.next();
+      if (event !== null) return event;
     }
-    const member = wholeMember(this.#input);
-    return member === null ? this.#moreMembers() : this.#member(member);
-  }
-
-  #data(bytes: Buffer): TarEvent {
-    this.#left -= bytes.length;
-    return { kind: 'data', bytes };
-  }
-
-  async #moreData(): Promise<TarEvent> {
-    return this.#data(await this.#input.more(this.#left));
-  }
-
-  #member(member: TarMember): TarEvent {
-    this.#left = paddedSize(member.storedSize);
-    return { kind: 'member', member };
-  }
-
-  async #moreMembers(): Promise<TarEvent | null> {
-    const member = await readMember(this.#input);
-    if (member !== null) return this.#member(member);
-    await this.#input.drainZeros();
-    return null;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#input.close();
+    await this.#source.return?.();
   }
 }
 
 /**
- * The member whose headers all lie in the buffer at hand, as a view of it: nearly every one. Null where they do not, and where something is unusual:
- * nothing was taken then. One pax header at most, which is what GNU tar writes.
+ * Takes a tar apart as its pieces come: `push` one, then `next` until it is null; at last `end`. Events are views of the piece that was pushed
+ * last, but for a header that began in an earlier one: afterwards nothing of a piece is needed. Throws as `scanTar`.
  */
-function wholeMember(input: BlockReader): TarMember | null {
-  const first = input.peek(0, BLOCK);
-  if (first === null || first[0] === 0) return null;
-  const header = parseTarHeader(first);
-  if (header.type !== 'x')
-    return 'gLK'.includes(header.type) ? null : toMember([], input.take(BLOCK) ?? first, header, new Map(), null, null);
-  if (header.size > MAX_PAX_BYTES) return null;
-  const length = BLOCK + paddedSize(header.size);
-  const block = input.peek(length, BLOCK);
-  if (block === null || block[0] === 0) return null;
-  const own = parseTarHeader(block);
-  if ('xgLK'.includes(own.type)) return null;
-  const pax = parsePax(input.peek(BLOCK, header.size) ?? block);
-  const whole = input.take(length + BLOCK) ?? block;
-  return toMember([whole.subarray(0, length)], whole.subarray(length), own, pax, null, null, whole);
-}
+export class TarSplitter {
+  #piece: Buffer = EMPTY;
+  #at = 0;
+  /** A copy of the header's beginning, where that lay in earlier pieces. */
+  #begun: Buffer = EMPTY;
+  /** Bytes of data and padding that are still to come. */
+  #left = 0;
+  #isOver = false;
 
-async function readMember(input: BlockReader): Promise<TarMember | null> {
-  const parts: Buffer[] = [];
-  let pax = new Map<string, string>();
-  let longName: string | null = null;
-  let longLink: string | null = null;
-  for (;;) {
-    // Copied: it is kept while more is read.
-    const block = Buffer.from(input.take(BLOCK) ?? (await input.exactly(BLOCK)));
-    if (isZeroBlock(block)) {
-      if (parts.length > 0) throw new TarFormatError('a tar stream ends behind a pax header');
-      if (!isZeroBlock(await input.exactly(BLOCK))) throw new TarFormatError('a single zero block inside a tar stream');
+  push(piece: Uint8Array): void {
+    this.#piece = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    this.#at = 0;
+  }
+
+  /** Null: the next piece is needed. */
+  next(): TarEvent | null {
+    if (this.#left > 0) return this.#data();
+    const member = this.#isOver ? this.#padding() : this.#member();
+    if (member === null) return null;
+    this.#left = paddedSize(member.storedSize);
+    return { kind: 'member', member };
+  }
+
+  end(): void {
+    if (!this.#isOver) throw new TarFormatError('the tar stream ended in the middle');
+  }
+
+  #data(): TarEvent | null {
+    const bytes = this.#piece.subarray(this.#at, this.#at + this.#left);
+    if (bytes.length === 0) return null;
+    this.#at += bytes.length;
+    this.#left -= bytes.length;
+    return { kind: 'data', bytes };
+  }
+
+  /** Takes the next member's headers, its own and those before it, as one. */
+  #member(): TarMember | null {
+    let length = 0;
+    let extensions = '';
+    let pax: Map<string, string> | null = null;
+    let longName: string | null = null;
+    let longLink: string | null = null;
+    for (;;) {
+      const block = this.#header(length, BLOCK);
+      if (block === null) return null;
+      if (isZeroBlock(block)) return this.#trailer(extensions);
+      const header = parseTarHeader(block);
+      if (!'xgLK'.includes(header.type)) {
+        const whole = this.#takeHeader(length + BLOCK);
+        return toMember(whole, header, { extensions, pax: pax ?? new Map(), longName, longLink });
+      }
+      if (header.size > MAX_PAX_BYTES) throw new TarFormatError('a pax header is too large');
+      const padded = paddedSize(header.size);
+      const content = this.#header(length + BLOCK, padded)?.subarray(0, header.size);
+      if (content === undefined) return null;
+      if (header.type === 'x') pax = pax === null ? parsePax(content) : new Map([...pax, ...parsePax(content)]);
+      else if (header.type === 'L') longName = untilZero(content);
+      else if (header.type === 'K') longLink = untilZero(content);
+      extensions += header.type;
+      length += BLOCK + padded;
+    }
+  }
+
+  #trailer(extensions: string): null {
+    if (extensions !== '') throw new TarFormatError('a tar stream ends behind a pax header');
+    const second = this.#header(BLOCK, BLOCK);
+    if (second === null) return null;
+    if (!isZeroBlock(second)) throw new TarFormatError('a single zero block inside a tar stream');
+    this.#takeHeader(2 * BLOCK);
+    this.#isOver = true;
+    return this.#padding();
+  }
+
+  /** Behind the trailer only the padding of the last record may follow. */
+  #padding(): null {
+    if (this.#piece.subarray(this.#at).some((byte) => byte !== 0)) throw new TarFormatError('bytes follow the end of the tar stream');
+    this.#at = this.#piece.length;
+    return null;
+  }
+
+  /** Bytes of the headers that are at hand, null where they are not all there: what there is of them is kept then. */
+  #header(from: number, length: number): Buffer | null {
+    const end = from + length;
+    if (this.#begun.length === 0) {
+      if (this.#piece.length - this.#at >= end) return this.#piece.subarray(this.#at + from, this.#at + end);
+      this.#keep(this.#piece.length - this.#at);
       return null;
     }
-    const header = parseTarHeader(block);
-    if (!'xgLK'.includes(header.type)) return toMember(parts, block, header, pax, longName, longLink);
-    if (header.size > MAX_PAX_BYTES) throw new TarFormatError('a pax header is too large');
-    const raw = await input.exactly(paddedSize(header.size));
-    const content = raw.subarray(0, header.size);
-    if (header.type === 'x') pax = new Map([...pax, ...parsePax(content)]);
-    else if (header.type === 'L') longName = untilZero(content);
-    else if (header.type === 'K') longLink = untilZero(content);
-    parts.push(Buffer.concat([block, raw]));
+    if (this.#begun.length < end) this.#keep(end - this.#begun.length);
+    return this.#begun.length < end ? null : this.#begun.subarray(from, end);
+  }
+
+  #keep(most: number): void {
+    const some = this.#piece.subarray(this.#at, this.#at + most);
+    this.#begun = Buffer.concat([this.#begun, some]);
+    this.#at += some.length;
+  }
+
+  #takeHeader(length: number): Buffer {
+    if (this.#begun.length > 0) {
+      const whole = this.#begun; // never more than was asked for
+      this.#begun = EMPTY;
+      return whole;
+    }
+    const whole = this.#piece.subarray(this.#at, this.#at + length);
+    this.#at += length;
+    return whole;
   }
 }
 
-function toMember(
-  parts: readonly Buffer[],
-  block: Buffer,
-  header: ReturnType<typeof parseTarHeader>,
-  pax: Map<string, string>,
-  longName: string | null,
-  longLink: string | null,
-  whole?: Buffer,
-): TarMember {
+interface Extensions {
+  readonly extensions: string;
+  readonly pax: Map<string, string>;
+  readonly longName: string | null;
+  readonly longLink: string | null;
+}
+
+function toMember(whole: Buffer, header: TarHeader, { extensions, pax, longName, longLink }: Extensions): TarMember {
   const sparse = pax.has('GNU.sparse.major');
   const name = pax.get('GNU.sparse.name') ?? pax.get('path') ?? longName ?? header.name;
   const storedSize = count(pax.get('size'), hasData(header.type) ? header.size : 0);
   const type = TYPES[header.type] ?? 'other';
   const linkName = pax.get('linkpath') ?? longLink ?? header.linkName;
   return {
-    header: sparse
-      ? withoutProcessId(Buffer.from(block), pax, name)
-      : (whole ?? (parts.length === 0 ? block : Buffer.concat([...parts, block]))),
+    header: sparse ? withoutProcessId(Buffer.from(whole.subarray(-BLOCK)), pax, name) : whole,
     path: toRawPath(name),
     name,
     linkName,
-    extensions: extensionsOf(parts),
+    extensions,
     type,
     mode: header.mode,
     uid: count(pax.get('uid'), header.uid),
@@ -178,12 +246,6 @@ function toMember(
     sparse,
     pax,
   };
-}
-
-function extensionsOf(parts: readonly Buffer[]): string {
-  let types = '';
-  for (const part of parts) types += String.fromCharCode(part[156] ?? 0);
-  return types;
 }
 
 /**
@@ -221,74 +283,3 @@ function untilZero(bytes: Buffer): string {
   const end = bytes.indexOf(0);
   return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
 }
-
-/** Hands out exact and partial pieces of a byte stream; synchronous where the bytes are there. */
-class BlockReader {
-  readonly #source: AsyncIterator<Uint8Array>;
-  readonly #recycles: boolean;
-  #current: Buffer = EMPTY;
-  #at = 0;
-
-  constructor(body: Bytes, recycles: boolean) {
-    this.#source = body[Symbol.asyncIterator]();
-    this.#recycles = recycles;
-  }
-
-  /** Bytes further on in the buffer at hand, null where it ends before. */
-  peek(from: number, length: number): Buffer | null {
-    const start = this.#at + from;
-    return this.#current.length < start + length ? null : this.#current.subarray(start, start + length);
-  }
-
-  take(length: number): Buffer | null {
-    if (this.#current.length - this.#at < length) return null;
-    const bytes = this.#current.subarray(this.#at, this.#at + length);
-    this.#at += length;
-    return bytes;
-  }
-
-  some(most: number): Buffer | null {
-    const length = Math.min(most, this.#current.length - this.#at);
-    return length === 0 ? null : this.take(length);
-  }
-
-  async more(most: number): Promise<Buffer> {
-    if (!(await this.#fill())) throw new TarFormatError('the tar stream ended in the middle');
-    return this.some(most) ?? this.more(most);
-  }
-
-  async exactly(length: number): Promise<Buffer> {
-    const parts: Buffer[] = [];
-    for (let left = length; left > 0;) {
-      const bytes = this.some(left) ?? (await this.more(left));
-      // Parts of two buffers: the first is given back before both are put together.
-      parts.push(this.#recycles && bytes.length < length ? Buffer.from(bytes) : bytes);
-      left -= bytes.length;
-    }
-    return parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
-  }
-
-  /** Behind the trailer only the padding of the last record may follow. */
-  async drainZeros(): Promise<void> {
-    do {
-      if (this.#current.subarray(this.#at).some((byte) => byte !== 0)) throw new TarFormatError('bytes follow the end of the tar stream');
-      this.#at = this.#current.length;
-    } while (await this.#fill());
-  }
-
-  async close(): Promise<void> {
-    await this.#source.return?.();
-  }
-
-  async #fill(): Promise<boolean> {
-    if (this.#recycles) releasePiece(this.#current);
-    this.#current = EMPTY;
-    this.#at = 0;
-    const next = await this.#source.next();
-    if (next.done === true) return false;
-    this.#current = Buffer.from(next.value.buffer, next.value.byteOffset, next.value.byteLength);
-    return true;
-  }
-}
-
-const EMPTY = Buffer.alloc(0);

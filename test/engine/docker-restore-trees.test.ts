@@ -39,7 +39,8 @@ async function tarOf(script: string): Promise<Buffer> {
 }
 
 async function* bytes(tar: Buffer): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < tar.length; at += 100_000) yield tar.subarray(at, at + 100_000);
+  // Copies: the pieces are given away.
+  for (let at = 0; at < tar.length; at += 100_000) yield Buffer.from(tar.subarray(at, at + 100_000));
 }
 
 async function pathsOf(scan: TreeScan): Promise<readonly string[]> {
