@@ -15,6 +15,7 @@ export interface ExecOptions {
   readonly environment?: Readonly<Record<string, string | Secret>>;
   readonly user?: string;
   readonly workingDirectory?: string;
+  /** Each piece is used up when the next is asked for. */
   readonly input?: Bytes;
 }
 

@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { ExecExit, ExecHandle, ExecOptions } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
+import { writeAll } from '../stream/write-all.ts';
 import { isMissing } from './run-program.ts';
 
 const KEPT_WORDS = 16 * 1024;
@@ -41,8 +41,10 @@ export async function execHere(argv: readonly string[], options: ExecOptions, si
   const input: { failure?: Error } = {};
   if (options.input === undefined) child.stdin.end();
   else {
-    pipeline(options.input, child.stdin).catch((error: unknown) => {
-      if (isClosedPipe(error)) return; // it ended before it had read everything: its words say why
+    const { stdin } = child;
+    stdin.on('error', () => undefined); // it ended before it had read everything: its words say why
+    const fed = writeAll(options.input, stdin).then(() => stdin.end());
+    fed.catch((error: unknown) => {
       input.failure = error instanceof Error ? error : new Error(String(error));
       child.kill('SIGKILL');
     });
@@ -66,11 +68,6 @@ async function lastWords(stream: Readable): Promise<string> {
   let words = '';
   for await (const piece of stream.setEncoding('utf8')) words = `${words}${String(piece)}`.slice(-KEPT_WORDS);
   return words;
-}
-
-function isClosedPipe(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'EPIPE' || code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE';
 }
 
 /** An environment in which libpq finds no settings of its own. */

@@ -2,6 +2,7 @@ import type { JsonValue } from '../domain/byte-stream.ts';
 import type { DatabaseIo, DatabaseTarget } from '../domain/database-ports.ts';
 import { settingsForAccess } from '../domain/plan.ts';
 import { McadsError } from '../errors.ts';
+import { givenBack } from '../stream/release-buffer.ts';
 import { remembering } from '../stream/remembering.ts';
 import type { CopyTools } from './drill-copy.ts';
 import type { DrilledDatabase, DrilledServer } from './drill-plan.ts';
@@ -80,7 +81,7 @@ async function restoreDatabase(
   const isRestored = await tools.log.attempt(2, 'database', id, async () => {
     const checked = await restorer.check(target, source, io);
     for (const finding of checked.findings) tools.log.warn(finding);
-    const bytes = remembering(tools.repository.read(data, signal));
+    const bytes = remembering(givenBack(tools.repository.read(data, signal)));
     try {
       const built = await restorer.build(target, source, names.temporary, bytes, { jobs: options.jobs, onProgress: () => undefined }, io);
       for (const finding of built.findings) tools.log.warn(finding);

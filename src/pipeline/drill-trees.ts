@@ -101,7 +101,7 @@ async function compareContents(tree: DrilledTree, target: TreeTarget, { reposito
     compared += waiting.length;
     waiting = [];
   };
-  for await (const event of scanTar(repository.read(tree.data, signal))) {
+  for await (const event of scanTar(repository.read(tree.data, signal), { recycles: true })) {
     const ended = files.observe(event);
     if (ended !== null) waiting.push(ended);
     if (waiting.length >= HASHED_AT_ONCE) await compare();

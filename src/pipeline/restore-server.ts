@@ -7,6 +7,7 @@ import { settingsForAccess } from '../domain/plan.ts';
 import type { Engine, SnapshotRepository } from '../domain/ports.ts';
 import type { DatabaseAccess, JournalDatabase, NamedContainer, RestoredDatabase } from '../domain/restore.ts';
 import { McadsError } from '../errors.ts';
+import { givenBack } from '../stream/release-buffer.ts';
 import { remembering } from '../stream/remembering.ts';
 import { findContainer } from './undo-restore.ts';
 
@@ -92,7 +93,7 @@ export class ServerRestore {
         events({ type: 'component-progress', id: component, bytes, stored: 0, bytesExpected: dump.bytes, phase: 'database' });
       const started = performance.now();
       // What the repository says about its own bytes comes before what the tool made of their end.
-      const bytes = remembering(repository.read(dump, signal));
+      const bytes = remembering(givenBack(repository.read(dump, signal)));
       let built: BuiltDatabase;
       try {
         built = await adapter.restorer.build(target, source, temporary, bytes, { jobs, onProgress }, this.#io(signal));

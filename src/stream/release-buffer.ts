@@ -1,3 +1,5 @@
+import type { Bytes } from '../domain/byte-stream.ts';
+
 /** Below this the buffers are not worth the call. */
 const WORTH_RELEASING = 4096;
 
@@ -16,4 +18,12 @@ export function releaseBuffer(bytes: Uint8Array): void {
 export function releasePiece(bytes: Uint8Array): void {
   const { buffer, byteLength } = bytes;
   if (buffer instanceof ArrayBuffer && byteLength > 0 && buffer.byteLength === byteLength) buffer.transfer(0);
+}
+
+/** The pieces of a stream that nobody else holds, each given back when the next is asked for: whoever takes them has used it up by then. */
+export async function* givenBack(pieces: Bytes): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    yield piece;
+    releasePiece(piece);
+  }
 }

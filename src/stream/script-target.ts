@@ -20,7 +20,7 @@ import {
   STAGE,
   stagingName,
 } from './restore-commands.ts';
-import { releasePiece } from './release-buffer.ts';
+import { givenBack } from './release-buffer.ts';
 import { toTreeScan } from './stat-lines.ts';
 import { scanScript } from './tree-commands.ts';
 import { parseFolders, planBack, planSwap, splitsOf, type Move, type SwapPlan } from './swap-plan.ts';
@@ -252,14 +252,6 @@ async function* withoutStaging(batches: TreeScan['batches']): AsyncGenerator<Ite
 
 function* notStaging(entries: Iterable<TreeEntry>): Generator<TreeEntry> {
   for (const entry of entries) if (!entry.path.split('/').some(isStagingName)) yield entry;
-}
-
-/** Each as soon as it is used up. */
-async function* givenBack(pieces: Bytes): AsyncGenerator<Uint8Array> {
-  for await (const piece of pieces) {
-    yield piece;
-    releasePiece(piece);
-  }
 }
 
 async function* stream(parts: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
