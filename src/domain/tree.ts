@@ -89,14 +89,36 @@ export interface TreeSource extends AsyncDisposable {
 
 export interface TreeScan {
   /**
-   * As they come, a good many at a time, each to be gone through before the next: whoever handles millions waits once per batch. Read either
-   * this or `entries`.
+   * As they come, a good many at a time, each to be gone through before the next: whoever handles millions waits once per batch. Read one of
+   * this, `entries` and `records`.
    */
   readonly batches: AsyncIterable<Iterable<TreeEntry>>;
   /** The same, one by one. */
   readonly entries: AsyncIterable<TreeEntry>;
+  /** The same, where the scanner tells an entry as bytes that can be compared. */
+  readonly records?: ScanRecords;
   /** Messages of the scanner about what it could not look at; paths where known. */
   readonly done: Promise<{ readonly problems: readonly string[] }>;
+}
+
+/** A range of what a scan told: how many entries, and the hash of all that it told of them. */
+export interface SeenRecords {
+  readonly records: number;
+  readonly hash: string;
+}
+
+/** A scan whose entries are taken one by one, or left behind by the range where it tells the same of them as an earlier one. */
+export interface ScanRecords extends AsyncDisposable {
+  /** Goes into every hash. Set before anything is taken. */
+  setContext(context: string): void;
+  /** The next entry, a promise of it where it is still to come; null at the end. Asked again only after that was settled. */
+  next(): TreeEntry | null | Promise<TreeEntry | null>;
+  /** The path of the next entry, which is not taken. */
+  nextPath(): Promise<RawPath | null>;
+  /** What was taken since the last range ended (`isLastOutside`: but for the last entry, with which the next range begins). */
+  endRange(isLastOutside: boolean): SeenRecords;
+  /** True where the next entries are told as in that range: they are left behind. Otherwise all are still to come. Only between two ranges. */
+  skip(range: SeenRecords): Promise<boolean>;
 }
 
 export function treeScan(batches: TreeScan['batches'], done: TreeScan['done']): TreeScan {
@@ -122,6 +144,14 @@ export interface Segment {
   readonly chunks: readonly ChunkRef[];
   /** First path in walk order (trees only): aligns two snapshots' pages in a streaming merge. */
   readonly first?: RawPath;
+  /** Parts of a catalogue only: what the scan told of its entries. Where the next scan tells the same nothing of them is looked at one by one. */
+  readonly seen?: SeenPart;
+}
+
+export interface SeenPart extends SeenRecords {
+  /** The youngest mtime or ctime among its entries, and the youngest ctime; seconds. */
+  readonly newest: number;
+  readonly newestChange: number;
 }
 
 /** Writes tars onto this machine's disk with everything that they keep; the implementation is the host's. */

@@ -10,6 +10,7 @@ import { captureArchive } from './capture-archive.ts';
 import type { CapturedTree, CaptureTreeOptions } from './captured-tree.ts';
 import { CatalogueGrouper, type CatalogueGroup } from './catalogue-groups.ts';
 import { CatalogueWriter } from './catalogue-writer.ts';
+import { BatchedEntries } from './entry-reader.ts';
 import { SegmentSpool } from './segment-spool.ts';
 import { catalogueLine, namesBySegment, type StoredNames } from './tree-catalogue.ts';
 import { confirmStored, DatabaseWatch } from './tree-databases.ts';
@@ -19,6 +20,7 @@ import { messagesByPath, readSegments, type ReadSegment } from './tree-read.ts';
 import type { Attempt } from './tree-recheck.ts';
 import { relink } from './tree-relink.ts';
 import { settle, type SettleContext, type Settled } from './tree-settle.ts';
+import { UnchangedParts } from './unchanged-parts.ts';
 import { Spool } from '../stream/spool.ts';
 
 const NO_LINES = new Uint8Array();
@@ -65,7 +67,8 @@ class TreeCapture {
     this.#signal = signal;
     const { recipe, stableInodes } = source;
     const { neverCapture, neverCapturePaths = [] } = options;
-    this.#rules = { recipe, stableInodes, began, isExcluded: excludeMatcher(options.exclude), neverCapture, neverCapturePaths };
+    const { exclude } = options;
+    this.#rules = { recipe, stableInodes, began, exclude, isExcluded: excludeMatcher(exclude), neverCapture, neverCapturePaths };
   }
 
   /** One pass: the scan is planned and spooled while tar reads what it found changed. */
@@ -74,7 +77,7 @@ class TreeCapture {
     const messages = await readSegments(
       this.#source,
       this.#writer,
-      this.#toRead(scan.batches, plan),
+      this.#toRead(scan, plan),
       async (read) => {
         reads.write(read);
         this.#storedBytes += read.storedBytes;
@@ -102,12 +105,21 @@ class TreeCapture {
     return this.#rules.isExcluded(path) || this.#rules.neverCapturePaths.includes(path);
   }
 
-  async *#toRead(batches: TreeScan['batches'], plan: SegmentSpool): AsyncGenerator<PlannedSegment> {
+  async *#toRead(scan: TreeScan, plan: SegmentSpool): AsyncGenerator<PlannedSegment> {
     await using data = this.#parentOf('data');
     await using catalogue = this.#parentOf('catalogue');
-    const groups = new CatalogueGrouper(catalogue);
-    const planned = planSegments(batches, this.#rules, this.#watch, this.#findings);
-    for await (const segment of withReuse(planned, data)) {
+    // Inodes that change by themselves are told too: nothing would ever be the same.
+    const records = this.#rules.stableInodes ? (scan.records ?? null) : null;
+    await using entries = records ?? new BatchedEntries(scan.batches);
+    const groups = new CatalogueGrouper(catalogue, records);
+    const unchanged = records === null ? null : new UnchangedParts(records, this.#rules, { catalogue, data });
+    const planned = withReuse(planSegments(entries, this.#rules, this.#watch, this.#findings), data);
+    for (;;) {
+      // Before the planner takes the next entry: nothing in its hands belongs to what is left out.
+      while (unchanged !== null && groups.isBetween && (await this.#passOver(unchanged, plan)));
+      const next = await planned.next();
+      if (next.done === true) break;
+      const segment = next.value;
       for (const grouped of await groups.add(segment)) plan.write(grouped);
       this.#newestChange = Math.max(this.#newestChange, segment.newestChange);
       if (segment.reuse === null) yield segment;
@@ -115,6 +127,21 @@ class TreeCapture {
       this.#progress();
     }
     for (const grouped of await groups.end()) plan.write(grouped);
+  }
+
+  /** False where the next part of the tree is to be looked at. */
+  async #passOver(unchanged: UnchangedParts, plan: SegmentSpool): Promise<boolean> {
+    const part = await unchanged.next();
+    if (part === null) return false;
+    this.#signal.throwIfAborted();
+    for (const segment of part.segments) {
+      plan.write(segment);
+      this.#reusedBytes += segment.reuse?.bytes ?? 0;
+    }
+    this.#watch.passOver();
+    this.#newestChange = Math.max(this.#newestChange, part.newestChange);
+    this.#progress();
+    return true;
   }
 
   #parentOf(name: 'data' | 'catalogue'): ParentSegments {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RawPath, Segment } from '../domain/tree.ts';
+import type { RawPath, ScanRecords, Segment, SeenPart } from '../domain/tree.ts';
 import { isChosen } from '../stream/segmenter.ts';
 import type { ParentSegments, PlannedSegment, ScannedSegment } from './tree-plan.ts';
 
@@ -21,6 +21,8 @@ export interface CatalogueGroup {
   readonly fingerprint: string;
   /** The parent's part, which has such lines. */
   readonly reuse: Segment | null;
+  /** What the scan told of its entries, where that is all that they depend on. */
+  readonly seen: SeenPart | null;
 }
 
 /** A segment as it is kept between the passes. */
@@ -39,15 +41,26 @@ export interface GroupedSegment extends PlannedSegment {
 /** Groups segments in walk order; holds one group. */
 export class CatalogueGrouper {
   readonly #parent: ParentSegments;
+  readonly #records: ScanRecords | null;
   #segments: GroupedSegment[] = [];
   #hash = createHash('sha256');
   #isReused = true;
+  #isPlain = true;
+  #holdsNext = false;
+  #newest = Number.NEGATIVE_INFINITY;
+  #newestChange = Number.NEGATIVE_INFINITY;
   #entries = 0;
   #bytes = 0;
 
-  /** `parent`: the catalogue of the older snapshot. */
-  constructor(parent: ParentSegments) {
+  /** `parent`: the catalogue of the older snapshot. `records`: where the entries come from, if that can tell what it told. */
+  constructor(parent: ParentSegments, records: ScanRecords | null) {
     this.#parent = parent;
+    this.#records = records;
+  }
+
+  /** One group has ended, and nothing of the next was taken from the scan. */
+  get isBetween(): boolean {
+    return this.#segments.length === 0 && !this.#holdsNext;
   }
 
   /** The group that ends with this segment; nothing where it goes on. */
@@ -59,6 +72,10 @@ export class CatalogueGrouper {
     this.#segments.push({ ...segment, last: members.at(-1)?.path ?? '', entries, hasLinks });
     this.#hash.update(fingerprint, 'latin1');
     this.#isReused &&= reuse !== null && !hasLinks;
+    this.#isPlain &&= segment.isPlain;
+    this.#holdsNext = segment.holdsNext;
+    this.#newest = Math.max(this.#newest, segment.newest);
+    this.#newestChange = Math.max(this.#newestChange, segment.newestChange);
     this.#entries += entries;
     this.#bytes += segment.lines.length;
     // Not of the path itself: where its hash is small enough for this, its segment ended with it.
@@ -73,13 +90,23 @@ export class CatalogueGrouper {
     const { first } = begin;
     const fingerprint = this.#hash.digest('hex');
     const reuse = this.#isReused ? await this.#parent.find(first, fingerprint) : null;
-    const group = { first, last: segments.at(-1)?.last ?? '', fingerprint, reuse };
+    const group = { first, last: segments.at(-1)?.last ?? '', fingerprint, reuse, seen: this.#endRange() };
     this.#segments = [];
     this.#hash = createHash('sha256');
     this.#isReused = true;
+    this.#isPlain = true;
+    this.#newest = Number.NEGATIVE_INFINITY;
+    this.#newestChange = Number.NEGATIVE_INFINITY;
     this.#entries = 0;
     this.#bytes = 0;
     const grouped = reuse === null ? segments : segments.map((segment) => ({ ...segment, lines: null }));
     return [{ ...(grouped[0] ?? begin), group }, ...grouped.slice(1)];
+  }
+
+  #endRange(): SeenPart | null {
+    const range = this.#records?.endRange(this.#holdsNext);
+    // More than its entries were told where something is left out.
+    if (range === undefined || !this.#isPlain || range.records !== this.#entries) return null;
+    return { ...range, newest: this.#newest, newestChange: this.#newestChange };
   }
 }

@@ -1,4 +1,5 @@
 import type { ManifestArtifact } from '../domain/manifest.ts';
+import type { Segment, SeenPart } from '../domain/tree.ts';
 import type { ArtifactWriter, SnapshotWriter, StoredChunk } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import type { CatalogueGroup } from './catalogue-groups.ts';
@@ -57,10 +58,16 @@ export class CatalogueWriter {
     this.#added = this.#added.then(async () => {
       const stored = await Promise.all(storing);
       this.#storedBytes += stored.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
-      const { first, reuse } = group;
-      const fresh = { fingerprint, bytes: text.length, chunks: stored.map(({ ref }) => ref), first };
-      await this.#artifact.add(reuse ?? fresh);
+      const { first, reuse, seen } = group;
+      const part = reuse ?? { fingerprint, bytes: text.length, chunks: stored.map(({ ref }) => ref), first };
+      await this.#artifact.add(withSeen(part, seen));
     });
     this.#added.catch(() => undefined); // awaited at the end; a failed writer refuses the next chunk
   }
+}
+
+/** Only of a part that a later snapshot may use. */
+function withSeen({ fingerprint, bytes, chunks, first }: Segment, seen: SeenPart | null): Segment {
+  const part = { fingerprint, bytes, chunks, ...(first === undefined ? {} : { first }) };
+  return seen === null || fingerprint === null ? part : { ...part, seen };
 }

@@ -42,26 +42,36 @@ export class DatabaseWatch {
   #sorted: readonly RawPath[] = [];
   /** Files whose path the current one begins with; each begins with the one before it. */
   readonly #prefixes: RawPath[] = [];
+  #hasUnseen = false;
 
-  see({ path, type, size }: Pick<TreeEntry, 'path' | 'type' | 'size'>): void {
+  /** True where the entry says something of a database, alone or with others. */
+  see({ path, type, size }: Pick<TreeEntry, 'path' | 'type' | 'size'>): boolean {
     const nameAt = path.lastIndexOf('/') + 1;
-    if (INITIALS.has(path.charCodeAt(nameAt))) this.#seeName(path, path.slice(nameAt), type);
-    if (type !== 'f') return;
+    const isMark = INITIALS.has(path.charCodeAt(nameAt)) && this.#seeName(path, path.slice(nameAt), type);
+    if (type !== 'f') return isMark;
     for (let last = this.#prefixes.at(-1); last !== undefined && !path.startsWith(last); last = this.#prefixes.at(-1)) this.#prefixes.pop();
     const log = size > 0 ? SQLITE_LOGS.find((suffix) => path.endsWith(suffix)) : undefined;
     const base = log === undefined ? undefined : path.slice(0, -log.length);
-    if (base !== undefined && this.#prefixes.includes(base)) this.#suspects.add(detached(base));
+    // What was not seen may be there: whoever looks for it will find out.
+    if (base !== undefined && (this.#hasUnseen || this.#prefixes.includes(base))) this.#suspects.add(detached(base));
     this.#prefixes.push(path);
+    return isMark || log !== undefined;
   }
 
-  #seeName(path: RawPath, name: string, type: TreeEntry['type']): void {
+  /** Entries that say nothing of a database by themselves are not shown. */
+  passOver(): void {
+    this.#hasUnseen = true;
+  }
+
+  #seeName(path: RawPath, name: string, type: TreeEntry['type']): boolean {
     const mark = MARKS.get(name);
     if (mark?.type === type) this.#add(mark.engine, folderOf(path, name));
-    if (type !== 'f') return;
+    if (type !== 'f') return mark?.type === type;
     if (name === CLUSTER_MARK) this.#clusters.add(detached(folderOf(path, CLUSTER_MARK)));
+    const isControl = isNamed(path, CLUSTER_CONTROL);
     // Walk order: the mark comes before it.
-    if (isNamed(path, CLUSTER_CONTROL) && this.#clusters.has(folderOf(path, CLUSTER_CONTROL)))
-      this.#add('postgres', folderOf(path, CLUSTER_CONTROL));
+    if (isControl && this.#clusters.has(folderOf(path, CLUSTER_CONTROL))) this.#add('postgres', folderOf(path, CLUSTER_CONTROL));
+    return mark?.type === type || name === CLUSTER_MARK || isControl;
   }
 
   /** The suspects between two paths in walk order, both included. */

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { RawPath, Segment, TreeEntry, TreeScan } from '../domain/tree.ts';
+import type { RawPath, Segment, TreeEntry } from '../domain/tree.ts';
 import { compareWalkOrder } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { detached } from '../stream/raw-path.ts';
 import { endsInStagingName } from '../stream/restore-commands.ts';
 import { SegmentCutter, type PlannedMember } from '../stream/segmenter.ts';
 import { OWN_FOLDER } from './captured-tree.ts';
+import type { EntryReader } from './entry-reader.ts';
 import { catalogueLines } from './tree-catalogue.ts';
 import type { DatabaseWatch } from './tree-databases.ts';
 import type { TreeFindings } from './tree-findings.ts';
@@ -27,6 +28,10 @@ export interface ScannedSegment extends PlannedSegment {
   /** The youngest ctime of its members, seconds. */
   readonly newestChange: number;
   readonly lines: Buffer;
+  /** All that is known of it is in what the scan told of its entries one by one: nothing of it depends on others. */
+  readonly isPlain: boolean;
+  /** The entry behind it was taken from the scan already. */
+  readonly holdsNext: boolean;
 }
 
 export interface TreeRules {
@@ -34,6 +39,7 @@ export interface TreeRules {
   readonly stableInodes: boolean;
   /** When the scan began, seconds. */
   readonly began: number;
+  readonly exclude: readonly string[];
   readonly isExcluded: (path: RawPath) => boolean;
   readonly neverCapture: readonly { readonly device: string; readonly inode: string }[];
   readonly neverCapturePaths: readonly RawPath[];
@@ -41,45 +47,46 @@ export interface TreeRules {
 
 const FAR_FUTURE_SECONDS = 86_400;
 
+type PlanOnly = Omit<ScannedSegment, 'reuse'>;
+
 /** Drops what is not captured, resolves hard links and groups the members of a tree, in walk order. `watch` and `findings` get told on the way. */
 export async function* planSegments(
-  batches: TreeScan['batches'],
+  entries: EntryReader,
   rules: TreeRules,
   watch: DatabaseWatch,
   findings: TreeFindings,
-): AsyncGenerator<Omit<ScannedSegment, 'reuse'>> {
+): AsyncGenerator<PlanOnly> {
   const filter = new CaptureFilter(rules, findings);
   const names = new FileNames();
   const cutter = new SegmentCutter();
   let members: PlannedMember[] = [];
   let index = 0;
-  const end = (): Omit<ScannedSegment, 'reuse'> => {
-    const segment = toSegment(index, members, rules);
+  let isPlain = true;
+  const end = (holdsNext: boolean): PlanOnly => {
+    const segment = { ...toSegment(index, members, rules), isPlain, holdsNext };
     index += 1;
     members = [];
+    isPlain = true;
     cutter.reset();
     return segment;
   };
-  for await (const batch of batches) {
-    for (const entry of batch) {
-      if (!filter.keeps(entry)) continue;
-      const member = { ...entry, link: names.firstOf(entry) };
-      watch.see(member);
-      if (SegmentCutter.isLarge(member, member.link !== null)) {
-        if (members.length > 0) yield end();
-        members.push(member);
-        yield end();
-        continue;
-      }
-      members.push(member);
-      if (cutter.endsAfter(member.path, member.type === 'f' && member.link === null ? member.size : 0)) yield end();
-    }
+  for (;;) {
+    const next = entries.next();
+    const entry = next instanceof Promise ? await next : next;
+    if (entry === null) break;
+    if (!filter.keeps(entry)) continue;
+    const member = { ...entry, link: names.firstOf(entry) };
+    const isAlone = SegmentCutter.isLarge(member, member.link !== null);
+    if (isAlone && members.length > 0) yield end(true);
+    if (watch.see(member) || (member.links > 1 && member.type !== 'd')) isPlain = false;
+    members.push(member);
+    if (isAlone || cutter.endsAfter(member.path, member.type === 'f' && member.link === null ? member.size : 0)) yield end(false);
   }
-  if (members.length > 0) yield end();
+  if (members.length > 0) yield end(false);
   filter.end();
 }
 
-export function toSegment(index: number, members: readonly PlannedMember[], rules: TreeRules): Omit<ScannedSegment, 'reuse'> {
+export function toSegment(index: number, members: readonly PlannedMember[], rules: TreeRules): Omit<PlanOnly, 'isPlain' | 'holdsNext'> {
   const changes = new Youngest(Number.POSITIVE_INFINITY);
   // A time in the far future was set by hand; the next write would move it back.
   const writes = new Youngest(rules.began + FAR_FUTURE_SECONDS);
@@ -198,20 +205,17 @@ class FileNames {
 }
 
 /** Marks the segments that the parent has with the same fingerprint. */
-export async function* withReuse(
-  planned: AsyncIterable<Omit<ScannedSegment, 'reuse'>>,
-  parent: ParentSegments,
-): AsyncGenerator<ScannedSegment> {
+export async function* withReuse(planned: AsyncIterable<PlanOnly>, parent: ParentSegments): AsyncGenerator<ScannedSegment> {
   for await (const segment of planned) yield { ...segment, reuse: await parent.find(segment.first, segment.fingerprint) };
 }
 
-/** An older artifact's segments, asked for in walk order; none is held. */
+/** An older artifact's segments, asked for in walk order; none is held for longer than somebody looks ahead. */
 export class ParentSegments implements AsyncDisposable {
-  readonly #segments: AsyncIterator<Segment> | undefined;
+  readonly #segments: AsyncIterator<Segment> | null;
   readonly #canReuse: (segment: Segment) => boolean;
   readonly #onDamaged: ((error: McadsError) => void) | null;
-  #candidate: Segment | null = null;
-  #isBegun = false;
+  readonly #ahead: (Segment & { readonly first: RawPath })[] = [];
+  #isOver = false;
 
   /** `onDamaged`: where a page cannot be read this is told, and nothing more is found; without it `find` rejects. */
   constructor(
@@ -219,35 +223,92 @@ export class ParentSegments implements AsyncDisposable {
     canReuse: (segment: Segment) => boolean,
     onDamaged: ((error: McadsError) => void) | null = null,
   ) {
-    this.#segments = segments?.[Symbol.asyncIterator]();
+    this.#segments = segments?.[Symbol.asyncIterator]() ?? null;
     this.#canReuse = canReuse;
     this.#onDamaged = onDamaged;
   }
 
+  /** Nothing will be found any more. */
+  get isEmpty(): boolean {
+    return this.#segments === null || (this.#isOver && this.#ahead.length === 0);
+  }
+
   /** The segment that begins there, where it has that fingerprint and may be reused. */
   async find(first: RawPath, fingerprint: string): Promise<Segment | null> {
-    if (!this.#isBegun) this.#candidate = await this.#nextWithName();
-    this.#isBegun = true;
-    while (this.#candidate !== null && compareWalkOrder(this.#candidate.first ?? '', first) < 0)
-      this.#candidate = await this.#nextWithName();
-    const found = this.#candidate;
+    const found = await this.#from(first);
     return found !== null && found.first === first && found.fingerprint === fingerprint && this.#canReuse(found) ? found : null;
   }
 
-  /** Segments without a first path (the archive's end) align with nothing. */
-  async #nextWithName(): Promise<Segment | null> {
+  /** Whatever begins there, and where the next one begins. */
+  async at(first: RawPath): Promise<{ readonly segment: Segment; readonly end: RawPath | null } | null> {
+    const segment = await this.#from(first);
+    if (segment === null || segment.first !== first) return null;
+    await this.#look(2);
+    return { segment, end: this.#ahead[1]?.first ?? null };
+  }
+
+  /** All that begin from there on, before `end` (null: to the last); none where there are more than `most`. All can be asked for again. */
+  async between(first: RawPath, end: RawPath | null, most: number): Promise<readonly Segment[]> {
+    await this.#from(first);
+    let count = 0;
     for (;;) {
-      const next = await this.#segments?.next().catch((error: unknown) => {
-        if (this.#onDamaged === null || !(error instanceof McadsError) || error.code !== 'damaged') throw error;
-        this.#onDamaged(error);
-        return undefined;
-      });
-      if (next === undefined || next.done === true) return null;
-      if (next.value.first !== undefined) return next.value;
+      await this.#look(count + 1);
+      const next = this.#ahead[count];
+      if (next === undefined || (end !== null && compareWalkOrder(next.first, end) >= 0)) return this.#ahead.slice(0, count);
+      count += 1;
+      if (count > most) return [];
+    }
+  }
+
+  /** True for one that was stored as it was planned and is there. */
+  mayUse(segment: Segment): boolean {
+    return segment.fingerprint !== null && this.#canReuse(segment);
+  }
+
+  /** The first one that does not begin before that path. */
+  async #from(first: RawPath): Promise<(Segment & { readonly first: RawPath }) | null> {
+    let behind = 0;
+    for (;;) {
+      if (behind === this.#ahead.length) {
+        this.#ahead.length = 0;
+        behind = 0;
+        await this.#look(1);
+      }
+      const next = this.#ahead[behind];
+      if (next === undefined) return null;
+      if (compareWalkOrder(next.first, first) >= 0) {
+        if (behind > 0) this.#ahead.splice(0, behind);
+        return next;
+      }
+      behind += 1;
+    }
+  }
+
+  async #look(count: number): Promise<void> {
+    while (this.#ahead.length < count && !this.#isOver) {
+      const next = await this.#next();
+      if (next === null) this.#isOver = true;
+      else if (hasFirst(next)) this.#ahead.push(next);
+    }
+  }
+
+  async #next(): Promise<Segment | null> {
+    try {
+      const next = await this.#segments?.next();
+      return next === undefined || next.done === true ? null : next.value;
+    } catch (error) {
+      if (this.#onDamaged === null || !(error instanceof McadsError) || error.code !== 'damaged') throw error;
+      this.#onDamaged(error);
+      return null;
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#segments?.return?.();
   }
+}
+
+/** Segments without a first path (the archive's end) align with nothing. */
+function hasFirst(segment: Segment): segment is Segment & { readonly first: RawPath } {
+  return segment.first !== undefined;
 }

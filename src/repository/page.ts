@@ -1,11 +1,12 @@
 import { isUtf8 } from 'node:buffer';
-import type { ChunkRef, RawPath, Segment } from '../domain/tree.ts';
+import type { ChunkRef, RawPath, Segment, SeenPart } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { sha256 } from '../stream/digest.ts';
 
 /*
- * A page: JSON lines, one segment each: {fingerprint, bytes, chunks: [[id, length], …], first?}. `first` is the segment's first path in
- * walk order (trees only; `first64`, base64, where the path is not UTF-8): it lets two snapshots be merged page by page.
+ * A page: JSON lines, one segment each: {fingerprint, bytes, chunks: [[id, length], …], first?, seen?}. `first` is the segment's first path in
+ * walk order (trees only; `first64`, base64, where the path is not UTF-8): it lets two snapshots be merged page by page. `seen` is for the next
+ * backup alone; whoever does not know it passes it by.
  */
 
 /** One page ends after a segment in this many, chosen by hash, so that an inserted segment moves no later cut. */
@@ -22,8 +23,9 @@ export function endsPage(segment: Segment, count: number, chunks: number): boole
 }
 
 export function toPageLine(segment: Segment): string {
-  const { fingerprint, bytes, chunks, first } = segment;
-  return `${JSON.stringify({ fingerprint, bytes, chunks, ...(first === undefined ? {} : pathFields(first)) })}\n`;
+  const { fingerprint, bytes, chunks, first, seen } = segment;
+  const more = seen === undefined ? {} : { seen };
+  return `${JSON.stringify({ fingerprint, bytes, chunks, ...(first === undefined ? {} : pathFields(first)), ...more })}\n`;
 }
 
 function pathFields(first: RawPath): { first: string } | { first64: string } {
@@ -47,6 +49,7 @@ interface PageLine {
   readonly chunks: unknown;
   readonly first?: unknown;
   readonly first64?: unknown;
+  readonly seen?: unknown;
 }
 
 function toSegment(line: string, pageId: string): Segment {
@@ -56,13 +59,20 @@ function toSegment(line: string, pageId: string): Segment {
   } catch (error) {
     throw badPage(pageId, messageOf(error));
   }
-  const { fingerprint, bytes, chunks, first, first64 } = value;
+  const { fingerprint, bytes, chunks, first, first64, seen } = value;
   if ((fingerprint !== null && typeof fingerprint !== 'string') || typeof bytes !== 'number' || !isChunkList(chunks))
     throw badPage(pageId, 'a line is no segment');
   if (chunks.reduce((sum, [, length]) => sum + length, 0) !== bytes) throw badPage(pageId, "a segment's length is not its chunks'");
-  if (typeof first === 'string') return { fingerprint, bytes, chunks, first: Buffer.from(first, 'utf8').toString('latin1') };
-  if (typeof first64 === 'string') return { fingerprint, bytes, chunks, first: Buffer.from(first64, 'base64').toString('latin1') };
-  return { fingerprint, bytes, chunks };
+  const segment = isSeenPart(seen) ? { fingerprint, bytes, chunks, seen } : { fingerprint, bytes, chunks };
+  if (typeof first === 'string') return { ...segment, first: Buffer.from(first, 'utf8').toString('latin1') };
+  if (typeof first64 === 'string') return { ...segment, first: Buffer.from(first64, 'base64').toString('latin1') };
+  return segment;
+}
+
+function isSeenPart(value: unknown): value is SeenPart {
+  if (typeof value !== 'object' || value === null) return false;
+  const { records, hash, newest, newestChange } = value as Partial<Record<keyof SeenPart, unknown>>;
+  return Number.isSafeInteger(records) && typeof hash === 'string' && typeof newest === 'number' && typeof newestChange === 'number';
 }
 
 function isChunkList(value: unknown): value is readonly ChunkRef[] {

@@ -1,6 +1,7 @@
 import type { Bytes } from '../domain/byte-stream.ts';
-import { treeScan, type EntryType, type RawPath, type TarVerdict, type TreeEntry, type TreeScan } from '../domain/tree.ts';
+import { treeScan, type RawPath, type TarVerdict, type TreeScan } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
+import { StatRecords } from './scan-records.ts';
 
 /** How a process ended: its status (null: killed or unknown) and everything it wrote on stderr. */
 export interface ScriptEnd {
@@ -17,31 +18,8 @@ export function toTreeScan(body: Bytes, end: Promise<ScriptEnd>, purpose: 'scan'
   const done = Promise.all([walker.promise, end]).then(([status, ended]) => ({ problems: problemsOf(status, ended, purpose) }));
   done.catch(() => undefined);
   end.catch(() => walker.resolve(null));
-  return treeScan(parseStatLines(body, walker.resolve), done);
-}
-
-/** Entries in the order of the records, by what came at a time. `onStatus` gets the walker's status, or null where its record never came. */
-async function* parseStatLines(body: Bytes, onStatus: (status: number | null) => void): AsyncGenerator<Iterable<TreeEntry>> {
-  let rest = '';
-  let status: number | null = null;
-  try {
-    for await (const part of body) {
-      const records = Buffer.from(part.buffer, part.byteOffset, part.byteLength).toString('latin1').split('\0');
-      records[0] = rest + (records[0] ?? '');
-      rest = records.pop() ?? '';
-      const last = records.at(-1);
-      if (status !== null && last !== undefined) throw unreadable(last);
-      if (last?.startsWith('~') === true) {
-        status = Number(last.slice(1));
-        records.pop();
-      }
-      // Each is made when it is asked for: those of a batch would live long enough to be copied by the garbage collector.
-      yield parseRecords(records);
-    }
-    if (rest !== '') throw unreadable(rest);
-  } finally {
-    onStatus(status);
-  }
+  const records = new StatRecords(body, walker.resolve);
+  return { ...treeScan(records.batches(), done), records };
 }
 
 /** NUL-terminated `./paths`, as the scripts take them. */
@@ -69,73 +47,6 @@ export function pathOfMessage(message: string): RawPath | null {
   return quoted === undefined ? null : unescapeName(quoted);
 }
 
-function* parseRecords(records: readonly string[]): Generator<TreeEntry, void, undefined> {
-  for (const record of records) yield parseRecord(record);
-}
-
-const SLASH = 0x2f;
-
-/** By hand, because there are millions: without a list of the fields, and without a text for each number. */
-function parseRecord(record: string): TreeEntry {
-  const pathEnd = record.indexOf('//');
-  const type = record.charAt(record.lastIndexOf('/') + 1);
-  const targetEnd = record.lastIndexOf('/') - 1;
-  const modeAt = targetEnd + 4;
-  const uidAt = record.indexOf(' ', modeAt) + 1;
-  const gidAt = record.indexOf(' ', uidAt) + 1;
-  const sizeAt = record.indexOf(' ', gidAt) + 1;
-  const mtimeAt = record.indexOf(' ', sizeAt) + 1;
-  const ctimeAt = record.indexOf(' ', mtimeAt) + 1;
-  const deviceAt = record.indexOf(' ', ctimeAt) + 1;
-  const inodeAt = record.indexOf(' ', deviceAt) + 1;
-  const linksAt = record.indexOf(' ', inodeAt) + 1;
-  // A missing field makes the search begin anew: they do not ascend then.
-  const isWhole = uidAt > modeAt && gidAt > uidAt && sizeAt > gidAt && mtimeAt > sizeAt && ctimeAt > mtimeAt && deviceAt > ctimeAt;
-  if (!isWhole || inodeAt <= deviceAt || linksAt <= inodeAt || linksAt === record.length || !isEntryType(type)) throw unreadable(record);
-  if (pathEnd < 0 || record.charCodeAt(targetEnd) !== SLASH || !record.startsWith('.')) throw unreadable(record);
-  return {
-    path: record.slice(2, pathEnd),
-    type,
-    mode: number(record, modeAt, uidAt - 1, 8),
-    uid: number(record, uidAt, gidAt - 1),
-    gid: number(record, gidAt, sizeAt - 1),
-    size: number(record, sizeAt, mtimeAt - 1),
-    mtime: nanoseconds(record.slice(mtimeAt, ctimeAt - 1)),
-    ctime: nanoseconds(record.slice(ctimeAt, deviceAt - 1)),
-    device: record.slice(deviceAt, inodeAt - 1),
-    inode: record.slice(inodeAt, linksAt - 1),
-    links: number(record, linksAt, record.length),
-    target: type === 'l' ? record.slice(pathEnd + 2, targetEnd) : null,
-  };
-}
-
-function number(record: string, start: number, end: number, base = 10): number {
-  let value = 0;
-  for (let at = start; at < end; at += 1) {
-    const digit = record.charCodeAt(at) - 0x30;
-    if (digit < 0 || digit >= base) throw unreadable(record);
-    value = value * base + digit;
-  }
-  return value;
-}
-
-/**
- * find prints ten digits, the last always 0. Times before 1970 with a fraction it prints wrongly (findutils 4.9.0 does): the whole seconds, which
- * are rounded down, get a sign, the fraction behind them still counts upwards. -0.25 s is printed -1.7500000000.
- */
-function nanoseconds(time: string): string {
-  const dot = time.indexOf('.');
-  if (dot < 0) return time;
-  if (!time.startsWith('-')) return time.slice(0, dot + 10);
-  const fraction = time.slice(dot + 1, dot + 10);
-  if (Number(fraction) === 0) return time.slice(0, dot + 10);
-  return `-${BigInt(time.slice(1, dot)) - 1n}.${String(1_000_000_000 - Number(fraction)).padStart(9, '0')}`;
-}
-
-function isEntryType(text: string): text is EntryType {
-  return text.length === 1 && 'fdlpbcs'.includes(text);
-}
-
 function problemsOf(walker: number | null, { status, stderr }: ScriptEnd, purpose: 'scan' | 'restat'): readonly string[] {
   const lines = linesOf(stderr);
   // 1 is find's and 123 is xargs' word for "some could not be looked at": those have a line each.
@@ -158,12 +69,6 @@ function tail(lines: readonly string[]): string {
 
 function statusText(status: number | null): string {
   return status === null ? 'no status' : `status ${status}`;
-}
-
-function unreadable(record: string): McadsError {
-  return new McadsError('component-failed', `find wrote a line that is no stat line: ${JSON.stringify(record.slice(0, 200))}`, {
-    hint: 'the program named find in the helper is not GNU find, or its output was cut',
-  });
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v', '\\': '\\', ' ': ' ' };

@@ -1,5 +1,6 @@
 import type { TreeEntry } from '../../src/domain/tree.ts';
 import { DatabaseWatch } from '../../src/pipeline/tree-databases.ts';
+import { BatchedEntries } from '../../src/pipeline/entry-reader.ts';
 import { TreeFindings } from '../../src/pipeline/tree-findings.ts';
 import { ParentSegments, planSegments, withReuse } from '../../src/pipeline/tree-plan.ts';
 
@@ -28,11 +29,22 @@ async function* scanned(): AsyncGenerator<readonly TreeEntry[]> {
   yield batch;
 }
 
-const rules = { recipe: 'bench', stableInodes: true, began: 1.8e9, isExcluded: () => false, neverCapture: [], neverCapturePaths: [] };
+const rules = {
+  recipe: 'bench',
+  stableInodes: true,
+  began: 1.8e9,
+  exclude: [],
+  isExcluded: () => false,
+  neverCapture: [],
+  neverCapturePaths: [],
+};
 const began = performance.now();
 const parent = new ParentSegments(null, () => true);
 let links = 0;
-for await (const { members } of withReuse(planSegments(scanned(), rules, new DatabaseWatch(), new TreeFindings()), parent))
+for await (const { members } of withReuse(
+  planSegments(new BatchedEntries(scanned()), rules, new DatabaseWatch(), new TreeFindings()),
+  parent,
+))
   for (const { link } of members) links += link === null ? 0 : 1;
 process.stdout.write(
   JSON.stringify({ seconds: (performance.now() - began) / 1000, peakBytes: process.resourceUsage().maxRSS * 1024, links }),

@@ -5,17 +5,18 @@ import type { TreeSource } from '../../src/domain/tree.ts';
 import { McadsError } from '../../src/errors.ts';
 import { planSegments } from '../../src/pipeline/tree-plan.ts';
 import { DatabaseWatch } from '../../src/pipeline/tree-databases.ts';
+import { BatchedEntries } from '../../src/pipeline/entry-reader.ts';
 import { TreeFindings } from '../../src/pipeline/tree-findings.ts';
 import { readSegments, type ReadSegment } from '../../src/pipeline/tree-read.ts';
 import { TreeFixture } from '../support/tree-capture.ts';
 
 const NEVER = new AbortController().signal;
-const RULES = { recipe: '', stableInodes: true, began: 0, isExcluded: () => false, neverCapture: [], neverCapturePaths: [] };
+const RULES = { recipe: '', stableInodes: true, began: 0, exclude: [], isExcluded: () => false, neverCapture: [], neverCapturePaths: [] };
 
 /** Reads the whole tree, so many names a tar; `before` happens between the scan and the first name. */
 async function read(fixture: TreeFixture, source: TreeSource, namesATar: number | undefined, before = (): void => undefined) {
   const scan = source.scan(NEVER);
-  const planned = await Array.fromAsync(planSegments(scan.batches, RULES, new DatabaseWatch(), new TreeFindings()));
+  const planned = await Array.fromAsync(planSegments(new BatchedEntries(scan.batches), RULES, new DatabaseWatch(), new TreeFindings()));
   before();
   async function* toRead() {
     for (const segment of planned) yield { ...segment, reuse: null };
@@ -94,7 +95,7 @@ test('a tar that fails in the middle ends the listing too', async () => {
   const scan = source.scan(NEVER);
   async function* toRead() {
     try {
-      for await (const segment of planSegments(scan.batches, RULES, new DatabaseWatch(), new TreeFindings()))
+      for await (const segment of planSegments(new BatchedEntries(scan.batches), RULES, new DatabaseWatch(), new TreeFindings()))
         yield { ...segment, reuse: null };
     } finally {
       ended.resolve();
