@@ -7,13 +7,16 @@ import { sha256Hex } from '../../src/stream/digest.ts';
 const anyId = fc.nat().map((n) => sha256Hex(Buffer.from(String(n))));
 const anyChunks = fc.array(fc.tuple(anyId, fc.nat(4_194_304)), { maxLength: 5 });
 const rawPath = fc.uint8Array({ minLength: 0, maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
+const seconds = fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e10, max: 1e11 }).map((value) => value + 0); // -0 is 0 in JSON
+const anySeen = fc.record({ records: fc.nat(), hash: anyId, newest: seconds, newestChange: seconds });
 const anySegment: fc.Arbitrary<Segment> = fc
-  .record({ fingerprint: fc.option(anyId), chunks: anyChunks, first: fc.option(rawPath) })
-  .map(({ fingerprint, chunks, first }) => ({
+  .record({ fingerprint: fc.option(anyId), chunks: anyChunks, first: fc.option(rawPath), seen: fc.option(anySeen) })
+  .map(({ fingerprint, chunks, first, seen }) => ({
     fingerprint,
     chunks,
     bytes: chunks.reduce((sum, [, length]) => sum + length, 0),
     ...(first === null ? {} : { first }),
+    ...(seen === null ? {} : { seen }),
   }));
 
 function toPages(segments: readonly Segment[]): readonly string[] {
@@ -52,6 +55,14 @@ describe('a page', () => {
       '{"fingerprint":null,"bytes":0,"chunks":[],"first64":"/w=="}\n',
     );
   });
+
+  test.each(['null', '[]', '{}', '{"records":1,"hash":"a","newest":1}', '{"records":0.5,"hash":"a","newest":1,"newestChange":1}', '"x"'])(
+    'with %s for what a scan told is a page without it',
+    (seen) => {
+      const line = `{"fingerprint":null,"bytes":0,"chunks":[],"first":"a","seen":${seen}}`;
+      expect([...parsePage(Buffer.from(line), 'id')]).toEqual([{ fingerprint: null, bytes: 0, chunks: [], first: 'a' }]);
+    },
+  );
 
   test('that is cut short or says something else is damaged, never half used', () => {
     const id = 'a'.repeat(64);
