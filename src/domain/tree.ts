@@ -117,8 +117,11 @@ export interface ScanRecords extends AsyncDisposable {
   nextPath(): Promise<RawPath | null>;
   /** What was taken since the last range ended (`isLastOutside`: but for the last entry, with which the next range begins). */
   endRange(isLastOutside: boolean): SeenRecords;
-  /** True where the next entries are told as in that range: they are left behind. Otherwise all are still to come. Only between two ranges. */
-  skip(range: SeenRecords): Promise<boolean>;
+  /**
+   * True where the next entries are told as in that range and the one behind them has that path (null: there is none): they are left behind.
+   * Otherwise all are still to come. Only between two ranges.
+   */
+  skip(range: SeenRecords, behind: RawPath | null): Promise<boolean>;
 }
 
 export function treeScan(batches: TreeScan['batches'], done: TreeScan['done']): TreeScan {

@@ -2,7 +2,7 @@ import type { Bytes, ByteStream } from '../domain/byte-stream.ts';
 import type { ManifestArtifact } from '../domain/manifest.ts';
 import type { SnapshotWriter, StoredChunk } from '../domain/ports.ts';
 import { type ChunkSizes, ContentChunker, gearTable } from '../stream/content-chunker.ts';
-import { releasePiece } from '../stream/release-buffer.ts';
+import { givenBack } from '../stream/release-buffer.ts';
 
 export interface CaptureStreamOptions {
   readonly format: ManifestArtifact['format'];
@@ -64,14 +64,6 @@ export async function captureStream<V>(
     // A producer that is given up still has to end what it started elsewhere; the first error is the one to tell.
     await Promise.allSettled([stream.done]);
     throw error;
-  }
-}
-
-/** The memory of each piece is given back once the next one is asked for. */
-async function* givenBack(body: Bytes): AsyncGenerator<Uint8Array> {
-  for await (const piece of body) {
-    yield piece;
-    releasePiece(piece);
   }
 }
 

@@ -15,7 +15,7 @@ import { SegmentSpool } from './segment-spool.ts';
 import { catalogueLine, namesBySegment, type StoredNames } from './tree-catalogue.ts';
 import { confirmStored, DatabaseWatch } from './tree-databases.ts';
 import { TreeFindings } from './tree-findings.ts';
-import { ParentSegments, planSegments, withReuse, type PlannedSegment, type TreeRules } from './tree-plan.ts';
+import { ParentSegments, planSegments, RACY_SECONDS, withReuse, type PlannedSegment, type TreeRules } from './tree-plan.ts';
 import { messagesByPath, readSegments, type ReadSegment } from './tree-read.ts';
 import type { Attempt } from './tree-recheck.ts';
 import { relink } from './tree-relink.ts';
@@ -25,8 +25,6 @@ import { Spool } from '../stream/spool.ts';
 
 const NO_LINES = new Uint8Array();
 
-/** Times this young may still be given to another change. */
-const RACY_SECONDS = 2;
 /**
  * Stores a tree as tar and catalogue: scans it, reuses the parent's segments whose fingerprints are the same, reads the others, and reads
  * again what changed meanwhile. Rejects where the walk or tar did not come to a good end; single files that are torn or unreadable are findings.
@@ -138,7 +136,7 @@ class TreeCapture {
       plan.write(segment);
       this.#reusedBytes += segment.reuse?.bytes ?? 0;
     }
-    this.#watch.passOver();
+    this.#watch.passOver(part.group.last);
     this.#newestChange = Math.max(this.#newestChange, part.newestChange);
     this.#progress();
     return true;

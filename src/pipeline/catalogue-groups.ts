@@ -16,8 +16,9 @@ const MOST_BYTES = 4 * 1024 * 1024;
 /** Consecutive segments that share a part of the catalogue. */
 export interface CatalogueGroup {
   readonly first: RawPath;
+  /** The last path, or the first one behind it. */
   readonly last: RawPath;
-  /** Equal ones mean equal lines (but for inodes that change by themselves), where all segments are stored as they were planned. */
+  /** The hash of its segments' fingerprints. Equal ones mean equal lines (but for inodes that change by themselves), where all segments are stored as they were planned. */
   readonly fingerprint: string;
   /** The parent's part, which has such lines. */
   readonly reuse: Segment | null;
@@ -27,7 +28,7 @@ export interface CatalogueGroup {
 
 /** A segment as it is kept between the passes. */
 export interface GroupedSegment extends PlannedSegment {
-  /** Its last path. */
+  /** Its last path, or the first one behind it. */
   readonly last: RawPath;
   readonly entries: number;
   /** True where a name in it stands for another. */

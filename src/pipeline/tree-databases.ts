@@ -26,6 +26,8 @@ const INITIALS: ReadonlySet<number> = new Set(
   [...MARKS.keys(), CLUSTER_MARK, CLUSTER_CONTROL.slice(CLUSTER_CONTROL.indexOf('/') + 1)].map((name) => name.charCodeAt(0)),
 );
 const SQLITE_LOGS = ['-wal', '-journal'];
+/** Names that are told of, for whoever remembers that nothing was to be told of some. */
+export const WATCHED_NAMES: readonly string[] = [...MARKS.keys(), CLUSTER_MARK, CLUSTER_CONTROL, ...SQLITE_LOGS];
 const SQLITE_MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
 const MOST = 100;
 
@@ -42,7 +44,8 @@ export class DatabaseWatch {
   #sorted: readonly RawPath[] = [];
   /** Files whose path the current one begins with; each begins with the one before it. */
   readonly #prefixes: RawPath[] = [];
-  #hasUnseen = false;
+  /** What lies before it may not have been shown. */
+  #unseenBefore: RawPath | null = null;
 
   /** True where the entry says something of a database, alone or with others. */
   see({ path, type, size }: Pick<TreeEntry, 'path' | 'type' | 'size'>): boolean {
@@ -52,15 +55,19 @@ export class DatabaseWatch {
     for (let last = this.#prefixes.at(-1); last !== undefined && !path.startsWith(last); last = this.#prefixes.at(-1)) this.#prefixes.pop();
     const log = size > 0 ? SQLITE_LOGS.find((suffix) => path.endsWith(suffix)) : undefined;
     const base = log === undefined ? undefined : path.slice(0, -log.length);
-    // What was not seen may be there: whoever looks for it will find out.
-    if (base !== undefined && (this.#hasUnseen || this.#prefixes.includes(base))) this.#suspects.add(detached(base));
+    // What was not shown may be there: whoever looks for it will find out.
+    if (base !== undefined && (this.#prefixes.includes(base) || this.#isUnseen(base))) this.#suspects.add(detached(base));
     this.#prefixes.push(path);
     return isMark || log !== undefined;
   }
 
-  /** Entries that say nothing of a database by themselves are not shown. */
-  passOver(): void {
-    this.#hasUnseen = true;
+  /** Entries that say nothing of a database by themselves are not shown, up to the ones before that path. */
+  passOver(end: RawPath): void {
+    this.#unseenBefore = end;
+  }
+
+  #isUnseen(path: RawPath): boolean {
+    return this.#unseenBefore !== null && compareWalkOrder(path, this.#unseenBefore) < 0;
   }
 
   #seeName(path: RawPath, name: string, type: TreeEntry['type']): boolean {

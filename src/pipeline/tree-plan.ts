@@ -46,6 +46,8 @@ export interface TreeRules {
 }
 
 const FAR_FUTURE_SECONDS = 86_400;
+/** Times this young may still be given to another change. */
+export const RACY_SECONDS = 2;
 
 type PlanOnly = Omit<ScannedSegment, 'reuse'>;
 
@@ -105,6 +107,15 @@ export function toSegment(index: number, members: readonly PlannedMember[], rule
     members,
     lines,
   };
+}
+
+/** What a fixed entry's fingerprint would be: another one where fingerprints are made another way. */
+export function sampleFingerprint({ recipe }: TreeRules): string {
+  const entry = { path: 'a', type: 'l', mode: 1, uid: 2, gid: 3, size: 4, mtime: '5.6', ctime: '7.8' } as const;
+  return fingerprintOf(
+    recipe,
+    Buffer.from(catalogueLines([{ ...entry, device: '9', inode: '10', links: 11, target: 'b', link: 'c' }]), 'utf8'),
+  );
 }
 
 /**

@@ -1,11 +1,15 @@
+import { createHash } from 'node:crypto';
 import type { RawPath, ScanRecords, Segment } from '../domain/tree.ts';
 import type { CatalogueGroup, GroupedSegment } from './catalogue-groups.ts';
-import type { ParentSegments, TreeRules } from './tree-plan.ts';
+import { WATCHED_NAMES } from './tree-databases.ts';
+import { RACY_SECONDS, sampleFingerprint, type ParentSegments, type TreeRules } from './tree-plan.ts';
 
 /** After every path in walk order. */
 const BEHIND_ALL: RawPath = '\uffff';
 /** A part of a catalogue never had more. */
 const MOST_SEGMENTS = 64 * 1024;
+/** Counted up with whatever decides what is captured of an entry, or where segments and parts end, and is not in the context by itself. */
+const OWN_RULES = 1;
 
 /** Consecutive segments with all that the catalogue has of them, as the parent has them. */
 export interface UnchangedPart {
@@ -24,13 +28,17 @@ export class UnchangedParts {
   readonly #records: ScanRecords;
   readonly #catalogue: ParentSegments;
   readonly #data: ParentSegments;
+  /** What has a time from then on is looked at: which of its entries is to be trusted is not known of a whole part. */
+  readonly #youngest: number;
 
   constructor(records: ScanRecords, rules: TreeRules, parents: { readonly catalogue: ParentSegments; readonly data: ParentSegments }) {
     this.#records = records;
     this.#catalogue = parents.catalogue;
     this.#data = parents.data;
-    const { recipe, exclude, neverCapture, neverCapturePaths } = rules;
-    records.setContext(JSON.stringify({ recipe, exclude, neverCapture, neverCapturePaths }));
+    this.#youngest = rules.began - RACY_SECONDS;
+    const { exclude, neverCapture, neverCapturePaths } = rules;
+    const sample = sampleFingerprint(rules);
+    records.setContext(JSON.stringify({ OWN_RULES, sample, WATCHED_NAMES, exclude, neverCapture, neverCapturePaths }));
   }
 
   /** The part that begins with the next entry; null where there is none, or something in it is not as it was. To be asked between two parts. */
@@ -40,17 +48,27 @@ export class UnchangedParts {
     const part = path === null ? null : await this.#catalogue.at(path);
     if (path === null || part?.segment.seen === undefined || !this.#catalogue.mayUse(part.segment)) return null;
     const { segment: reuse, end } = part;
-    const stored = await this.#data.between(path, end, MOST_SEGMENTS);
-    if (stored.length === 0 || stored[0]?.first !== path || !stored.every((one) => this.#data.mayUse(one))) return null;
     const { seen } = part.segment;
-    if (!(await this.#records.skip(seen))) return null;
+    if (seen.newest >= this.#youngest) return null;
+    const stored = await this.#data.between(path, end, MOST_SEGMENTS);
+    // Whatever else may be wrong with either list: these segments and no others are the part's.
+    if (fingerprintOfAll(stored) !== reuse.fingerprint || !stored.every((one) => this.#data.mayUse(one))) return null;
+    // With another entry behind it the part might end elsewhere.
+    if (!(await this.#records.skip(seen, end))) return null;
     const group = { first: path, last: end ?? BEHIND_ALL, fingerprint: reuse.fingerprint ?? '', reuse, seen };
     const segments = stored.map((one, at) => toGrouped(one, stored[at + 1]?.first ?? group.last, seen.newest, at === 0 ? seen.records : 0));
     return { group, segments: withGroup(segments, group), newestChange: seen.newestChange };
   }
 }
 
-/** `entries`: how many there are is known of the part alone. */
+/** As a part's is made. */
+function fingerprintOfAll(segments: readonly Segment[]): string {
+  const hash = createHash('sha256');
+  for (const { fingerprint } of segments) hash.update(fingerprint ?? '', 'latin1');
+  return hash.digest('hex');
+}
+
+/** `last`: the first path behind it, as near as is known. `entries`: how many there are is known of the part alone. */
 function toGrouped(reuse: Segment, last: RawPath, newest: number, entries: number): GroupedSegment {
   const { first = '', fingerprint } = reuse;
   // Nothing of it is ever read again, so that nobody asks for its number.

@@ -47,10 +47,16 @@ const ENTER = 'export LC_ALL=C; cd -P -- "$1" || exit 125';
 const STAMP = 'stamp=$(stat -c %y .) || exit 4';
 const RESTAMP = 'touch -c -m -d "$stamp" . || exit 4';
 
+/** Old programs know no `-f`. A write that failed is told only once: all of them asked again would be content. */
+const SYNC = `{ said=$(sync -f . 2>&1) || case "$said" in *'error syncing'*) printf '%s\\n' "$said" >&2; exit 4 ;; *) sync ;; esac; }`;
+
 /** $2 the staging directory. Makes it anew, with `new` filled from the tar on stdin. Exit 4: the directory cannot be made. */
 export const STAGE = `${ENTER}; ${STAMP}; rm -rf -- "$2" || exit 4
 (umask 077; mkdir -- "$2" "$2/new" "$2/old") || exit 4; ${RESTAMP}
 cd -- "$2/new" && exec ${EXTRACT}`;
+
+/** Writes out what was staged so far. Exit 4: the disk did not take it. */
+export const FLUSH = `${ENTER}; ${SYNC}`;
 
 /** $2 the staging directory. stdin: a plan (JSON). Keeps what the split directories are like, writes the plan down, flushes all of it. */
 export const PREPARE_SWAP = `${ENTER}; cat > "$2/plan.part" || exit 4`;
@@ -62,7 +68,7 @@ export const SAVE_SPLITS = `${ENTER}; file="$(pwd -P)/$2/$3"; cd -- "$4" && ${SA
 export const MAKE_FOLDERS = `${ENTER}; cd -- "$2" && (umask 077; xargs -0 -r mkdir -p --)`;
 
 /** $2 the staging directory. Everything that was staged is on the disk before the plan is, and that before the first rename. */
-export const COMMIT_PLAN = `${ENTER}; { sync -f . || sync; } && mv -- "$2/plan.part" "$2/plan" && sync "$2/plan" "$2"`;
+export const COMMIT_PLAN = `${ENTER}; ${SYNC} && mv -- "$2/plan.part" "$2/plan" && sync "$2/plan" "$2"`;
 
 /** $2 where to; stdin: names to move there, of one filesystem. Never over something that is there, and never by copying where `mv` can be told so (coreutils 9.2): half a copy looks like a whole move. */
 export const MOVE = `${ENTER}; only=; mv --no-copy --version >/dev/null 2>&1 && only=--no-copy; xargs -0 -r mv -n $only -t "$2" --`;

@@ -69,9 +69,10 @@ export class StatRecords implements ScanRecords {
     return { records, hash };
   }
 
-  async skip({ records, hash }: SeenRecords): Promise<boolean> {
+  async skip({ records, hash }: SeenRecords, behind: RawPath | null): Promise<boolean> {
     if (this.#taken > 0) throw new McadsError('unexpected', 'records were skipped in the middle of a range');
     if (!(records > 0 && records <= MOST_SKIPPED) || !(await this.#hasAhead(records))) return false;
+    if ((await this.#pathBehind(records)) !== behind) return false;
     const range = this.#newRange();
     let left = records;
     let [index, offset] = [this.#index, this.#offset];
@@ -146,6 +147,18 @@ export class StatRecords implements ScanRecords {
 
   #newRange(): Hash {
     return createHash('sha256').update(this.#context, 'latin1').update('\0');
+  }
+
+  async #pathBehind(records: number): Promise<RawPath | null> {
+    for (;;) {
+      let at = this.#index + records;
+      for (const block of this.#blocks) {
+        const record = block.records[at];
+        if (record !== undefined) return pathOfRecord(record);
+        at -= block.records.length;
+      }
+      if (!(await this.#readBlock())) return null;
+    }
   }
 
   async #hasAhead(records: number): Promise<boolean> {

@@ -43,6 +43,8 @@ export type TarEvent = { readonly kind: 'member'; readonly member: TarMember } |
 
 const EMPTY = Buffer.alloc(0);
 const MAX_PAX_BYTES = 16 * 1024 * 1024;
+/** Of one member, extensions included. */
+const MOST_HEADER_BYTES = 2 * MAX_PAX_BYTES;
 const TYPES: Readonly<Record<string, TarMember['type']>> = { '0': 'f', '1': 'link', '2': 'l', '3': 'c', '4': 'b', '5': 'd', '6': 'p' };
 
 /**
@@ -136,8 +138,8 @@ export class TarSplitter {
   #data(): TarEvent | null {
     const bytes = this.#piece.subarray(this.#at, this.#at + this.#left);
     if (bytes.length === 0) return null;
-    this.#at += bytes.length;
     this.#left -= bytes.length;
+    this.#use(bytes.length);
     return { kind: 'data', bytes };
   }
 
@@ -149,6 +151,7 @@ export class TarSplitter {
     let longName: string | null = null;
     let longLink: string | null = null;
     for (;;) {
+      if (length > MOST_HEADER_BYTES) throw new TarFormatError('a member has too many headers');
       const block = this.#header(length, BLOCK);
       if (block === null) return null;
       if (isZeroBlock(block)) return this.#trailer(extensions);
@@ -201,7 +204,7 @@ export class TarSplitter {
   #keep(most: number): void {
     const some = this.#piece.subarray(this.#at, this.#at + most);
     this.#begun = Buffer.concat([this.#begun, some]);
-    this.#at += some.length;
+    this.#use(some.length);
   }
 
   #takeHeader(length: number): Buffer {
@@ -211,8 +214,16 @@ export class TarSplitter {
       return whole;
     }
     const whole = this.#piece.subarray(this.#at, this.#at + length);
-    this.#at += length;
+    this.#use(length);
     return whole;
+  }
+
+  /** A piece that is used up is let go of: whoever got its last bytes may have given it back. */
+  #use(length: number): void {
+    this.#at += length;
+    if (this.#at < this.#piece.length) return;
+    this.#piece = EMPTY;
+    this.#at = 0;
   }
 }
 

@@ -3,18 +3,14 @@ import type { Bytes } from '../domain/byte-stream.ts';
 
 /**
  * Writes `input`, each piece whole before the next is asked for: then nobody here needs it any more, and a dialogue can go on. Stops without an error where the stream is
- * closed or broken, which whoever reads at its other end explains; rejects when the input does. Leaves the stream open.
+ * closed or broken, which whoever reads at its other end explains; rejects when the input does. Leaves the stream open, and its `error` event to the caller.
  */
 export async function writeAll(input: Bytes, stream: Writable): Promise<void> {
-  const ignore = (): void => undefined;
-  stream.on('error', ignore);
-  try {
-    for await (const piece of input) {
-      if (stream.destroyed || stream.writableEnded) return;
-      await written(stream, piece);
-    }
-  } finally {
-    stream.off('error', ignore);
+  const isOver = (): boolean => stream.destroyed || stream.writableEnded;
+  for await (const piece of input) {
+    if (isOver()) return;
+    await written(stream, piece);
+    if (isOver()) return;
   }
 }
 

@@ -62,7 +62,9 @@ test('ranges are what was told, however it is cut and whether they are taken or 
         if (skips) {
           const wanted = changed ? rangeOf([...range.slice(0, -1), record('other', 0)]) : rangeOf(range);
           const isThere = !changed && range.length > 0;
-          expect(await scan.skip(wanted)).toBe(isThere);
+          const behind = paths[at + range.length] ?? null;
+          expect(await scan.skip(wanted, `${behind ?? ''}?`)).toBe(false);
+          expect(await scan.skip(wanted, behind)).toBe(isThere);
           if (isThere) at += range.length;
           continue;
         }
@@ -87,18 +89,19 @@ test('ranges are what was told, however it is cut and whether they are taken or 
 test('a range of more than there is, of nothing, or in the middle of another is never left behind', async () => {
   const records = ['a', 'b', 'c'].map((path) => record(path, 1));
   await using scan = open(records, [50]);
-  expect(await scan.skip({ ...rangeOf(records), records: 4 })).toBe(false);
-  expect(await scan.skip(rangeOf([]))).toBe(false);
-  expect(await scan.skip({ records: 1e12, hash: '' })).toBe(false);
+  expect(await scan.skip({ ...rangeOf(records), records: 4 }, null)).toBe(false);
+  expect(await scan.skip(rangeOf([]), 'a')).toBe(false);
+  expect(await scan.skip({ records: 1e12, hash: '' }, null)).toBe(false);
+  expect(await scan.skip(rangeOf(records.slice(0, 2)), null)).toBe(false);
   expect(await take(scan, 1)).toEqual(['a']);
-  await expect(scan.skip(rangeOf(records.slice(1)))).rejects.toMatchObject({ code: 'unexpected' });
+  await expect(scan.skip(rangeOf(records.slice(1)), null)).rejects.toMatchObject({ code: 'unexpected' });
 });
 
 test('another context is another range', async () => {
   const records = [record('a', 1)];
   const scan = open(records, [1000]);
   scan.setContext('other rules');
-  expect(await scan.skip(rangeOf(records))).toBe(false);
+  expect(await scan.skip(rangeOf(records), null)).toBe(false);
 });
 
 test.each([
@@ -120,6 +123,6 @@ test.each([
   const scan = new StatRecords(pieces(text, [1000]), () => undefined);
   await expect(take(scan, 5)).rejects.toMatchObject({ code: 'component-failed' });
   const other = new StatRecords(pieces(text, [1000]), () => undefined);
-  const skipping = other.skip({ records: 2, hash: '' }).then(async (isThere) => (isThere ? [] : take(other, 5)));
+  const skipping = other.skip({ records: 2, hash: '' }, null).then(async (isThere) => (isThere ? [] : take(other, 5)));
   await expect(skipping).rejects.toMatchObject({ code: 'component-failed' });
 });

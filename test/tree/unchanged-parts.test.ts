@@ -1,7 +1,9 @@
 import { chmodSync, linkSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer, Server } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Segment, TreeSource } from '../../src/domain/tree.ts';
+import { McadsError } from '../../src/errors.ts';
 import type { CapturedTree } from '../../src/pipeline/captured-tree.ts';
 import { DatabaseWatch } from '../../src/pipeline/tree-databases.ts';
 import { asParent, TreeFixture } from '../support/tree-capture.ts';
@@ -23,9 +25,13 @@ async function catalogueOf(fixture: TreeFixture, { artifacts: [, catalogue] }: C
 }
 
 /** A source that counts the entries that somebody looks at. */
-async function counting(fixture: TreeFixture): Promise<{ readonly source: TreeSource; readonly looked: () => number }> {
+async function counting(
+  fixture: TreeFixture,
+  over: (real: TreeSource) => Partial<TreeSource> = () => ({}),
+): Promise<{ readonly source: TreeSource; readonly looked: () => number }> {
   let looked = 0;
   const source = await fixture.source((real) => ({
+    ...over(real),
     scan: (signal) => {
       const scan = real.scan(signal);
       const { records } = scan;
@@ -140,16 +146,91 @@ test('new exclude patterns count in parts that did not change, and what they lea
   await assertAsIfAnew(fixture, without);
 });
 
-test('sockets, files with several names and marks of databases are looked at each time', async () => {
+test('what depends on more than its own entries, or is told each time, is looked at each time', async () => {
   await using fixture = new TreeFixture();
   many(fixture);
-  fixture.write({ 'd0/dump.rdb': 'REDIS', 'd30/db': 'SQLite format 3\0', 'd30/db-wal': 'log' });
-  linkSync(join(fixture.tree, 'd59', 'f59'), join(fixture.tree, 'd59', 'zz'));
+  const plain = await fixture.capture(await fixture.source());
+  const begins = (await parts(fixture, plain)).map(({ first }) => first ?? '');
+  const folder = (part: number): string => begins[part]?.split('/')[0] ?? '';
+  const changes: readonly (() => unknown)[] = [
+    async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => void server.listen(join(fixture.tree, folder(1), 'socket'), resolve));
+      return server;
+    },
+    () => linkSync(join(fixture.tree, folder(1), 'only'), join(fixture.tree, folder(1), 'second')),
+    () => fixture.write({ [`${folder(1)}/dump.rdb`]: 'REDIS' }),
+    () => fixture.write({ [`${folder(1)}/db`]: 'SQLite format 3\0', [`${folder(1)}/db-wal`]: 'log' }),
+  ];
+  for (const change of changes) {
+    fixture.write({ [`${folder(1)}/only`]: 'once' });
+    const made = await change();
+    const first = await fixture.capture(await fixture.source());
+    const without = (await parts(fixture, first)).filter(({ seen }) => seen === undefined);
+    expect(without.length).toBeGreaterThan(0);
+    const second = await fixture.capture(await fixture.source(), { parent: asParent(first) });
+    expect(second.databasesSeen).toEqual(first.databasesSeen);
+    expect(second.findings).toEqual(first.findings);
+    expect(await parts(fixture, second)).toEqual(await parts(fixture, first));
+    if (made instanceof Server) made.close();
+    for (const name of ['socket', 'only', 'second', 'dump.rdb', 'db', 'db-wal'])
+      rmSync(join(fixture.tree, folder(1), name), { force: true });
+  }
+});
+
+test("a folder that has become this tool's own is left out of parts that did not change", async () => {
+  await using fixture = new TreeFixture();
+  many(fixture);
   const first = await fixture.capture(await fixture.source());
-  const next = await fixture.capture(await fixture.source(), { parent: asParent(first) });
-  expect(next.databasesSeen.map(({ path }) => path)).toEqual(['d0', 'd30/db']);
-  expect((await parts(fixture, next)).filter(({ seen }) => seen === undefined).length).toBeGreaterThan(1);
-  await assertAsIfAnew(fixture, next);
+  const { dev, ino } = statSync(join(fixture.tree, 'd30'), { bigint: true });
+  for (const own of [{ neverCapture: [{ device: String(dev), inode: String(ino) }] }, { neverCapturePaths: ['d30'] }]) {
+    const next = await fixture.capture(await fixture.source(), { parent: asParent(first), ...own });
+    expect((await fixture.paths(next)).some((path) => path.startsWith('d30'))).toBe(false);
+    const again = await fixture.capture(await fixture.source(), { parent: asParent(next), ...own });
+    expect(again.findings).toMatchObject([{ code: 'own-folder' }]);
+  }
+});
+
+test('files that come at the end night by night leave no more parts and segments than if all had been there at once', async () => {
+  await using fixture = new TreeFixture();
+  many(fixture);
+  let parent = await fixture.capture(await fixture.source());
+  for (let night = 0; night < 4; night += 1) {
+    fixture.write({ [`z/${night}`]: 'new' });
+    parent = await fixture.capture(await fixture.source(), { parent: asParent(parent) });
+  }
+  const anew = await fixture.capture(await fixture.source());
+  expect(parent.artifacts.map(({ segments }) => segments)).toEqual(anew.artifacts.map(({ segments }) => segments));
+  await assertAsIfAnew(fixture, parent);
+});
+
+test.each(['missing', 'damaged'])('where a later page of the older catalogue is %s nothing is taken over twice', async (problem) => {
+  await using fixture = new TreeFixture();
+  many(fixture);
+  const first = await fixture.capture(await fixture.source());
+  const { writer } = fixture;
+  const segments = writer.segments.bind(writer);
+  async function* damaged(artifact: Parameters<typeof segments>[0]): AsyncGenerator<Segment> {
+    for await (const segment of segments(artifact)) {
+      yield segment;
+      throw new McadsError('damaged', `a page is ${problem}`, { context: { problem } });
+    }
+  }
+  writer.segments = (artifact) => (artifact.name === 'catalogue' ? damaged(artifact) : segments(artifact));
+  const second = await fixture.capture(await fixture.source(), { parent: asParent(first) });
+  writer.segments = segments;
+  expect(second).toMatchObject({ segmentsRead: 0, bytes: first.bytes });
+  await assertAsIfAnew(fixture, second);
+});
+
+test('a part with a time that may still be given to another change is looked at', async () => {
+  await using fixture = new TreeFixture();
+  many(fixture);
+  const first = await fixture.capture(await fixture.source());
+  // The clock went back behind the changes.
+  const { source, looked } = await counting(fixture, (real) => ({ sync: async (signal) => (await real.sync(signal)) - 3600 }));
+  await fixture.capture(source, { parent: asParent(first) });
+  expect(looked()).toBe(FILES + 61);
 });
 
 test('a log that appears beside the last file of a part that did not change makes that a suspect', async () => {
@@ -196,8 +277,9 @@ test('what was passed over may hold the file beside which a log lies', () => {
   const watch = new DatabaseWatch();
   expect(watch.see({ path: 'a/db-wal', type: 'f', size: 1 })).toBe(true);
   expect(watch.suspectsIn('', 'z')).toEqual([]);
-  watch.passOver();
-  expect(watch.see({ path: 'b/text', type: 'f', size: 1 })).toBe(false);
+  watch.passOver('b/db-wal');
   watch.see({ path: 'b/db-wal', type: 'f', size: 1 });
+  expect(watch.see({ path: 'b/text', type: 'f', size: 1 })).toBe(false);
+  watch.see({ path: 'c/db-wal', type: 'f', size: 1 });
   expect(watch.suspectsIn('', 'z')).toEqual(['b/db']);
 });
