@@ -68,12 +68,14 @@ export class ScriptTarget implements TreeTarget {
 
   async stage(run: RestoreRun, tar: Bytes, signal: AbortSignal): Promise<readonly string[]> {
     const flushes = new Flushes(async () => this.#do(FLUSH, [], signal));
-    const { code, stderr } = await utf8Of(await this.#run(STAGE, [stagingOf(run, this.place)], signal, flushes.during(givenBack(tar))));
+    const staging = this.#run(STAGE, [stagingOf(run, this.place)], signal, flushes.during(givenBack(tar))).then(utf8Of);
+    // Whatever became of tar: nothing runs there any more when this is told.
+    const [ended, flushed] = await Promise.allSettled([staging, staging.catch(() => undefined).then(async () => flushes.last)]);
+    if (ended.status === 'rejected') throw ended.reason;
+    const { code, stderr } = ended.value;
     const words = linesOf(stderr);
-    if (code === 0) {
-      await flushes.last;
-      return words;
-    }
+    if (code === 0 && flushed.status === 'rejected') throw flushed.reason;
+    if (code === 0) return words;
     // Where the last write went half through, GNU tar tells only that.
     const full = /No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes/
       .exec(stderr)?.[0]
