@@ -18,6 +18,8 @@ export interface TarHeader {
   readonly linkName: RawPath;
 }
 
+const CHARACTERS = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
+
 export class TarFormatError extends Error {
   constructor(message: string) {
     super(message);
@@ -25,26 +27,37 @@ export class TarFormatError extends Error {
   }
 }
 
-/** Parses one block (ustar, GNU and old formats, base-256 numbers). Throws TarFormatError where its checksum is wrong. */
-export function parseTarHeader(block: Buffer): TarHeader {
-  if (number(block, 148, 8) !== checksumOf(block)) throw new TarFormatError('a tar header has a wrong checksum');
-  const name = text(block, 0, 100);
-  const prefix = block[345] !== 0 && block.toString('latin1', 257, 263) === 'ustar\0' ? text(block, 345, 155) : '';
-  const type = String.fromCharCode(block[156] ?? 0);
-  return {
-    name: prefix === '' ? name : `${prefix}/${name}`,
-    type: type === '\0' || type === '7' ? '0' : type,
-    mode: number(block, 100, 8) & 0o7777,
-    uid: number(block, 108, 8),
-    gid: number(block, 116, 8),
-    size: number(block, 124, 12),
-    mtime: number(block, 136, 12),
-    linkName: text(block, 157, 100),
-  };
+const ZERO = Buffer.alloc(BLOCK);
+
+export function isZeroBlock(bytes: Buffer, at: number): boolean {
+  return bytes[at] === 0 && bytes.compare(ZERO, 0, BLOCK, at, at + BLOCK) === 0;
 }
 
-export function isZeroBlock(block: Buffer): boolean {
-  return block[0] === 0 && block.every((byte) => byte === 0);
+/** The type of the header block that begins at `at`. Throws TarFormatError where its checksum is wrong. */
+export function checkTarHeader(bytes: Buffer, at: number): string {
+  if (number(bytes, at + 148, 8) !== checksumOf(bytes, at)) throw new TarFormatError('a tar header has a wrong checksum');
+  const type = bytes[at + 156];
+  return type === undefined || type === 0 || type === 0x37 ? '0' : (CHARACTERS[type] ?? '');
+}
+
+export function sizeOfTarHeader(bytes: Buffer, at: number): number {
+  return number(bytes, at + 124, 12);
+}
+
+/** Parses the block at `at` (ustar, GNU and old formats, base-256 numbers), which has been checked and is of that type. */
+export function parseTarHeader(bytes: Buffer, at: number, type: string): TarHeader {
+  const name = text(bytes, at, 100);
+  const prefix = bytes[at + 345] !== 0 && bytes.toString('latin1', at + 257, at + 263) === 'ustar\0' ? text(bytes, at + 345, 155) : '';
+  return {
+    name: prefix === '' ? name : `${prefix}/${name}`,
+    type,
+    mode: number(bytes, at + 100, 8) & 0o7777,
+    uid: number(bytes, at + 108, 8),
+    gid: number(bytes, at + 116, 8),
+    size: sizeOfTarHeader(bytes, at),
+    mtime: number(bytes, at + 136, 12),
+    linkName: text(bytes, at + 157, 100),
+  };
 }
 
 /** Bytes that data of this size takes, filled up to whole blocks. */
@@ -55,16 +68,15 @@ export function paddedSize(size: number): number {
 /** Records of a pax header, values one character per byte. Throws TarFormatError for anything that is not `length key=value\n`. */
 export function parsePax(bytes: Buffer): Map<string, string> {
   const records = new Map<string, string>();
-  for (let at = 0; at < bytes.length;) {
-    const space = bytes.indexOf(0x20, at);
-    const length = space < 0 ? Number.NaN : Number(bytes.toString('latin1', at, space));
-    if (!(length > space - at + 2) || at + length > bytes.length || bytes[at + length - 1] !== 0x0a)
-      throw new TarFormatError('a pax header cannot be read');
-    const record = bytes.toString('latin1', space + 1, at + length - 1);
-    const equals = record.indexOf('=');
-    if (equals <= 0) throw new TarFormatError('a pax record has no key');
-    records.set(record.slice(0, equals), record.slice(equals + 1));
-    at += length;
+  const all = bytes.toString('latin1');
+  for (let at = 0; at < all.length;) {
+    const space = all.indexOf(' ', at);
+    const end = space < 0 ? Number.NaN : at + Number(all.slice(at, space));
+    if (!(end > space + 2) || end > all.length || all.charCodeAt(end - 1) !== 0x0a) throw new TarFormatError('a pax header cannot be read');
+    const equals = all.indexOf('=', space + 1);
+    if (equals <= space + 1 || equals >= end - 1) throw new TarFormatError('a pax record has no key');
+    records.set(all.slice(space + 1, equals), all.slice(equals + 1, end - 1));
+    at = end;
   }
   return records;
 }
@@ -97,7 +109,7 @@ export function encodeTarHeader(header: TarHeader): Buffer {
 
 /** Writes the checksum into a changed block. */
 export function sealTarHeader(block: Buffer): Buffer {
-  block.write(`${checksumOf(block).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  block.write(`${checksumOf(block, 0).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return block;
 }
 
@@ -144,17 +156,24 @@ function needsPax(name: RawPath): boolean {
   return name.length > 100 || /[^\x20-\x7e]/.test(name);
 }
 
-function checksumOf(block: Buffer): number {
-  let sum = 8 * 0x20;
-  for (let i = 0; i < 148; i += 1) sum += block[i] ?? 0;
-  for (let i = 156; i < BLOCK; i += 1) sum += block[i] ?? 0;
+/** The sum of all bytes, those of the checksum itself taken for spaces. */
+function checksumOf(bytes: Buffer, at: number): number {
+  const block = new DataView(bytes.buffer, bytes.byteOffset + at, BLOCK);
+  // Four bytes a step, in two halves of 16 bits: 128 times two bytes just fit in. Summed one by one it was half of a reader's time.
+  let halves = 0;
+  for (let i = 0; i < BLOCK; i += 4) {
+    const word = block.getInt32(i);
+    halves = (halves + (word & 0x00ff00ff) + ((word >>> 8) & 0x00ff00ff)) | 0;
+  }
+  let sum = (halves & 0xffff) + (halves >>> 16) + 8 * 0x20;
+  for (let i = at + 148; i < at + 156; i += 1) sum -= bytes[i] ?? 0;
   return sum;
 }
 
-function text(block: Buffer, start: number, length: number): string {
-  if (block[start] === 0) return '';
-  const end = block.indexOf(0, start);
-  return block.toString('latin1', start, end < 0 || end > start + length ? start + length : end);
+function text(bytes: Buffer, start: number, length: number): string {
+  let end = start;
+  while (end < start + length && bytes[end] !== 0) end += 1;
+  return end === start ? '' : bytes.toString('latin1', start, end);
 }
 
 function number(block: Buffer, start: number, length: number): number {

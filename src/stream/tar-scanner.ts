@@ -3,12 +3,14 @@ import type { EntryType, RawPath } from '../domain/tree.ts';
 import { releasePiece } from './release-buffer.ts';
 import {
   BLOCK,
+  checkTarHeader,
   encodePaxMember,
   isZeroBlock,
   paddedSize,
   parsePax,
   parseTarHeader,
   sealTarHeader,
+  sizeOfTarHeader,
   TarFormatError,
   type TarHeader,
 } from './tar-header.ts';
@@ -42,6 +44,9 @@ export interface TarMember {
 export type TarEvent = { readonly kind: 'member'; readonly member: TarMember } | { readonly kind: 'data'; readonly bytes: Uint8Array };
 
 const EMPTY = Buffer.alloc(0);
+const NO_RECORDS: ReadonlyMap<string, string> = new Map();
+const DOT = 0x2e;
+const SLASH = 0x2f;
 const MAX_PAX_BYTES = 16 * 1024 * 1024;
 /** Of one member, extensions included. */
 const MOST_HEADER_BYTES = 2 * MAX_PAX_BYTES;
@@ -152,31 +157,32 @@ export class TarSplitter {
     let longLink: string | null = null;
     for (;;) {
       if (length > MOST_HEADER_BYTES) throw new TarFormatError('a member has too many headers');
-      const block = this.#header(length, BLOCK);
-      if (block === null) return null;
-      if (isZeroBlock(block)) return this.#trailer(extensions);
-      const header = parseTarHeader(block);
-      if (!'xgLK'.includes(header.type)) {
-        const whole = this.#takeHeader(length + BLOCK);
-        return toMember(whole, header, { extensions, pax: pax ?? new Map(), longName, longLink });
+      if (!this.#holds(length + BLOCK)) return null;
+      const at = this.#headerAt + length;
+      if (isZeroBlock(this.#headers, at)) return this.#trailer(extensions);
+      const type = checkTarHeader(this.#headers, at);
+      if (!'xgLK'.includes(type)) {
+        const header = parseTarHeader(this.#headers, at, type);
+        return toMember(this.#takeHeader(length + BLOCK), header, { extensions, pax, longName, longLink });
       }
-      if (header.size > MAX_PAX_BYTES) throw new TarFormatError('a pax header is too large');
-      const padded = paddedSize(header.size);
-      const content = this.#header(length + BLOCK, padded)?.subarray(0, header.size);
-      if (content === undefined) return null;
-      if (header.type === 'x') pax = pax === null ? parsePax(content) : new Map([...pax, ...parsePax(content)]);
-      else if (header.type === 'L') longName = untilZero(content);
-      else if (header.type === 'K') longLink = untilZero(content);
-      extensions += header.type;
-      length += BLOCK + padded;
+      const size = sizeOfTarHeader(this.#headers, at);
+      if (size > MAX_PAX_BYTES) throw new TarFormatError('a pax header is too large');
+      const end = length + BLOCK + paddedSize(size);
+      if (!this.#holds(end)) return null;
+      const begin = this.#headerAt + length + BLOCK;
+      const content = this.#headers.subarray(begin, begin + size);
+      if (type === 'x') pax = pax === null ? parsePax(content) : new Map([...pax, ...parsePax(content)]);
+      else if (type === 'L') longName = untilZero(content);
+      else if (type === 'K') longLink = untilZero(content);
+      extensions += type;
+      length = end;
     }
   }
 
   #trailer(extensions: string): null {
     if (extensions !== '') throw new TarFormatError('a tar stream ends behind a pax header');
-    const second = this.#header(BLOCK, BLOCK);
-    if (second === null) return null;
-    if (!isZeroBlock(second)) throw new TarFormatError('a single zero block inside a tar stream');
+    if (!this.#holds(2 * BLOCK)) return null;
+    if (!isZeroBlock(this.#headers, this.#headerAt + BLOCK)) throw new TarFormatError('a single zero block inside a tar stream');
     this.#takeHeader(2 * BLOCK);
     this.#isOver = true;
     return this.#padding();
@@ -189,16 +195,24 @@ export class TarSplitter {
     return null;
   }
 
-  /** Bytes of the headers that are at hand, null where they are not all there: what there is of them is kept then. */
-  #header(from: number, length: number): Buffer | null {
-    const end = from + length;
+  /** What holds the headers that are looked at: the piece, or what was kept of it and others. */
+  get #headers(): Buffer {
+    return this.#begun.length > 0 ? this.#begun : this.#piece;
+  }
+
+  get #headerAt(): number {
+    return this.#begun.length > 0 ? 0 : this.#at;
+  }
+
+  /** False where not so many bytes of the headers are at hand: what there is of them is kept then. */
+  #holds(length: number): boolean {
     if (this.#begun.length === 0) {
-      if (this.#piece.length - this.#at >= end) return this.#piece.subarray(this.#at + from, this.#at + end);
+      if (this.#piece.length - this.#at >= length) return true;
       this.#keep(this.#piece.length - this.#at);
-      return null;
+      return false;
     }
-    if (this.#begun.length < end) this.#keep(end - this.#begun.length);
-    return this.#begun.length < end ? null : this.#begun.subarray(from, end);
+    if (this.#begun.length < length) this.#keep(length - this.#begun.length);
+    return this.#begun.length >= length;
   }
 
   #keep(most: number): void {
@@ -229,33 +243,34 @@ export class TarSplitter {
 
 interface Extensions {
   readonly extensions: string;
-  readonly pax: Map<string, string>;
+  readonly pax: Map<string, string> | null;
   readonly longName: string | null;
   readonly longLink: string | null;
 }
 
 function toMember(whole: Buffer, header: TarHeader, { extensions, pax, longName, longLink }: Extensions): TarMember {
-  const sparse = pax.has('GNU.sparse.major');
-  const name = pax.get('GNU.sparse.name') ?? pax.get('path') ?? longName ?? header.name;
-  const storedSize = count(pax.get('size'), hasData(header.type) ? header.size : 0);
+  const records = pax ?? NO_RECORDS;
+  const sparse = records.has('GNU.sparse.major');
+  const name = records.get('GNU.sparse.name') ?? records.get('path') ?? longName ?? header.name;
+  const storedSize = count(records.get('size'), hasData(header.type) ? header.size : 0);
   const type = TYPES[header.type] ?? 'other';
-  const linkName = pax.get('linkpath') ?? longLink ?? header.linkName;
+  const linkName = records.get('linkpath') ?? longLink ?? header.linkName;
   return {
-    header: sparse ? withoutProcessId(Buffer.from(whole.subarray(-BLOCK)), pax, name) : whole,
+    header: sparse ? withoutProcessId(Buffer.from(whole.subarray(-BLOCK)), records, name) : whole,
     path: toRawPath(name),
     name,
     linkName,
     extensions,
     type,
     mode: header.mode,
-    uid: count(pax.get('uid'), header.uid),
-    gid: count(pax.get('gid'), header.gid),
+    uid: count(records.get('uid'), header.uid),
+    gid: count(records.get('gid'), header.gid),
     storedSize,
-    size: count(pax.get('GNU.sparse.realsize'), storedSize),
-    mtime: pax.get('mtime') ?? String(header.mtime),
+    size: count(records.get('GNU.sparse.realsize'), storedSize),
+    mtime: records.get('mtime') ?? String(header.mtime),
     target: type === 'l' ? linkName : type === 'link' ? toRawPath(linkName) : null,
     sparse,
-    pax,
+    pax: records,
   };
 }
 
@@ -263,7 +278,7 @@ function toMember(whole: Buffer, header: TarHeader, { extensions, pax, longName,
  * GNU tar names a sparse member `dir/GNUSparseFile.<pid>/name` and keeps the real name in a record. The process id would make equal
  * files differ: the header gets a constant name, and a pax `path` record (made for long names) goes.
  */
-function withoutProcessId(block: Buffer, pax: Map<string, string>, name: string): Buffer {
+function withoutProcessId(block: Buffer, pax: ReadonlyMap<string, string>, name: string): Buffer {
   const records = new Map(pax);
   records.delete('path');
   const base = name.slice(name.lastIndexOf('/') + 1).slice(0, 60);
@@ -275,8 +290,15 @@ function withoutProcessId(block: Buffer, pax: Map<string, string>, name: string)
 
 /** Removes what leads to the root and trailing slashes; absolute names and `..` stay, for the caller to refuse. */
 export function toRawPath(name: string): RawPath {
+  if (isPlain(name)) return name.slice(2);
   const path = name.replace(/^(?:\.\/+)+/, '').replace(/\/+$/, '');
   return path === '.' ? '' : path;
+}
+
+/** `./` and a path, nothing to be removed from that: what we and GNU tar write of all but directories. */
+function isPlain(name: string): boolean {
+  const first = name.charCodeAt(2);
+  return name.startsWith('./') && name.length > 2 && first !== SLASH && first !== DOT && name.charCodeAt(name.length - 1) !== SLASH;
 }
 
 function hasData(type: string): boolean {
