@@ -1,9 +1,6 @@
 import type { EncodedObject, ObjectAnswer, ObjectRequest } from './object-worker.ts';
 import { WorkerThreads, type Pending, type Thread } from './worker-threads.ts';
 
-/** One batch that a thread works on, and one for it to go on with. */
-const BATCHES_A_THREAD = 2;
-
 /** Told the ids of a batch; says of each object whether to write its frame to a path, hand it back (true) or drop it (false). */
 export type Choose = (ids: readonly string[]) => readonly (string | boolean)[];
 
@@ -40,9 +37,9 @@ export class ObjectPool implements AsyncDisposable {
     this.#threads = new WorkerThreads({ program, size, onAnswer: (answer, thread) => this.#onAnswer(answer, thread) });
   }
 
-  /** True while a thread would have to wait for the next batch. */
-  get isHungry(): boolean {
-    return this.#threads.hasRoom(BATCHES_A_THREAD);
+  /** True while no thread has anything to do. */
+  get isIdle(): boolean {
+    return this.#threads.isIdle;
   }
 
   /** Takes the buffer, and gives it back with the answer. */

@@ -116,13 +116,16 @@ export class ObjectSink implements AsyncDisposable {
     while (this.#open.size > 0) await Promise.all(this.#open);
   }
 
-  /** A thread that would idle gets what there is with the next turn of the loop; while all are busy the batch grows. */
+  /**
+   * Where all threads idle one gets what there is with the next turn of the loop; else the batch grows until it is full or they idle. Sent to
+   * whichever thread had room, batches of small files held two objects each: where the main thread sets the pace, one always has.
+   */
   #sendSoon(): void {
     if (this.#isDue) return;
     this.#isDue = true;
     setImmediate(() => {
       this.#isDue = false;
-      if (this.#pool.isHungry) this.send();
+      if (this.#pool.isIdle) this.send();
     });
   }
 

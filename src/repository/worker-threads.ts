@@ -39,9 +39,9 @@ export class WorkerThreads<P extends Pending, Answer> implements AsyncDisposable
     return this.#failure !== null;
   }
 
-  /** True while a thread has fewer batches than that. */
-  hasRoom(batches: number): boolean {
-    return this.#threads.length < this.#size || this.#threads.some(({ pending }) => pending.size < batches);
+  /** True while none has anything to do. */
+  get isIdle(): boolean {
+    return this.#threads.every(({ pending }) => pending.size === 0);
   }
 
   /** Gives the next batch to the least busy thread. Throws what made a thread fail. */
