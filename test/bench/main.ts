@@ -12,6 +12,7 @@ import { benchArchive } from './archive.ts';
 import { benchDatabase } from './database.ts';
 import { benchExampleKinds } from './example-kinds.ts';
 import { benchNights } from './nights.ts';
+import { benchNoise } from './noise.ts';
 import { benchPrune } from './prune.ts';
 import { benchRestore } from './restore.ts';
 import { benchScan } from './scan.ts';
@@ -21,7 +22,7 @@ import { benchSetA, benchSetB } from './tree-sets.ts';
 import { benchVolume } from './volume.ts';
 
 /** What can be measured; all of it unless named. Set D is set A with changes, and runs with it. */
-const SETS = ['start', 'prune', 'scan', 'a', 'b', 'c', 'mcads', 'volume', 'database', 'restore', 'archive'] as const;
+const SETS = ['start', 'prune', 'scan', 'a', 'b', 'c', 'mcads', 'noise', 'volume', 'database', 'restore', 'archive'] as const;
 
 /**
  * `npm run bench [-- SET…] [--quick] [--scale 0.25] [--rounds N] [--tools restic,borg] [--output FILE] [--built]`: builds its data from seeds, runs this tool and its
@@ -80,6 +81,7 @@ async function main(): Promise<void> {
     if (only.includes('b')) await benchSetB(setup);
     if (only.includes('c')) await benchNights(setup);
     if (only.includes('mcads')) await benchExampleKinds(setup);
+    if (only.includes('noise')) await benchNoise(setup);
     if (only.includes('volume')) await benchVolume(setup);
     if (only.includes('database')) await benchDatabase(setup);
     if (only.includes('restore')) await benchRestore(setup);
