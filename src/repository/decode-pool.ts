@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
-import type { DecodeAnswer, Decoded, DecodeRequest, WantedObject } from './decode-worker.ts';
+import type { DecodeAnswer, Decoded, DecodeProblem, DecodeRequest, WantedObject } from './decode-worker.ts';
 import { WorkerThreads } from './worker-threads.ts';
+
+const PROGRAM = new URL('./decode-worker', import.meta.url).href;
 
 let shared: DecodePool | null = null;
 
@@ -22,9 +24,12 @@ class DecodePool {
 
   constructor() {
     this.#threads = new WorkerThreads({
-      program: new URL('./decode-worker', import.meta.url).href,
+      program: PROGRAM,
       size: availableParallelism() - 1, // the thread that hands the bytes on is busy too
-      onAnswer: ({ batch, ...decoded }, thread) => this.#threads.take(thread, batch)?.resolve(decoded),
+      onAnswer: (answer, thread) => {
+        const asked = this.#threads.take(thread, answer.batch);
+        if (answer.kind === 'decoded') asked?.resolve(answer);
+      },
     });
   }
 
@@ -35,7 +40,35 @@ class DecodePool {
   /** The plain bytes of all of them, `bytes` together, in one buffer that is the caller's alone; of those before it where one is not as it should be. */
   async decode(wanted: readonly WantedObject[], bytes: number): Promise<Decoded> {
     const answer = Promise.withResolvers<Decoded>();
-    this.#threads.give(answer, (worker, batch) => worker.postMessage({ batch, bytes, wanted } satisfies DecodeRequest));
+    this.#threads.give(answer, (worker, batch) => worker.postMessage({ kind: 'decode', batch, bytes, wanted } satisfies DecodeRequest));
     return answer.promise;
+  }
+}
+
+/** Checks objects on all cores, for whoever looks at a whole repository: their bytes stay where they are read. */
+export class CheckPool implements AsyncDisposable {
+  readonly size = availableParallelism();
+  readonly #threads: WorkerThreads<PromiseWithResolvers<readonly DecodeProblem[]>, DecodeAnswer>;
+
+  constructor() {
+    this.#threads = new WorkerThreads({
+      program: PROGRAM,
+      size: this.size,
+      onAnswer: (answer, thread) => {
+        const asked = this.#threads.take(thread, answer.batch);
+        if (answer.kind === 'checked') asked?.resolve(answer.problems);
+      },
+    });
+  }
+
+  /** What is wrong with those that are not as they should be. */
+  async check(wanted: readonly WantedObject[]): Promise<readonly DecodeProblem[]> {
+    const answer = Promise.withResolvers<readonly DecodeProblem[]>();
+    this.#threads.give(answer, (worker, batch) => worker.postMessage({ kind: 'check', batch, wanted } satisfies DecodeRequest));
+    return answer.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#threads[Symbol.asyncDispose]();
   }
 }

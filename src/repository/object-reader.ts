@@ -4,7 +4,7 @@ import type { ChunkRef, Segment } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { sha256Hex } from '../stream/digest.ts';
 import { FrameError } from '../stream/zstd-frame.ts';
-import { decodePool } from './decode-pool.ts';
+import { decodePool, type CheckPool } from './decode-pool.ts';
 import type { DecodeProblem, WantedObject } from './decode-worker.ts';
 import { chunkKey, MAX_CHUNK_BYTES, pageKey } from './format.ts';
 import { decodeObject } from './object-codec.ts';
@@ -31,6 +31,12 @@ interface Batch {
   readonly chunks: number;
   readonly bytes: number;
   readonly pieces: readonly Promise<Piece>[];
+}
+
+/** A chunk, and for messages who needs it. */
+export interface OwnedChunk {
+  readonly ref: ChunkRef;
+  readonly owner: string;
 }
 
 /** Reads artifacts; everything is checked against its length and SHA-256. Rejects `damaged` naming the id and what needs it. */
@@ -84,6 +90,20 @@ export class ObjectReader {
     const [id, length] = ref;
     assertPossible(ref, owner);
     return this.#object(chunkKey(id), id, length, `chunk ${id}`, owner);
+  }
+
+  /** What is wrong with each of these chunks; null where it is what its name says. On threads where they are files of this machine. */
+  async check(chunks: readonly OwnedChunk[], pool: CheckPool): Promise<readonly (McadsError | null)[]> {
+    const wanted = chunks.map(({ ref: [id, length] }) => ({ id, length, places: this.#source.filesOf(chunkKey(id)) }));
+    if (!wanted.every(hasPlaces) || chunks.some(({ ref }) => ref[1] > MAX_CHUNK_BYTES)) {
+      return Promise.all(chunks.map(async ({ ref, owner }) => this.chunk(ref, owner).then(() => null, toProblem)));
+    }
+    const problems = await onThreads(pool.check(wanted));
+    const found = new Map(problems.map((problem) => [problem.at, problem]));
+    return chunks.map(({ ref: [id], owner }, at) => {
+      const problem = found.get(at);
+      return problem === undefined ? null : this.#problem(id, problem, owner);
+    });
   }
 
   async #object(key: string, id: string, length: number | null, what: string, owner: string): Promise<Buffer> {
@@ -148,14 +168,7 @@ export class ObjectReader {
   }
 
   async #decode(wanted: readonly WantedObject[], bytes: number, owner: string): Promise<Piece> {
-    const { plain, problem } = await decodePool()
-      .decode(wanted, bytes)
-      .catch((error: unknown) => {
-        throw new McadsError('store-failed', 'the threads that decode failed', {
-          hint: "Check this machine's memory; what is stored was only read.",
-          cause: error,
-        });
-      });
+    const { plain, problem } = await onThreads(decodePool().decode(wanted, bytes));
     return { plain, problem: problem === null ? null : this.#problem(wanted[problem.at]?.id ?? '', problem, owner) };
   }
 
@@ -169,6 +182,21 @@ export class ObjectReader {
   #ownerOf(artifact: ManifestArtifact): string {
     return this.#owners.get(artifact) ?? `artifact ${artifact.name} (digest ${artifact.digest.slice(0, 12)})`;
   }
+}
+
+async function onThreads<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    throw new McadsError('store-failed', 'the threads that decode failed', {
+      hint: "Check this machine's memory; what is stored was only read.",
+      cause: error,
+    });
+  });
+}
+
+/** A chunk that cannot be had as it should be; anything else is thrown on. */
+function toProblem(error: unknown): McadsError {
+  if (error instanceof McadsError && (error.code === 'damaged' || error.code === 'store-failed')) return error;
+  throw error;
 }
 
 async function* plainOf(pieces: readonly Promise<Piece>[]): AsyncGenerator<Uint8Array> {

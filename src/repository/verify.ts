@@ -1,18 +1,20 @@
 import type { Damage } from '../domain/ports.ts';
-import type { ChunkRef } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { sha256 } from '../stream/digest.ts';
 import { CHUNKS, chunkKey, idOfKey, manifestDigestKey, pageKey } from './format.ts';
 import { IdSet } from './id-set.ts';
 import { LeaseObserver } from './lease.ts';
 import { toDigestBytes, toManifestBytes } from './manifest-store.ts';
-import { artifactDigest, ObjectReader } from './object-reader.ts';
+import { CheckPool } from './decode-pool.ts';
+import { artifactDigest, ObjectReader, type OwnedChunk } from './object-reader.ts';
 import { loadSnapshots, walkSegments, type HeldSnapshot } from './references.ts';
 import type { Store } from './store.ts';
 
 /** Smaller than any frame with checksum. */
 const MIN_FRAME_BYTES = 12;
-const PARALLEL_READS = 4;
+/** What a thread gets in one message, and how many of these are on their way for each. */
+const BATCH_CHUNKS = 64;
+const BATCHES_A_THREAD = 2;
 
 export interface VerifyOptions {
   /** Read and hash chunks, not only look for them. */
@@ -56,6 +58,7 @@ class Verification {
   readonly #problems = new Map<string, Problem>();
   readonly #snapshotProblems: Damage[] = [];
   readonly #reading = new Set<Promise<void>>();
+  #toRead: OwnedChunk[] = [];
 
   constructor(store: Store, options: VerifyOptions) {
     this.#store = store;
@@ -72,17 +75,19 @@ class Verification {
     }
     for (const snapshot of snapshots) await this.#checkManifest(snapshot);
     const pages = new IdSet();
+    await using pool = new CheckPool();
     try {
       await walkSegments(
         this.#reader,
         snapshots.map(({ manifest }) => manifest),
         this.#options.signal,
         async ({ chunks }, page) => {
-          for (const ref of chunks) if (this.#seen.add(ref[0])) await this.#checkChunk(ref, page.owner);
+          for (const ref of chunks) if (this.#seen.add(ref[0])) await this.#checkChunk({ ref, owner: page.owner }, pool);
         },
         (page, error) => this.#problems.set(page.id, { kind: 'page', problem: problemOf(error), message: error.message }),
         pages,
       );
+      await this.#read(pool);
     } finally {
       await Promise.allSettled(this.#reading);
     }
@@ -111,7 +116,8 @@ class Verification {
     }
   }
 
-  async #checkChunk(ref: ChunkRef, owner: string): Promise<void> {
+  async #checkChunk(chunk: OwnedChunk, pool: CheckPool): Promise<void> {
+    const { ref, owner } = chunk;
     const [id, length] = ref;
     if (this.#tooSmall.has(id))
       this.#problems.set(id, { kind: 'chunk', problem: 'damaged', message: `chunk ${id}, needed by ${owner}, is cut short` });
@@ -119,25 +125,32 @@ class Verification {
       this.#problems.set(id, { kind: 'chunk', problem: 'missing', message: `chunk ${id}, needed by ${owner}, is missing` });
     else if (!this.#options.readData) this.#count(length);
     else if (isSampled(id, this.#options.sample)) {
-      while (this.#reading.size >= PARALLEL_READS) await Promise.race(this.#reading);
-      const reading: Promise<void> = this.#readChunk(ref, owner).finally(() => this.#reading.delete(reading));
-      reading.catch(() => undefined); // awaited at the end
-      this.#reading.add(reading);
+      this.#toRead.push(chunk);
+      if (this.#toRead.length >= BATCH_CHUNKS) await this.#read(pool);
     }
   }
 
-  async #readChunk(ref: ChunkRef, owner: string): Promise<void> {
-    try {
-      await this.#reader.chunk(ref, owner);
-      this.#count(ref[1]);
-    } catch (error) {
-      if (!(error instanceof McadsError) || (error.code !== 'damaged' && error.code !== 'store-failed')) throw error;
+  /** Has what was gathered read, once there is a thread for it. */
+  async #read(pool: CheckPool): Promise<void> {
+    const chunks = this.#toRead;
+    if (chunks.length === 0) return;
+    this.#toRead = [];
+    while (this.#reading.size >= BATCHES_A_THREAD * pool.size) await Promise.race(this.#reading);
+    const reading: Promise<void> = this.#readBatch(chunks, pool).finally(() => this.#reading.delete(reading));
+    reading.catch(() => undefined); // awaited at the end
+    this.#reading.add(reading);
+  }
+
+  async #readBatch(chunks: readonly OwnedChunk[], pool: CheckPool): Promise<void> {
+    const problems = await this.#reader.check(chunks, pool);
+    for (const [at, { ref }] of chunks.entries()) {
+      const error = problems[at] ?? null;
+      if (error === null) this.#count(ref[1]);
       // `store-failed` is a disk that cannot read this file; the others may still be fine.
-      this.#problems.set(ref[0], {
-        kind: 'chunk',
-        problem: error.code === 'damaged' ? problemOf(error) : 'unreadable',
-        message: error.message,
-      });
+      else {
+        const problem = error.code === 'damaged' ? problemOf(error) : 'unreadable';
+        this.#problems.set(ref[0], { kind: 'chunk', problem, message: error.message });
+      }
     }
   }
 

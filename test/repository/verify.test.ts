@@ -59,6 +59,34 @@ describe('verify', () => {
     });
   });
 
+  test('names every one of many damaged chunks, and counts the others', async () => {
+    await using folder = await temporaryFolder();
+    await using repository = await openRepository({ path: folder.path, mode: 'write', create: true });
+    const ids = Array.from({ length: 150 }, (_, at) => `volume/v${at}`);
+    await backUp(repository, FIRST, Object.fromEntries(ids.map((id, at) => [id, noise(at + 10, 2000 + at)])));
+    const spoiled: [number, string, (path: string) => Promise<void>][] = [
+      [3, 'damaged', flipBit],
+      [4, 'damaged', (path) => truncate(path, 500)],
+      [70, 'missing', unlink],
+      [
+        149,
+        'damaged',
+        async (path) => writeFile(path, await readFile(pathOf(folder.path, 'chunks', await chunkOf(repository, FIRST, 'volume/v5')))),
+      ],
+    ];
+    const expected = await Promise.all(
+      spoiled.map(async ([at, problem, damage]) => {
+        const id = await chunkOf(repository, FIRST, `volume/v${at}`);
+        await damage(pathOf(folder.path, 'chunks', id));
+        return expect.objectContaining({ kind: 'chunk', id, problem, affects: [FIRST, `volume/v${at}`] });
+      }),
+    );
+    const { damaged, checked } = await repository.verify({ readData: true, signal: NEVER });
+    expect(damaged).toHaveLength(expected.length);
+    expect(damaged).toEqual(expect.arrayContaining(expected));
+    expect(checked.chunks).toBe(146);
+  });
+
   test('sets a damaged chunk aside, its segment is not reused, and the next backup stores it again', async () => {
     await withRepository(async (repository, path) => {
       const id = await chunkOf(repository, FIRST, 'volume/media');
