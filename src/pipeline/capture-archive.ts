@@ -84,7 +84,7 @@ export async function captureArchive(
         mode = large ? 'cut' : 'gather';
         endsHere = large || cutter.endsAfter(entry.path, member.storedSize);
         run.entries += 1;
-        yield Buffer.from(catalogueLine(entry, { begins, torn: false, size: undefined }), 'utf8');
+        yield Buffer.from(catalogueLine(entry, { begins, torn: false, asRead: undefined }), 'utf8');
       }
       run.bytes += event.kind === 'data' ? event.bytes.length : event.member.header.length;
       options.onProgress?.(run.bytes, run.storedBytes);

@@ -213,7 +213,7 @@ class TreeCapture {
       const missing = new Set(read?.missing);
       const trusted = final === undefined && missing.size === 0 && complaints.length === 0 && newest < young;
       await data.add({ fingerprint: trusted ? fingerprint : null, bytes: stored.bytes, chunks: stored.chunks, first } satisfies Segment);
-      if (final === undefined && missing.size === 0 && read?.sizes === undefined) {
+      if (final === undefined && missing.size === 0 && read?.asRead === undefined) {
         // As it was planned: nearly every one.
         if (segment.lines.length > 0) catalogue.add(segment.lines, trusted);
         if (known !== undefined || this.#watch.suspectsIn(first, segment.last).length > 0)
@@ -228,10 +228,10 @@ class TreeCapture {
       for (const member of present) {
         const isTorn = final?.torn.includes(member.path) ?? false;
         if (isTorn) torn.push(printableRaw(member.path));
-        lines += catalogueLine(member, { begins: lines === '', torn: isTorn, size: read?.sizes?.[member.path] });
+        lines += catalogueLine(member, { begins: lines === '', torn: isTorn, asRead: read?.asRead?.[member.path] });
       }
       counts.entries += present.length;
-      catalogue.add(Buffer.from(lines, 'utf8'), trusted && read?.sizes === undefined);
+      catalogue.add(Buffer.from(lines, 'utf8'), trusted && read?.asRead === undefined);
     }
     const listed = await catalogue.finish();
     await this.#writer.room();

@@ -3,12 +3,18 @@ import { decodeRaw, encodeRaw, parseCatalogue } from '../stream/catalogue.ts';
 import type { RawPath } from '../domain/tree.ts';
 import type { PlannedMember } from '../stream/segmenter.ts';
 
+/** What tar found of a file when it opened it: what a restore of that tar brings back. */
+export interface AsRead {
+  readonly size: number;
+  readonly mtime: string;
+}
+
 interface Notes {
   /** The first member of a segment. */
   readonly begins: boolean;
   readonly torn: boolean;
-  /** Length as read, where it is not the scanned one. */
-  readonly size: number | undefined;
+  /** What was read, where it is not what was scanned. */
+  readonly asRead: AsRead | undefined;
 }
 
 /** What JSON writes as it is. */
@@ -16,10 +22,10 @@ const PLAIN = /^[ !#-[\]-~]*$/;
 
 /** A member's line in the catalogue artifact. */
 export function catalogueLine(member: PlannedMember, notes: Notes): string {
-  const { path, type, mode, uid, gid, mtime, ctime, inode, links, target, link } = member;
+  const { path, type, mode, uid, gid, ctime, inode, links, target, link } = member;
+  const { size, mtime } = notes.asRead ?? member;
   // Nearly every one, of millions: the same text as below.
   if (target === null && link === null && ctime !== '' && !notes.torn && PLAIN.test(path)) {
-    const size = notes.size ?? member.size;
     const next = notes.begins ? ',"next":true' : '';
     return `{"path":"${path}${likeBefore(type, mode, uid, gid)}${size},"mtime":"${mtime}","ctime":"${ctime}","inode":"${inode}","links":${links}${next}}\n`;
   }
@@ -29,7 +35,7 @@ export function catalogueLine(member: PlannedMember, notes: Notes): string {
     mode,
     uid,
     gid,
-    size: notes.size ?? member.size,
+    size,
     mtime,
     ...(ctime === '' ? {} : { ctime, inode, links }),
     ...(target === null ? {} : encodeRaw('target', target)),
@@ -52,7 +58,7 @@ function likeBefore(type: string, mode: number, uid: number, gid: number): strin
 /** The lines of a segment that is stored as it was planned. */
 export function catalogueLines(members: readonly PlannedMember[]): string {
   let lines = '';
-  for (const member of members) lines += catalogueLine(member, { begins: lines === '', torn: false, size: undefined });
+  for (const member of members) lines += catalogueLine(member, { begins: lines === '', torn: false, asRead: undefined });
   return lines;
 }
 

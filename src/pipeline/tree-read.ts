@@ -7,6 +7,7 @@ import { SegmentCutter } from '../stream/segmenter.ts';
 import { encodeLinkMember } from '../stream/tar-header.ts';
 import { TarReader, type TarMember } from '../stream/tar-scanner.ts';
 import { SegmentAssembler, type StoredSegment } from './segment-assembler.ts';
+import type { AsRead } from './tree-catalogue.ts';
 import type { PlannedSegment } from './tree-plan.ts';
 
 /**
@@ -25,8 +26,8 @@ export interface ReadSegment {
   readonly missing: readonly RawPath[];
   /** Digests of the first bytes of members, for those that were asked for. */
   readonly prefixes?: Readonly<Record<RawPath, string>>;
-  /** Lengths of files that were not as long as planned. */
-  readonly sizes?: Readonly<Record<RawPath, number>>;
+  /** Files that were not as long, or as old, as planned. */
+  readonly asRead?: Readonly<Record<RawPath, AsRead>>;
 }
 
 export interface ReadOptions {
@@ -147,7 +148,7 @@ class SegmentReader {
   #next = 0;
   #missing: RawPath[] = [];
   #prefixes: Record<RawPath, string> = {};
-  #sizes: Record<RawPath, number> = {};
+  #asRead: Record<RawPath, AsRead> = {};
   #isCut = false;
   #digest: { readonly path: RawPath; readonly hash: ReturnType<typeof createHash>; left: number } | null = null;
   #bytes = 0;
@@ -174,7 +175,8 @@ class SegmentReader {
   #begin(member: TarMember): Promise<void> | null {
     const planned = this.#segment?.members[this.#next];
     this.#next += 1;
-    if (planned?.type === 'f' && planned.size !== member.size) this.#sizes[member.path] = member.size;
+    if (planned?.type === 'f' && (planned.size !== member.size || !isSameTime(planned.mtime, member.mtime)))
+      this.#asRead[member.path] = { size: member.size, mtime: member.mtime };
     this.#isCut = planned !== undefined && SegmentCutter.isLarge(planned, false) && member.storedSize > 0;
     const prefix = this.#options.prefixOf?.(member.path);
     if (prefix !== undefined && !member.sparse && member.storedSize >= prefix)
@@ -238,7 +240,7 @@ class SegmentReader {
     this.#next = 0;
     this.#missing = [];
     this.#prefixes = {};
-    this.#sizes = {};
+    this.#asRead = {};
     return this.#segment !== null;
   }
 
@@ -248,7 +250,7 @@ class SegmentReader {
     const missing = this.#missing;
     const noted = {
       ...(Object.keys(this.#prefixes).length === 0 ? {} : { prefixes: this.#prefixes }),
-      ...(Object.keys(this.#sizes).length === 0 ? {} : { sizes: this.#sizes }),
+      ...(Object.keys(this.#asRead).length === 0 ? {} : { asRead: this.#asRead }),
     };
     const [stored] = await this.#assembler.end();
     const before = this.#tail;
@@ -265,6 +267,11 @@ class SegmentReader {
     if (this.#digest !== null && this.#digest.left === 0) this.#prefixes[this.#digest.path] = this.#digest.hash.digest('hex');
     this.#digest = null;
   }
+}
+
+/** find writes all nine digits of the fraction, tar none that it does not need. */
+function isSameTime(scanned: string, read: string): boolean {
+  return scanned === read || (scanned.startsWith(read) && /^\.?0*$/.test(scanned.slice(read.length)));
 }
 
 /** Messages by the path that they are about; those about no path under null. */

@@ -21,6 +21,7 @@ import type { TreeSource } from '../../src/domain/tree.ts';
 import { openLocalTree } from '../../src/host/local-tree.ts';
 import { captureTree } from '../../src/pipeline/capture-tree.ts';
 import type { CapturedTree, CaptureTreeOptions } from '../../src/pipeline/captured-tree.ts';
+import { compareTree } from '../../src/pipeline/compare-tree.ts';
 import { parseCatalogue } from '../../src/stream/catalogue.ts';
 import { createAwkwardTree, fingerprintTree } from '../support/awkward-tree.ts';
 import { MemoryWriter } from '../support/memory-writer.ts';
@@ -172,6 +173,26 @@ test('a file that is only appended to is stored with an info and stays clean', a
   expect(result.torn).toEqual([]);
   expect(result.findings).toMatchObject([{ severity: 'info', code: 'appended', subject: 'app.log' }]);
   expect(statSync(join(await extract(result), 'app.log')).size).toBeGreaterThanOrEqual(500_005);
+});
+
+test('a log that grows again before each reading is recorded as it was read', async () => {
+  const log = join(tree, 'app.log');
+  writeFileSync(log, 'line\n'.repeat(100));
+  writeFileSync(join(tree, 'still'), 's');
+  const append = (): void => appendFileSync(log, 'more\n');
+  const beforeRead = (real: TreeSource): Overrides => ({
+    ...afterRead(append)(real),
+    read: (names, signal) => {
+      append();
+      return real.read(names, signal);
+    },
+  });
+  const result = await capture(await source(beforeRead));
+  expect(result).toMatchObject({ torn: [], findings: [{ severity: 'info', code: 'appended', subject: 'app.log' }] });
+  const restored = await openLocalTree(await extract(result), {}, NEVER);
+  const recorded = parseCatalogue(writer.read(artifact(result, 'catalogue')));
+  const compared = await compareTree(recorded, restored.scan(NEVER).entries, { times: 'nanosecond' });
+  expect(compared).toMatchObject({ entries: 3, differences: [] });
 });
 
 test('a file that grew and changed inside is not taken for appended', async () => {
