@@ -43,7 +43,11 @@ export async function planRestoreOnHost(
     } else others.push(await planOther(one, request, repository, ports, signal, findings));
   }
   assertRoom(trees);
-  const byId = new Map([...trees, ...others].map((planned) => [planned.id, planned]));
+  const places = trees.map((tree) => ({
+    ...tree,
+    target: { ...tree.target, kept: [...new Set([...tree.target.kept, ...placesBelow(tree, trees)])] },
+  }));
+  const byId = new Map([...places, ...others].map((planned) => [planned.id, planned]));
   const components = selection.components.flatMap(({ id }) => byId.get(id) ?? []);
   return {
     snapshot: manifest.name,
@@ -69,6 +73,23 @@ export async function planRestoreOnHost(
 async function planUnits(project: string, { engine }: RestorePorts, signal: AbortSignal): Promise<readonly RestoredService[]> {
   const { containers } = await engine.viewProject(project, signal);
   return containers.map(({ name, state }) => ({ name, container: name, stops: true, ran: state === 'running' }));
+}
+
+/** Places of others inside this one, which are restored on their own: its swap leaves them, and the folders on the way there, where they are. */
+function placesBelow(tree: TreeRestorePlan, all: readonly TreeRestorePlan[]): readonly RawPath[] {
+  const { singleFile } = tree.target.place;
+  if (singleFile !== null) return [];
+  const root = folderOf(tree);
+  return all.flatMap((other) => {
+    const { singleFile: file, companions = [] } = other.target.place;
+    const folder = folderOf(other);
+    const paths = file === null ? [folder] : [file, ...companions].map((name) => posix.join(folder, name));
+    return paths.filter((path) => path.startsWith(`${root}/`)).map((path) => toRaw(path.slice(root.length + 1)));
+  });
+}
+
+function folderOf({ target: { place } }: TreeRestorePlan): string {
+  return place.mount.type === 'bind' ? place.mount.hostPath : '';
 }
 
 async function planPlace(

@@ -1,0 +1,45 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from 'vitest';
+import { HostApp } from '../support/host-app.ts';
+
+function make(database: string): void {
+  const open = new DatabaseSync(database);
+  open.exec('create table kept(a); insert into kept values (1), (2)');
+  open.close();
+}
+
+function rows(database: string): number {
+  const open = new DatabaseSync(database, { readOnly: true });
+  const { count } = open.prepare('select count(*) as count from kept').get() as { count: number };
+  open.close();
+  return count;
+}
+
+function staging(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.includes('.mcads-restore-') && !name.includes('state'),
+  );
+}
+
+test('a database in a folder of its own comes back where that folder is gone, and beside what else is in it', async () => {
+  await using app = await HostApp.create();
+  const data = join(app.directory, 'data');
+  mkdirSync(join(data, 'deep'), { recursive: true });
+  for (const name of ['shop.sqlite3', 'deep/other.sqlite3']) make(join(data, name));
+  app.write('data/beside.txt', 'beside');
+  const repository = join(app.base, 'repository');
+  await app.run(['-r', repository, 'backup']);
+
+  rmSync(data, { recursive: true });
+  await app.run(['-r', repository, 'restore', 'latest', '--yes', '--keep-old', '0']);
+  expect([rows(join(data, 'shop.sqlite3')), rows(join(data, 'deep/other.sqlite3'))]).toEqual([2, 2]);
+  expect(readdirSync(data).toSorted()).toEqual(['beside.txt', 'deep', 'shop.sqlite3']);
+
+  const elsewhere = join(app.base, 'elsewhere');
+  mkdirSync(elsewhere);
+  await app.run(['-r', repository, '--project-directory', elsewhere, 'restore', 'latest', '--yes', '--keep-old', '0']);
+  expect(rows(join(elsewhere, 'data/deep/other.sqlite3'))).toBe(2);
+  expect(staging(elsewhere)).toEqual([]);
+});
