@@ -162,13 +162,14 @@ function claimOf(state: HostState, lock: AsyncDisposable): ProjectClaim {
   };
 }
 
-/** Active, and still so a little later without having been started again. Rejects `engine-failed`. */
+/** Active, and still so a little later without having been started again; or over, for one that does one thing. Rejects `engine-failed`. */
 async function waitActive(systemd: Systemd, name: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
   const end = performance.now() + timeoutMs;
   let since: { readonly at: number; readonly restarts: number } | null = null;
   for (;;) {
     const [unit] = await systemd.find([name], signal);
     const [state, restarts] = [unit?.active ?? 'gone', unit?.restarts ?? 0];
+    if (unit?.isDone === true) return;
     if (state === 'failed' || state === 'inactive' || state === 'gone') throw unhealthy(name, `is ${state}`);
     if (state !== 'active' || (since !== null && since.restarts !== restarts)) since = null;
     else since ??= { at: performance.now(), restarts };

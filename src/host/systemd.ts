@@ -17,11 +17,13 @@ export interface SystemdUnit {
   readonly subState: string | null;
   /** Times that systemd started it again by itself. */
   readonly restarts: number;
+  /** It does one thing and is over: of type oneshot, and the last time came to a good end. */
+  readonly isDone: boolean;
   readonly triggeredBy: readonly string[];
   readonly after: readonly string[];
 }
 
-const PROPERTIES = ['Id', 'LoadState', 'ActiveState', 'SubState', 'UnitFileState', 'FragmentPath', 'TriggeredBy', 'After', 'NRestarts'];
+const PROPERTIES = 'Id LoadState ActiveState SubState UnitFileState FragmentPath TriggeredBy After NRestarts Type Result'.split(' ');
 const STOP_TIMEOUT_MS = 200_000; // systemd itself kills after 90 s unless a unit says otherwise
 
 /** systemd by its own program. */
@@ -41,7 +43,8 @@ export class Systemd {
     const found: SystemdUnit[] = [];
     for (const name of full) {
       const file = await this.#fileOf(name);
-      if (file !== null) found.push({ name, file, enabled: null, active: null, subState: null, restarts: 0, triggeredBy: [], after: [] });
+      if (file !== null)
+        found.push({ name, file, enabled: null, active: null, subState: null, restarts: 0, isDone: false, triggeredBy: [], after: [] });
     }
     return found;
   }
@@ -121,6 +124,7 @@ export function parseShow(text: string): readonly (SystemdUnit | null)[] {
         active: word('ActiveState'),
         subState: word('SubState'),
         restarts: Number(values.get('NRestarts') ?? 0),
+        isDone: word('Type') === 'oneshot' && word('ActiveState') === 'inactive' && word('Result') === 'success',
         triggeredBy: words('TriggeredBy'),
         after: words('After'),
       };

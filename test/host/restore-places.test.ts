@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { HostApp } from '../support/host-app.ts';
+import { HostApp, substituteSystemd } from '../support/host-app.ts';
 
 function make(database: string): void {
   const open = new DatabaseSync(database);
@@ -42,4 +42,14 @@ test('a database in a folder of its own comes back where that folder is gone, an
   await app.run(['-r', repository, '--project-directory', elsewhere, 'restore', 'latest', '--yes', '--keep-old', '0']);
   expect(rows(join(elsewhere, 'data/deep/other.sqlite3'))).toBe(2);
   expect(staging(elsewhere)).toEqual([]);
+});
+
+test('a unit that does one thing and is over counts as started', async () => {
+  await using app = await HostApp.create();
+  const systemd = substituteSystemd(app, { 'job.service': 'activating' }, ['job.service']);
+  app.write('mcads.yaml', 'host:\n  services: [job]\n');
+  await app.run(['backup']);
+  await app.run(['restore', 'latest', '--yes']);
+  expect(systemd.calls()).toEqual(['stop job.service', 'start job.service']);
+  expect(systemd.stateOf('job.service')).toBe('inactive');
 });

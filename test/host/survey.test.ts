@@ -117,6 +117,7 @@ test('what systemctl show says is read; a unit that is not there is none', () =>
       active: 'active',
       subState: 'running',
       restarts: 2,
+      isDone: false,
       triggeredBy: ['a.socket'],
       after: ['b.service', 'c.target'],
     },
@@ -139,6 +140,7 @@ test('web servers stop first, then what would start others, then whoever was sta
     active: 'active',
     subState: null,
     restarts: 0,
+    isDone: false,
     triggeredBy: [],
   });
   const order = stopOrder([unit('mcads.service'), unit('worker.service', ['mcads.service']), unit('mcads.socket'), unit('nginx.service')]);

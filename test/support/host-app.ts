@@ -86,11 +86,14 @@ export class HostApp implements AsyncDisposable {
  */
 export function substituteSystemd(
   app: HostApp,
-  units: Readonly<Record<string, 'active' | 'inactive'>>,
+  units: Readonly<Record<string, 'active' | 'inactive' | 'activating'>>,
+  /** Those that are over as soon as they were started. */
+  oneshot: readonly string[] = [],
 ): { readonly stateOf: (unit: string) => string; readonly calls: () => readonly string[] } {
   const folder = join(app.base, 'units');
   mkdirSync(folder);
   for (const [name, state] of Object.entries(units)) writeFileSync(join(folder, name), state);
+  for (const name of oneshot) writeFileSync(join(folder, `${name}.oneshot`), '');
   app.program(
     'systemctl',
     `#!/bin/sh
@@ -99,11 +102,12 @@ case "$verb" in
 show)
   while [ "$1" != -- ]; do shift; done; shift
   for unit; do
-    if [ -e "${folder}/$unit" ]; then printf 'Id=%s\\nLoadState=loaded\\nActiveState=%s\\nSubState=x\\nUnitFileState=enabled\\nFragmentPath=\\nTriggeredBy=\\nAfter=network.target\\nNRestarts=0\\n\\n' "$unit" "$(cat "${folder}/$unit")"
+    if [ -e "${folder}/$unit" ]; then printf 'Id=%s\\nLoadState=loaded\\nActiveState=%s\\nSubState=x\\nUnitFileState=enabled\\nFragmentPath=\\nTriggeredBy=\\nAfter=network.target\\nNRestarts=0\\n' "$unit" "$(cat "${folder}/$unit")"
+      [ ! -e "${folder}/$unit.oneshot" ] || printf 'Type=oneshot\\nResult=success\\n'; printf '\\n'
     else printf 'Id=%s\\nLoadState=not-found\\nActiveState=inactive\\n\\n' "$unit"; fi
   done ;;
 stop) echo "stop $2" >> "${app.base}/calls"; echo inactive > "${folder}/$2" ;;
-start) echo "start $2" >> "${app.base}/calls"; [ ! -e "${folder}/$2.broken" ] || { echo failed > "${folder}/$2"; exit 1; }; echo active > "${folder}/$2" ;;
+start) echo "start $2" >> "${app.base}/calls"; [ ! -e "${folder}/$2.broken" ] || { echo failed > "${folder}/$2"; exit 1; }; if [ -e "${folder}/$2.oneshot" ]; then echo inactive; else echo active; fi > "${folder}/$2" ;;
 *) exit 1 ;;
 esac
 `,
