@@ -25,15 +25,16 @@ export class SegmentAssembler {
     this.#chunker = new ContentChunker(gearTable(writer.chunker.seed), writer.chunker);
   }
 
-  /** Gathers what fits in at once; false where it does not. */
+  /** Gathers what fits in at once; false where it does not, or where the end of a large file is still to be stored before it. */
   keep(bytes: Uint8Array): boolean {
-    if (this.#gatheredBytes + bytes.length > CUT_BYTES) return false;
+    if (this.#gatheredBytes + bytes.length > CUT_BYTES || this.#chunker.pendingBytes > 0) return false;
     this.#keep(bytes);
     return true;
   }
 
   /** A header, or the data of a small file: gathered into as few chunks as possible. */
   async gather(bytes: Uint8Array): Promise<void> {
+    await this.#endCut();
     let rest = bytes;
     while (this.#gatheredBytes + rest.length > CUT_BYTES) {
       const fits = CUT_BYTES - this.#gatheredBytes;
@@ -62,11 +63,16 @@ export class SegmentAssembler {
     for (const chunk of this.#chunker.push(bytes)) await this.#put(chunk);
   }
 
+  /** A file that grew since it was planned may have others behind it in its segment. */
+  async #endCut(): Promise<void> {
+    const last = this.#chunker.end();
+    if (last !== null) await this.#put(last);
+  }
+
   /** Ends the segment. The promise settles when its chunks are stored; it carries a no-op catch. */
   async end(): Promise<Promise<StoredSegment>[]> {
     await this.flush();
-    const last = this.#chunker.end();
-    if (last !== null) await this.#put(last);
+    await this.#endCut();
     const chunks = this.#chunks;
     this.#chunks = [];
     const stored = Promise.all(chunks).then((all) => ({

@@ -215,9 +215,20 @@ class FileNames {
   }
 }
 
-/** Marks the segments that the parent has with the same fingerprint. */
+/**
+ * Marks the segments that the parent has with the same fingerprint. Where the first name of a file is read, segments with its other names are
+ * too: only what is read is looked at again afterwards, and these names may not be that file's any more.
+ */
 export async function* withReuse(planned: AsyncIterable<PlanOnly>, parent: ParentSegments): AsyncGenerator<ScannedSegment> {
-  for await (const segment of planned) yield { ...segment, reuse: await parent.find(segment.first, segment.fingerprint) };
+  const read = new Set<RawPath>();
+  for await (const segment of planned) {
+    const found = await parent.find(segment.first, segment.fingerprint);
+    const reuse = segment.members.some(({ link }) => link !== null && read.has(link)) ? null : found;
+    if (reuse === null && !parent.isEmpty) {
+      for (const { path, type, links, link } of segment.members) if (links > 1 && type !== 'd' && link === null) read.add(detached(path));
+    }
+    yield { ...segment, reuse };
+  }
 }
 
 /** An older artifact's segments, asked for in walk order; none is held for longer than somebody looks ahead. */

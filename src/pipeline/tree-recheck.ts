@@ -24,11 +24,15 @@ export interface Rechecked extends Attempt {
   readonly unreadable: readonly RawPath[];
 }
 
-/** Looks at the members of read segments again, in order and without holding more than what is under way. */
+/**
+ * Looks at the members of read segments again, in order and without holding more than what is under way. `onProblem` is told at the end of what
+ * could not be looked at, which until then counts as gone.
+ */
 export async function* recheck(
   source: TreeSource,
   rules: TreeRules,
   attempts: AsyncIterable<Attempt>,
+  onProblem: (message: string) => void,
   signal: AbortSignal,
 ): AsyncGenerator<Rechecked> {
   const waiting: Waiting[] = [];
@@ -42,7 +46,7 @@ export async function* recheck(
   const scan = source.restat(all(first.value), signal);
   const seen = new MemberMatcher(waiting, rules);
   for await (const batch of scan.batches) for (const entry of batch) yield* seen.entry(entry);
-  await scan.done;
+  for (const problem of (await scan.done).problems) onProblem(problem);
   yield* seen.end();
 }
 

@@ -1,9 +1,12 @@
 import type { SnapshotWriter } from '../domain/ports.ts';
 import type { RawPath, TreeSource } from '../domain/tree.ts';
+import { pathOfMessage } from '../stream/stat-lines.ts';
 import type { TreeFindings } from './tree-findings.ts';
 import type { PlannedSegment, TreeRules } from './tree-plan.ts';
 import { messagesByPath, readSegments, type ReadSegment } from './tree-read.ts';
 import { isSameFile, onlyGrew, recheck, storedContents, type Attempt, type Rechecked, type StoredContent } from './tree-recheck.ts';
+
+const ACCESS_HINT = 'give the reading user access, or exclude it';
 
 /** How often a segment that changes under the reader is read again. */
 const RETRIES = 2;
@@ -47,19 +50,26 @@ export async function settle(first: AsyncIterable<Attempt>, messages: readonly s
   let attempts = first;
   let said = messagesByPath(messages);
   let proofs: ReadonlyMap<RawPath, StoredContent> = new Map();
+  const gone = new GoneFiles();
   for (let retry = 0; ; retry += 1) {
     const again: Rechecked[] = [];
-    for await (const result of recheck(context.source, context.rules, attempts, context.signal)) {
+    for await (const result of recheck(context.source, context.rules, attempts, (problem) => gone.explain(problem), context.signal)) {
       const verdict = judge(result, said, proofs, retry);
       if (verdict === 'again') again.push(result);
-      else if (verdict !== 'stable' || retry > 0) keep(finish(result, verdict, said, context));
+      else if (verdict !== 'stable' || retry > 0) keep(finish(result, verdict, said, context, gone));
     }
-    if (again.length === 0) return { segments: settled, lost };
+    if (again.length === 0) {
+      gone.tell(context.findings);
+      return { segments: settled, lost };
+    }
     if (retry === 0) for (const { planned } of again) originals.set(planned.index, planned);
     proofs = await contentsOfGrown(again, context);
     const reads: ReadSegment[] = [];
     const planned = again.map(({ now }) => now).filter(({ members }) => members.length > 0);
-    for (const { now, gone } of again) if (now.members.length === 0) keep(dropped(now, gone, context));
+    for (const result of again) {
+      gone.add(result.gone);
+      if (result.now.members.length === 0) keep(dropped(result.now));
+    }
     said = messagesByPath(
       await readSegments(
         context.source,
@@ -73,9 +83,29 @@ export async function settle(first: AsyncIterable<Attempt>, messages: readonly s
         context.signal,
       ),
     );
-    for (const { gone } of again)
-      for (const path of gone) context.findings.add('info', 'vanished', path, 'was deleted while the tree was read');
     attempts = pairs(planned, reads);
+  }
+}
+
+/** Files that were not there when they were looked at again, and why that may not mean that they were deleted. */
+class GoneFiles {
+  readonly #paths = new Set<RawPath>();
+  readonly #problems = new Map<RawPath | null, string>();
+
+  add(paths: readonly RawPath[]): void {
+    for (const path of paths) this.#paths.add(path);
+  }
+
+  explain(problem: string): void {
+    this.#problems.set(pathOfMessage(problem), problem);
+  }
+
+  tell(findings: TreeFindings): void {
+    for (const [path, problem] of this.#problems)
+      findings.add('error', 'unreadable', path, `could not be looked at (${problem})`, ACCESS_HINT);
+    for (const path of this.#paths) {
+      if (!this.#problems.has(path)) findings.add('info', 'vanished', path, 'was deleted while the tree was read');
+    }
   }
 }
 
@@ -122,16 +152,11 @@ function finish(
   verdict: Exclude<Judgement, 'again'>,
   said: ReadonlyMap<RawPath | null, string>,
   { findings }: SettleContext,
+  goneFiles: GoneFiles,
 ): Settled {
   for (const path of unreadable)
-    findings.add(
-      'error',
-      'unreadable',
-      path,
-      `could not be read (${said.get(path) ?? 'tar did not deliver it'})`,
-      'give the reading user access, or exclude it',
-    );
-  for (const path of gone) findings.add('info', 'vanished', path, 'was deleted while the tree was read');
+    findings.add('error', 'unreadable', path, `could not be read (${said.get(path) ?? 'tar did not deliver it'})`, ACCESS_HINT);
+  goneFiles.add(gone);
   if (verdict === 'appended')
     for (const path of changed)
       findings.add('info', 'appended', path, 'was appended to while it was read; what it held before is stored whole');
@@ -148,8 +173,7 @@ function finish(
 }
 
 /** Every member vanished: nothing is stored for the segment. */
-function dropped(planned: PlannedSegment, gone: readonly RawPath[], { findings }: SettleContext): Settled {
-  for (const path of gone) findings.add('info', 'vanished', path, 'was deleted while the tree was read');
+function dropped(planned: PlannedSegment): Settled {
   return { planned, read: { index: planned.index, bytes: 0, storedBytes: 0, chunks: [], missing: [] }, torn: [] };
 }
 

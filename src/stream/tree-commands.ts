@@ -69,9 +69,12 @@ export function tarArguments(output: string): readonly string[] {
   ];
 }
 
-/** Tar of the NUL-terminated `./paths` on stdin, in their order. tar replaces the shell, so its status is the script's. */
+/**
+ * Tar of the NUL-terminated `./paths` on stdin, in their order, each with its content: two names that became one file since they were listed
+ * would else leave one of them without. tar replaces the shell, so its status is the script's.
+ */
 export function tarScript(output = '-'): string {
-  return `export LC_ALL=C; exec tar ${tarArguments(output).map(shellQuote).join(' ')}`;
+  return `export LC_ALL=C; exec tar ${[...tarArguments(output), '--hard-dereference'].map(shellQuote).join(' ')}`;
 }
 
 /** Tar of the whole tree in walk order, without sockets. */

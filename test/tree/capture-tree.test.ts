@@ -175,24 +175,109 @@ test('a file that is only appended to is stored with an info and stays clean', a
   expect(statSync(join(await extract(result), 'app.log')).size).toBeGreaterThanOrEqual(500_005);
 });
 
+/** Runs `act` before the n-th reading begins. */
+function beforeRead(act: (attempt: number) => void): (real: TreeSource) => Overrides {
+  let attempt = 0;
+  return (real) => ({
+    read: (names, signal) => {
+      attempt += 1;
+      act(attempt);
+      return real.read(names, signal);
+    },
+  });
+}
+
+/** What plain tar makes of it has the attributes that the catalogue says, and these contents. */
+async function expectRestores(result: CapturedTree, contents: Readonly<Record<string, string>>): Promise<void> {
+  const target = await extract(result);
+  const restored = await openLocalTree(target, {}, NEVER);
+  const recorded = parseCatalogue(writer.read(artifact(result, 'catalogue')));
+  expect(await compareTree(recorded, restored.scan(NEVER).entries, { times: 'nanosecond' })).toMatchObject({ differences: [] });
+  for (const [name, content] of Object.entries(contents)) expect(readFileSync(join(target, name), 'utf8') === content, name).toBe(true);
+}
+
+test('a small file that becomes a large one among its neighbours is stored whole, and so are they', async () => {
+  const neighbours = Object.fromEntries(['n1', 'n2', 'n4', 'n5'].map((name) => [name, `file ${name}`]));
+  for (const [name, content] of Object.entries(neighbours)) writeFileSync(join(tree, name), content);
+  writeFileSync(join(tree, 'n3.log'), 'line\n'.repeat(1000));
+  const grown = 'line\n'.repeat(60_000);
+  const result = await capture(await source(afterRead((attempt) => attempt === 1 && writeFileSync(join(tree, 'n3.log'), grown))));
+  expect(result.torn).toEqual([]);
+  await expectRestores(result, { ...neighbours, 'n3.log': grown });
+});
+
+test('a large file whose first name is removed meanwhile is stored whole under the next, and so are the neighbours of that', async () => {
+  const large = 'large '.repeat(60_000);
+  writeFileSync(join(tree, 'a'), large);
+  linkSync(join(tree, 'a'), join(tree, 'n2'));
+  for (const name of ['n1', 'n3', 'n4']) writeFileSync(join(tree, name), `file ${name}`);
+  const result = await capture(await source(afterRead((attempt) => attempt === 1 && unlinkSync(join(tree, 'a')))));
+  expect(await paths(result)).toEqual(['', 'n1', 'n2', 'n3', 'n4']);
+  await expectRestores(result, { n1: 'file n1', n2: large, n3: 'file n3', n4: 'file n4' });
+});
+
+test('a name that becomes another name of its neighbour before it is read has that content', async () => {
+  writeFileSync(join(tree, 'a'), 'content of a');
+  writeFileSync(join(tree, 'b'), 'b');
+  const become = (attempt: number): void => {
+    if (attempt === 1) execFileSync('ln', ['-f', join(tree, 'a'), join(tree, 'b')]);
+  };
+  const result = await capture(await source(beforeRead(become)));
+  expect(result.torn).toEqual([]);
+  await expectRestores(result, { a: 'content of a', b: 'content of a' });
+});
+
+test('a name that is broken off its file meanwhile keeps its content, though its own segment had not changed', async () => {
+  writeFileSync(join(tree, 'a'), 'one');
+  writeFileSync(join(tree, 'a2'), 'neighbour');
+  for (let i = 0; i < 3; i += 1) writeFileSync(join(tree, `m${i}`), `${i}`.repeat(200_000));
+  linkSync(join(tree, 'a'), join(tree, 'z'));
+  const first = await capture(await source());
+  writeFileSync(join(tree, 'a2'), 'changed');
+  const breakOff = (attempt: number): void => {
+    if (attempt > 1) return;
+    execFileSync('sh', ['-c', 'cp -p z y && mv y z && printf "two, only in a" > a'], { cwd: tree });
+  };
+  const second = await capture(await source(afterRead(breakOff)), { parent: parentOf(first) });
+  await expectRestores(second, { a: 'two, only in a', z: 'one' });
+});
+
+test('a folder that is removed meanwhile, of which most files were stored before, comes back with these', async () => {
+  mkdirSync(join(tree, 'D'));
+  for (let i = 100; i < 400; i += 1) writeFileSync(join(tree, `D/f${i}`), `${i} `.repeat(250));
+  writeFileSync(join(tree, 'still'), 's');
+  const first = await capture(await source());
+  writeFileSync(join(tree, 'D/a_new'), 'new');
+  const remove = (attempt: number): void => {
+    if (attempt === 1) rmSync(join(tree, 'D'), { recursive: true });
+  };
+  const second = await capture(await source(beforeRead(remove)), { parent: parentOf(first) });
+  expect(second.segmentsReused).toBeGreaterThan(0);
+  expect(second.findings.some(({ code, subject }) => code === 'vanished' && subject === 'D')).toBe(true);
+  await expectRestores(second, { still: 's' });
+});
+
+test('a file whose path is too long for the system to open is an error, and not called deleted', async () => {
+  const name = 'd'.repeat(200);
+  execFileSync('sh', ['-c', `for i in $(seq 25); do mkdir ${name} && cd -P ${name}; done; echo deep > deep`], { cwd: tree });
+  writeFileSync(join(tree, 'still'), 's');
+  try {
+    const { findings } = await capture(await source());
+    expect(new Set(findings.map(({ severity, code }) => `${severity} ${code}`))).toEqual(new Set(['error unreadable']));
+    expect(findings.some(({ subject }) => subject?.endsWith('/deep') === true)).toBe(true);
+  } finally {
+    execFileSync('rm', ['-rf', tree]);
+  }
+});
+
 test('a log that grows again before each reading is recorded as it was read', async () => {
   const log = join(tree, 'app.log');
   writeFileSync(log, 'line\n'.repeat(100));
   writeFileSync(join(tree, 'still'), 's');
   const append = (): void => appendFileSync(log, 'more\n');
-  const beforeRead = (real: TreeSource): Overrides => ({
-    ...afterRead(append)(real),
-    read: (names, signal) => {
-      append();
-      return real.read(names, signal);
-    },
-  });
-  const result = await capture(await source(beforeRead));
+  const result = await capture(await source((real) => ({ ...afterRead(append)(real), ...beforeRead(append)(real) })));
   expect(result).toMatchObject({ torn: [], findings: [{ severity: 'info', code: 'appended', subject: 'app.log' }] });
-  const restored = await openLocalTree(await extract(result), {}, NEVER);
-  const recorded = parseCatalogue(writer.read(artifact(result, 'catalogue')));
-  const compared = await compareTree(recorded, restored.scan(NEVER).entries, { times: 'nanosecond' });
-  expect(compared).toMatchObject({ entries: 3, differences: [] });
+  await expectRestores(result, { still: 's' });
 });
 
 test('a file that grew and changed inside is not taken for appended', async () => {
