@@ -9,10 +9,11 @@ import { snapshotName } from '../domain/snapshot-name.ts';
 import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { McadsError, stopsRun } from '../errors.ts';
 import { assembleManifest } from './assemble-manifest.ts';
-import { captureComponent } from './capture-component.ts';
+import { captureComponent, type CaptureContext } from './capture-component.ts';
 import { discover } from './discover.ts';
 import { plan as makePlan } from './plan.ts';
 import { quiesce } from './quiesce.ts';
+import { OpenedTrees } from './opened-trees.ts';
 import { placeFindings } from './repository-place.ts';
 import type { BackupPorts, BackupRequest, BackupResult } from './requests.ts';
 import { runAll } from './run-all.ts';
@@ -32,10 +33,12 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
   events({ type: 'stage', stage: 'plan', detail: project.name });
   const made = await makePlan(project, ports.engine, request, ports, signal);
   assertSomethingToDo(made);
+  await using trees = ports.engine === null ? null : new OpenedTrees(ports.engine, made, request);
+  trees?.openAhead(signal);
   const old = await ports.discardOld(project.name);
   const plan = { ...made, findings: [...made.findings, ...(await placeFindings(request.repository, made, ports.host)), ...old] };
 
-  const { manifest, outcomes, location } = await captureSnapshot(plan, claim, request, ports, startedAt, signal);
+  const { manifest, outcomes, location } = await captureSnapshot(plan, claim, trees, request, ports, startedAt, signal);
   // The run's own lease on the repository is gone by now: retention wants it for itself.
   const archived = manifest !== null && request.archive === true ? await writeArchive(manifest, ports, signal) : NO_ARCHIVE;
   const complete = manifest?.sealed.completeness === 'complete';
@@ -104,6 +107,7 @@ interface Snapshot {
 async function captureSnapshot(
   plan: BackupPlan,
   claimed: Claimed,
+  trees: OpenedTrees | null,
   request: BackupRequest,
   ports: BackupPorts,
   startedAt: Date,
@@ -115,7 +119,8 @@ async function captureSnapshot(
   const components = plan.groups.flatMap((group) => group.components.map(({ id, bytes }) => ({ id, bytes })));
   ports.events({ type: 'planned', components });
   const outcomes: Outcome[] = [];
-  for (const group of plan.groups) outcomes.push(...(await captureGroup(group, plan, writer, claimed.claim, request, ports, running)));
+  const context = { plan, writer, request, ports, trees, signal: running };
+  for (const group of plan.groups) outcomes.push(...(await captureGroup(group, claimed.claim, context)));
   if (!outcomes.some(isStored)) return { manifest: null, outcomes, location: repository.location };
   const undone = claimed.undone;
   const made = assembleManifest({ plan, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, undone });
@@ -195,23 +200,15 @@ async function nextSecond(now: Date, signal: AbortSignal): Promise<void> {
   });
 }
 
-async function captureGroup(
-  group: CaptureGroup,
-  plan: BackupPlan,
-  writer: SnapshotWriter,
-  claim: ProjectClaim | null,
-  request: BackupRequest,
-  ports: BackupPorts,
-  signal: AbortSignal,
-): Promise<readonly Outcome[]> {
-  if (group.quiesce === 'none' || ports.engine === null || claim === null)
-    return captureAll(group.components, plan, writer, request, ports, signal);
+async function captureGroup(group: CaptureGroup, claim: ProjectClaim | null, context: CaptureContext): Promise<readonly Outcome[]> {
+  const { ports, request, signal } = context;
+  if (group.quiesce === 'none' || ports.engine === null || claim === null) return captureAll(group.components, context);
   const options = { healthTimeoutMs: request.healthTimeoutMs, events: ports.events };
   const freezing = await orFailure(quiesce(group, ports.engine, claim, options, signal), signal);
   if (freezing.failure !== null) return notFrozen(group, freezing.failure, ports);
   await using frozen = freezing.value;
   void frozen; // held until the captures have ended: hence the await below
-  return await captureAll(group.components, plan, writer, request, ports, signal);
+  return await captureAll(group.components, context);
 }
 
 async function orFailure<T>(
@@ -237,18 +234,11 @@ function notFrozen(group: CaptureGroup, failure: McadsError, ports: BackupPorts)
   });
 }
 
-async function captureAll(
-  components: readonly PlannedComponent[],
-  plan: BackupPlan,
-  writer: SnapshotWriter,
-  request: BackupRequest,
-  ports: BackupPorts,
-  signal: AbortSignal,
-): Promise<readonly Outcome[]> {
+async function captureAll(components: readonly PlannedComponent[], context: CaptureContext): Promise<readonly Outcome[]> {
   const work = components.map(
     (component) =>
       async (inner: AbortSignal): Promise<Outcome> =>
-        captureComponent(component, { plan, writer, request, ports, signal: inner }),
+        captureComponent(component, { ...context, signal: inner }),
   );
-  return runAll(work, request.jobs, signal);
+  return runAll(work, context.request.jobs, context.signal);
 }

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { Bytes, JsonValue } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { ComponentDetails, Manifest, ManifestArtifact } from '../domain/manifest.ts';
@@ -13,6 +14,7 @@ import { captureStream } from './capture-stream.ts';
 import { captureTree } from './capture-tree.ts';
 import { configTar } from './config-tar.ts';
 import { withHooks } from './hooks.ts';
+import type { OpenedTrees } from './opened-trees.ts';
 import { consistencyAfter } from './still-cold.ts';
 import { neverCaptured, type BackupPorts, type BackupRequest } from './requests.ts';
 
@@ -21,6 +23,8 @@ export interface CaptureContext {
   readonly writer: SnapshotWriter;
   readonly request: BackupRequest;
   readonly ports: BackupPorts;
+  /** Null where there is no engine. */
+  readonly trees: OpenedTrees | null;
   readonly signal: AbortSignal;
 }
 
@@ -182,16 +186,18 @@ async function* counted(bytes: Bytes, onProgress: (bytes: number, stored: number
 async function captureMount(
   component: PlannedComponent,
   context: CaptureContext,
-  { mount, exclude }: Extract<PlannedComponent['method'], { kind: 'tree' }>,
+  method: Extract<PlannedComponent['method'], { kind: 'tree' }>,
 ): Promise<Captured> {
-  const { request, plan, ports, signal } = context;
-  const { transport, helperImage, weights } = request;
+  const { plan, ports, trees, signal } = context;
   const engine = engineOf(context);
-  const projectImages = [...new Set((plan.project.engine?.containers ?? []).map((container) => container.imageId))];
-  const options = { transport, helperImage, projectImages, ...(weights === undefined ? {} : { weights }) };
-  await using source = await engine.openTree(mount, options, signal);
-  const captured = await captureFiles(component, context, source, exclude, pathOfMount(mount, context));
-  return { ...captured, consistency: await consistencyAfter(component, plan.project, engine, ports, signal) };
+  if (trees === null) throw new McadsError('unexpected', 'a mount is planned but no tree can be opened');
+  const source = await trees.take(component.id, method, signal);
+  try {
+    const captured = await captureFiles(component, context, source, method.exclude, pathOfMount(method.mount, context));
+    return { ...captured, consistency: await consistencyAfter(component, plan.project, engine, ports, signal) };
+  } finally {
+    trees.close(source);
+  }
 }
 
 async function captureFolder(
@@ -250,8 +256,15 @@ function parentArtifacts(parent: Manifest, id: string): { data: ManifestArtifact
 
 async function ownFolders(context: CaptureContext): Promise<readonly FileIdentity[]> {
   const { request, plan, ports } = context;
-  const found = await Promise.all(neverCaptured(request, plan.project).map((path) => ports.host.identify(path)));
-  return found.filter((identity) => identity !== null);
+  return Promise.all(neverCaptured(request, plan.project).map((path) => identityOf(path, ports.host)));
+}
+
+/** Of what is not there yet (the log folder of a first run may be made at this moment) the place is known. */
+async function identityOf(path: string, host: BackupPorts['host']): Promise<FileIdentity> {
+  const found = await host.identify(path);
+  if (found !== null || path === '/') return found ?? { device: '', inode: '', type: 'directory', realPath: path };
+  const above = await identityOf(posix.dirname(path), host);
+  return { device: '', inode: '', type: 'directory', realPath: posix.join(above.realPath, posix.basename(path)) };
 }
 
 /** The folders that lie in the tree at this path of our host, as paths in it. */
