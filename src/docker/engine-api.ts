@@ -15,6 +15,7 @@ export interface InfoJson {
   readonly OSType?: string;
   readonly Architecture?: string;
   readonly KernelVersion?: string;
+  readonly CgroupVersion?: string;
   readonly SecurityOptions?: readonly string[] | null;
   readonly Swarm?: { readonly LocalNodeState?: string };
 }

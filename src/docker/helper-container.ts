@@ -27,6 +27,7 @@ export interface HelperSpec {
   /** What it may do beyond reading everything. */
   readonly capabilities?: readonly string[];
   readonly weights?: HelperWeights | undefined;
+  readonly unifiedGroups?: boolean | undefined;
   readonly log: (level: 'debug' | 'info' | 'warn', message: string) => void;
 }
 
@@ -146,7 +147,7 @@ export async function createHelper(
       SecurityOpt: ['no-new-privileges', 'label=disable'],
       LogConfig: { Type: 'none' },
       AutoRemove: true,
-      ...weightFields(spec.weights),
+      ...weightFields(spec.weights, spec.unifiedGroups === true),
       Mounts: spec.mounts.map(({ type, source, target, readOnly }) => ({
         Type: type,
         Source: source,
@@ -172,11 +173,20 @@ export async function createHelper(
   }
 }
 
-/** A kernel without weights for disks makes the engine warn and go on. */
-function weightFields(weights: HelperWeights | undefined): { readonly CpuShares?: number; readonly BlkioWeight?: number } {
+/**
+ * Weights as the engine wants them, of which everybody else has 500 for us. A kernel without weights for disks makes the engine warn and go on.
+ * In unified control groups who was given none has 100, and runc writes 1 + (weight - 10) * 9999 / 990 to `io.weight` (to `io.bfq.weight`, where
+ * there is one, the weight itself, which then is gentler than asked): 200 as it is would be twenty times everybody else's.
+ */
+export function weightFields(
+  weights: HelperWeights | undefined,
+  unified: boolean,
+): { readonly CpuShares?: number; readonly BlkioWeight?: number } {
   return {
     ...(weights === undefined || weights.cpu === null ? {} : { CpuShares: Math.round((weights.cpu * 1024) / 500) }),
-    ...(weights === undefined || weights.io === null ? {} : { BlkioWeight: weights.io }),
+    ...(weights === undefined || weights.io === null
+      ? {}
+      : { BlkioWeight: unified ? Math.round(10 + ((weights.io / 5 - 1) * 990) / 9999) : weights.io }),
   };
 }
 

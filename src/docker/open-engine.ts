@@ -138,6 +138,7 @@ async function readInfo(client: EngineClient, endpoint: Endpoint, own: Container
       architecture: version.Arch ?? info?.Architecture ?? 'unknown',
       rootless,
       podman,
+      unifiedGroups: info?.CgroupVersion === '2',
       endpoint: endpoint.printable,
       sharesFilesystem: sharesKernel && !rootless && own === null,
       ...(own === null ? {} : { ownContainer: { id: own.Id, name: own.Name.replace(/^\//, ''), mounts: toMounts(own) } }),

@@ -38,7 +38,16 @@ export async function startHelper(context: TreeContext, image: string, wish: Hel
   const pipes = mayPipe ? await openPipeFolder(context.environment, context.own) : null;
   if (pipes === null && transport === 'pipe')
     throw new McadsError('component-failed', 'no folder can be shared with the engine for the pipe transport');
-  const spec = { image, purpose, mounts: [source], owner, log, weights, ...(capabilities === undefined ? {} : { capabilities }) };
+  const spec = {
+    image,
+    purpose,
+    mounts: [source],
+    owner,
+    log,
+    weights,
+    unifiedGroups: context.info.unifiedGroups,
+    ...(capabilities === undefined ? {} : { capabilities }),
+  };
   try {
     return await HelperContainer.start(client, spec, pipes, signal);
   } catch (error) {

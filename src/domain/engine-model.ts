@@ -10,6 +10,8 @@ export interface EngineInfo {
   readonly architecture: string;
   readonly rootless: boolean;
   readonly podman: boolean;
+  /** Its containers live in the kernel's unified control groups (version 2). */
+  readonly unifiedGroups?: boolean;
   /** Printable address, never with credentials. */
   readonly endpoint: string;
   /** True when a host folder of ours can be mounted into the engine's containers (same host, same paths). */
