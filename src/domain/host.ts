@@ -14,6 +14,10 @@ export const DJANGO_PARTS = ['media', 'staticfiles', 'static', 'logs', 'data_exp
 
 export type DjangoPart = (typeof DJANGO_PARTS)[number];
 
+const TIME = `${'[0-9]'.repeat(8)}_${'[0-9]'.repeat(6)}`;
+/** What this tool writes into the folder of its logs, which may be the application's own. */
+export const OWN_LOG_GLOBS: readonly string[] = [`*_${TIME}.log`, `restore_${TIME}_verification.txt`];
+
 /** The `host:` block of the settings. Paths are absolute. */
 export interface HostSettings {
   /** Null: found out. */

@@ -102,6 +102,8 @@ export interface TreePlace {
   readonly singleFile: string | null;
   /** Names beside a single file that are moved away with it: an SQLite database's log. */
   readonly companions?: readonly string[];
+  /** The only names of a directory that are swapped, as raw paths; everything else in it stays. Left out: all are. */
+  readonly names?: readonly RawPath[];
 }
 
 /** What is at a place, seen without changing anything. */
@@ -123,6 +125,8 @@ export interface PlaceReport {
   /** Other filesystems mounted below, relative to the tree; never moved. */
   readonly nestedMounts: readonly RawPath[];
   readonly readOnly: boolean;
+  /** Of the single file that is there, where the place can tell. */
+  readonly owner?: { readonly mode: number; readonly uid: number; readonly gid: number } | null;
 }
 
 /** A container, volume or network of a recorded project, as it would be made again; `body` is the engine's own and only `src/docker` reads it. */
@@ -294,7 +298,8 @@ export interface RestoredDatabase {
   readonly name: string;
   readonly tables: number;
   readonly rows: number;
-  readonly rowsEqual: boolean;
+  /** Null where the snapshot does not say which rows there were: an archive of the old scripts. */
+  readonly rowsEqual: boolean | null;
 }
 
 export interface ServiceResult {

@@ -31,6 +31,7 @@ export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
     filesystem: String(dev),
     nestedMounts: createdFrom === null && place.singleFile === null ? await mountsBelow(folder) : [],
     readOnly: await isReadOnly(nearest),
+    owner: place.singleFile === null || createdFrom !== null ? null : await ownerOf(join(folder, place.singleFile)),
   };
 }
 
@@ -84,6 +85,12 @@ async function stateOf(path: string): Promise<'missing' | 'there'> {
       throw new McadsError('forbidden', `${path} cannot be looked at: ${messageOf(error)}`, { hint: 'run with sudo', cause: error });
     },
   );
+}
+
+/** Null for what is no file. */
+async function ownerOf(path: string): Promise<NonNullable<PlaceReport['owner']> | null> {
+  const info = await lstat(path).catch(() => null);
+  return info?.isFile() === true ? { mode: info.mode & 0o7777, uid: info.uid, gid: info.gid } : null;
 }
 
 async function isEmpty(folder: string): Promise<boolean> {

@@ -73,7 +73,7 @@ export class NodeTarget implements TreeTarget {
     const folders = await this.#list([...splits.map(here), ...splits.map((path) => inside(`${name}/new`, path))]);
     const plan = planSwap({ staging: name, splits, kept, only: swappedNames(this.place), folders });
     const before = await this.#describe(this.#root, plan.splits);
-    const after = this.place.singleFile === null ? await this.#describe(join(staging, 'new'), plan.described) : before;
+    const after = plan.only === null ? await this.#describe(join(staging, 'new'), plan.described) : before;
     for (const path of plan.splits) await mkdir(bytesOf(join(staging, 'old'), path), { recursive: true, mode: 0o700 });
     await writeDurably(join(staging, 'plan'), { plan, before });
     for (const move of plan.moves) await this.#move(move);

@@ -4,6 +4,7 @@ import { componentId, type ComponentId } from '../domain/component.ts';
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import {
   DJANGO_PARTS,
+  OWN_LOG_GLOBS,
   type DjangoPart,
   type HostApplication,
   type HostDatabaseFile,
@@ -25,8 +26,6 @@ import { isSqliteFile, mayBeSqlite, SQLITE_COMPANIONS } from './sqlite-files.ts'
 import { PROJECT_MARKS } from './profile-of.ts';
 import type { Systemd } from './systemd.ts';
 
-const TIME = `${'[0-9]'.repeat(8)}_${'[0-9]'.repeat(6)}`;
-const ownLogGlobs = [`*_${TIME}.log`, `restore_${TIME}_verification.txt`];
 /** More than this are data, not databases. */
 const MOST_DATABASES = 64;
 
@@ -271,7 +270,7 @@ class Survey {
     const { logDirectory } = this.#request;
     const below =
       logDirectory === path ? '' : logDirectory.startsWith(`${path}/`) ? `${escapeGlob(logDirectory.slice(path.length + 1))}/` : null;
-    return below === null ? [] : ownLogGlobs.map((glob) => `${below}${glob}`);
+    return below === null ? [] : OWN_LOG_GLOBS.map((glob) => `${below}${glob}`);
   }
 
   #servers(): readonly HostServerDatabase[] {

@@ -87,7 +87,7 @@ export function adoptedManifest(
       finishedAt: at,
       bytes: one.bytes,
       storedBytes: one.storedBytes,
-      facts: factsOf(one, source),
+      facts: { ...factsOf(one, source), ...ownerFact(one, checked) },
       findings: one.findings,
     };
   }
@@ -172,6 +172,12 @@ function componentsOf(stored: readonly StoredImport[]): Manifest['components'] {
 function factsOf({ file, prefix }: StoredImport, source: ImportSource): JsonObject {
   const folder = prefix === '' ? {} : { folder: printableRaw(prefix) };
   return { importedFrom: { archive: source.file, sha256: source.sha256, file, ...folder } };
+}
+
+/** A tree's tar says of its files whose they are; of a database the archive itself does. */
+function ownerFact({ format, file }: StoredImport, { files }: CheckedArchive): JsonObject {
+  const owner = format === 'sqlite' ? files.find((one) => one.file === file)?.owner : undefined;
+  return owner === undefined ? {} : { owner };
 }
 
 function statsOf(stored: readonly StoredImport[], { newChunks }: ImportSource, seconds: number): Manifest['sealed']['stats'] {

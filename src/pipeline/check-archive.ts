@@ -32,6 +32,8 @@ export interface CheckedFile {
   readonly bytes: number;
   readonly sha256: string;
   readonly head: Buffer;
+  /** As its member in the archive says; `mtimeMs` in whole milliseconds. */
+  readonly owner: { readonly mode: number; readonly uid: number; readonly gid: number; readonly mtimeMs: number };
   /** Null for what is no `.tar.gz`. */
   readonly tree: CheckedTree | null;
 }
@@ -105,7 +107,9 @@ async function checkFile(
   if (isTree(file)) tree = await checkTree(file, observed(), what, budget);
   else for await (const piece of observed()) void piece;
   if (isText) texts.set(file, Buffer.concat(kept));
-  return { file, bytes: member.storedSize, sha256: hash.digest('hex'), head, tree };
+  const { mode, uid, gid, mtime } = member;
+  const owner = { mode: mode & 0o7777, uid, gid, mtimeMs: Math.floor(Number(mtime) * 1000) };
+  return { file, bytes: member.storedSize, sha256: hash.digest('hex'), head, owner, tree };
 }
 
 async function checkTree(file: string, body: AsyncGenerator<Uint8Array>, what: string, budget: UnpackBudget): Promise<CheckedTree> {

@@ -5,6 +5,8 @@ import type { SnapshotRepository } from '../domain/ports.ts';
 import type { PlannedRestore, RestoredService, RestorePlan, TreePlace } from '../domain/restore.ts';
 import type { RawPath } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
+import { printableRaw } from '../stream/catalogue.ts';
+import { adoptedFacts, adoptedPlace } from './adopted-place.ts';
 import { planHostDatabase } from './plan-restore-databases.ts';
 import { actionOf, assertRoom, tornFindings, toRaw, wordsFor, type TreeRestorePlan } from './plan-restore-trees.ts';
 import { lackingFindings } from './plan-recreation.ts';
@@ -16,6 +18,7 @@ import { artifactsOf } from './select-components.ts';
 
 /** What SQLite keeps beside a database: of the replaced one, and poison for the restored one. */
 const SQLITE_COMPANIONS = ['-wal', '-shm', '-journal'];
+const SHOWN_NAMES = 5;
 
 /** What restoring a snapshot of an application on a host would do: files and databases in their places, units stopped meanwhile. */
 export async function planRestoreOnHost(
@@ -38,7 +41,7 @@ export async function planRestoreOnHost(
   for (const one of selection.components) {
     signal.throwIfAborted();
     if (one.kind === 'files' || one.kind === 'sqlite') {
-      trees.push(await planPlace(one, manifest, request, ports, signal, findings));
+      trees.push(await planPlace(one, manifest, request, repository, ports, signal, findings));
       findings.push(...tornFindings(one));
     } else others.push(await planOther(one, request, repository, ports, signal, findings));
   }
@@ -96,20 +99,20 @@ async function planPlace(
   one: SelectedForRestore,
   manifest: Manifest,
   request: RestoreRequest,
+  repository: SnapshotRepository,
   ports: RestorePorts,
   signal: AbortSignal,
   findings: Finding[],
 ): Promise<TreeRestorePlan> {
   const { id, kind, details } = one;
-  const recorded = details.facts['path'];
-  if (typeof recorded !== 'string' || !recorded.startsWith('/'))
-    throw new McadsError('damaged', `${manifest.name} does not say where ${id} lay`);
-  const path = placeOf(recorded, manifest, request, findings);
+  const adopted = await adoptedPlace(one, manifest, request.directory, repository, ports.host, signal);
+  const path = adopted?.path ?? placeOf(recordedPath(one, manifest), manifest, request, findings);
   const isFile = kind === 'sqlite' || details.facts['singleFile'] === true;
   const name = posix.basename(path);
   const place: TreePlace = {
     mount: { type: 'bind', hostPath: isFile ? posix.dirname(path) : path },
     singleFile: isFile ? name : null,
+    ...(adopted !== null && adopted.names !== null ? { names: adopted.names } : {}),
     ...(kind === 'sqlite' ? { companions: SQLITE_COMPANIONS.map((suffix) => name + suffix) } : {}),
   };
   const options = { transport: request.transport, helperImage: null, projectImages: [] };
@@ -120,19 +123,31 @@ async function planPlace(
   return {
     id,
     action,
-    how: wordsFor(action, path),
+    how: adopted !== null && adopted.names !== null ? `puts ${shown(adopted.names)} into ${path}` : wordsFor(action, path),
     bytes: details.bytes,
-    facts: details.facts,
+    facts: adopted === null ? details.facts : adoptedFacts(details, report),
     target: {
       kind: 'tree',
       place,
       name: path,
       report,
-      kept: isFile ? [] : [...new Set([...report.nestedMounts, ...(await keptPaths(path, request, ports))])],
-      keptGlobs: Array.isArray(exclude) ? exclude.filter((glob) => typeof glob === 'string') : [],
+      kept: isFile ? [] : [...new Set([...report.nestedMounts, ...(await keptPaths(path, request, ports)), ...(adopted?.kept ?? [])])],
+      keptGlobs: adopted?.keptGlobs ?? (Array.isArray(exclude) ? exclude.filter((glob) => typeof glob === 'string') : []),
       createsVolume: false,
     },
   };
+}
+
+/** Of what comes into a directory where everything else stays. */
+function shown(names: readonly RawPath[]): string {
+  const some = names.slice(0, SHOWN_NAMES).map(printableRaw).join(', ');
+  return names.length <= SHOWN_NAMES ? some : `${some} and ${names.length - SHOWN_NAMES} more`;
+}
+
+function recordedPath({ id, details }: SelectedForRestore, { name }: Manifest): string {
+  const recorded = details.facts['path'];
+  if (typeof recorded === 'string' && recorded.startsWith('/')) return recorded;
+  throw new McadsError('damaged', `${name} does not say where ${id} lay`);
 }
 
 /** What lay in the application's directory goes into the one that is restored to; anything else goes to where it was. */

@@ -69,6 +69,11 @@ function componentsTable(components: readonly RestoredComponent[], style: Style)
   );
 }
 
+/** How the rows of a restored database compare with those that were recorded. */
+export function comparedWords(rowsEqual: boolean | null): string {
+  return rowsEqual === null ? 'intact, no rows recorded' : rowsEqual ? 'equal' : 'DIFFERENT';
+}
+
 function databasesTable({ databases }: RestoreResult, style: Style): string {
   if (databases.length === 0) return '';
   return renderTable(
@@ -77,12 +82,18 @@ function databasesTable({ databases }: RestoreResult, style: Style): string {
       printable(component),
       String(tables),
       String(rows),
-      rowsEqual ? 'equal' : 'DIFFERENT',
+      comparedWords(rowsEqual),
     ]),
     style.width,
     (text, row, column) => {
       const one = databases[row];
-      return one === undefined ? style.dim(text) : column !== 3 ? text : one.rowsEqual ? style.green(text) : style.red(text);
+      return one === undefined
+        ? style.dim(text)
+        : column !== 3 || one.rowsEqual === null
+          ? text
+          : one.rowsEqual
+            ? style.green(text)
+            : style.red(text);
     },
   );
 }

@@ -2,6 +2,7 @@ import type { RestorePlan, RestoreResult } from '../domain/restore.ts';
 import type { McadsError } from '../errors.ts';
 import { printable, printableLines } from './escape.ts';
 import { counted, humanBytes, humanDuration } from './human.ts';
+import { comparedWords } from './restore-report.ts';
 
 /** Where the restore was run. Sizes in bytes. */
 export interface SystemFacts {
@@ -103,7 +104,7 @@ function provenLines(result: RestoreResult): readonly string[] {
       'Databases intact: rows of every table compared with what was counted at backup',
       result.databases.map(
         ({ component, tables, rows, rowsEqual }) =>
-          `  ${printable(component)}: ${counted(tables, 'table')}, ${counted(rows, 'row')}, ${rowsEqual ? 'equal' : 'DIFFERENT'}`,
+          `  ${printable(component)}: ${counted(tables, 'table')}, ${counted(rows, 'row')}, ${comparedWords(rowsEqual)}`,
       ),
     ),
     ...section(

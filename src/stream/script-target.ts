@@ -107,7 +107,7 @@ export class ScriptTarget implements TreeTarget {
     await this.#do(PREPARE_SWAP, [staging], signal, [Buffer.from(JSON.stringify(plan), 'utf8')]);
     await this.#do(MAKE_FOLDERS, [staging], signal, names(plan.splits.map((path) => (path === '' ? 'old' : `old/${path}`))));
     await this.#do(SAVE_SPLITS, [staging, SAVED_OLD, '.'], signal, names(plan.splits.map(here)));
-    // A single file's folder is not the snapshot's: it stays as it is.
+    // A folder of which only some names are swapped is not the snapshot's: it stays as it is.
     const [source, described] = only === null ? [`${staging}/new`, plan.described] : ['.', plan.splits];
     await this.#do(SAVE_SPLITS, [staging, SAVED_NEW, source], signal, names(described.map(here)));
     await this.#do(COMMIT_PLAN, [staging], signal);
@@ -268,8 +268,8 @@ export function stagingOf(run: RestoreRun, { singleFile }: TreePlace): string {
 }
 
 /** The names that a swap moves; null: all. */
-export function swappedNames({ singleFile, companions = [] }: TreePlace): readonly string[] | null {
-  return singleFile === null ? null : [singleFile, ...companions];
+export function swappedNames({ singleFile, companions = [], names }: TreePlace): readonly string[] | null {
+  return singleFile === null ? (names ?? null) : [singleFile, ...companions];
 }
 
 function here(path: RawPath): string {

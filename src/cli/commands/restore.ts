@@ -165,6 +165,6 @@ class Restoration {
 /** A service that is not healthy is a proof that failed, also where nothing was there to go back to. */
 function exitCodeOf({ findings, components, databases }: RestoreResult): ExitCode {
   if (findings.some(({ severity, code }) => severity === 'error' && code === 'service-not-healthy')) return 40;
-  if (databases.some(({ rowsEqual }) => !rowsEqual)) return 40;
+  if (databases.some(({ rowsEqual }) => rowsEqual === false)) return 40;
   return hasErrors(findings) || components.some(({ outcome }) => outcome === 'failed') ? 3 : 0;
 }
