@@ -1,5 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -11,12 +10,12 @@ import type { EventSink } from './domain/events.ts';
 import type { Engine, PruneDecision } from './domain/ports.ts';
 import type { RetentionPolicy } from './domain/retention.ts';
 import { parseSnapshotName } from './domain/snapshot-name.ts';
+import type { ClassicArchive } from './domain/snapshot-summary.ts';
 import type { ServiceState } from './domain/status.ts';
 import { McadsError } from './errors.ts';
 import { counted, humanBytes } from './report/human.ts';
 import type { BackupPorts, BackupRequest, BackupResult, DiscoverPorts, PastBackup, PlanPorts } from './pipeline/requests.ts';
 import type { Repository } from './repository/repository.ts';
-import { guarded } from './repository/stores/local-files.ts';
 import { STATE_FOLDER } from './stream/restore-commands.ts';
 import type { RestoreWiring } from './wiring-restore.ts';
 
@@ -126,6 +125,7 @@ export function createServices(environment: Environment, version: string): Servi
       return { undone: [...onHost.undone, ...onEngine.undone], failed: [...onHost.failed, ...onEngine.failed] };
     },
     openRepository: (location, lockTimeoutMs) => openForCommands(location, lockTimeoutMs),
+    classicArchives: (location) => classicArchivesIn(location),
     importArchive: async (request, { location, lockTimeoutMs }, events, signal) => {
       const open = (): Promise<Repository> => {
         assertMounted(location);
@@ -219,19 +219,17 @@ async function discoverPorts(engine: Engine | null, setup: RunSetup): Promise<Di
 }
 
 async function history(setup: RunSetup): Promise<readonly PastBackup[]> {
-  if (!existsSync(join(setup.repository, 'repository.json'))) return await classicOnly(setup.repository);
+  if (!existsSync(join(setup.repository, 'repository.json'))) {
+    return (await classicArchivesIn(setup.repository)).map((one) => ({ ...one, isClassic: true }));
+  }
   await using repository = await openRepository(setup.repository, setup.lockTimeoutMs, 'read');
   const snapshots = (await repository.snapshots()).map((one) => ({ ...one, isClassic: false }));
   const classic = (await repository.classicArchives()).map((one) => ({ ...one, isClassic: true }));
   return [...snapshots, ...classic].toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1));
 }
 
-/** A folder of the old scripts is no repository yet. */
-async function classicOnly(folder: string): Promise<readonly PastBackup[]> {
-  const isFolder = existsSync(folder) && statSync(folder).isDirectory();
-  const names = isFolder ? await guarded(`listing ${folder}`, () => readdir(folder)) : [];
-  const found = names.flatMap((name) => (name.endsWith('.tar.gz') ? (parseSnapshotName(name.slice(0, -'.tar.gz'.length)) ?? []) : []));
-  return found.toSorted((a, b) => (a.time < b.time ? -1 : 1)).map(({ project, strategy }) => ({ project, strategy, isClassic: true }));
+async function classicArchivesIn(folder: string): Promise<readonly ClassicArchive[]> {
+  return (await import('./repository/classic-archives.ts')).classicArchivesIn(folder);
 }
 
 async function planPorts(setup: RunSetup): Promise<PlanPorts> {

@@ -9,6 +9,10 @@ import type { CommandContext } from './context.ts';
 import type { Selection } from '../pipeline/select-components.ts';
 import type { RepositoryService } from './services.ts';
 
+export interface OfProject {
+  readonly project: string;
+}
+
 export interface OpenedRepository extends AsyncDisposable {
   readonly service: RepositoryService;
   readonly snapshots: readonly SnapshotSummary[];
@@ -25,7 +29,8 @@ export async function openRepository(context: CommandContext): Promise<OpenedRep
   try {
     const snapshots = await service.repository.snapshots();
     let name: Promise<string | null> | null = null;
-    const projectName = (): Promise<string | null> => (name ??= findProjectName(context, service, snapshots));
+    const stored = async (): Promise<readonly OfProject[]> => [...snapshots, ...(await service.repository.classicArchives())];
+    const projectName = (): Promise<string | null> => (name ??= findProjectName(context, service.repository.location, stored));
     return {
       service,
       snapshots,
@@ -46,16 +51,16 @@ export async function openRepository(context: CommandContext): Promise<OpenedRep
 }
 
 /** -p, else Compose's rules, else the project started from this directory, else the repository's only one. */
-async function findProjectName(
+export async function findProjectName(
   context: CommandContext,
-  service: RepositoryService,
-  snapshots: readonly SnapshotSummary[],
+  location: string,
+  listed: () => Promise<readonly OfProject[]>,
 ): Promise<string | null> {
   if (context.options.flag('allProjects')) return null;
   const project = await context.project();
   const isSure = project.config.settings.project !== null || project.model?.nameFrom !== 'directory';
   if (project.name !== null && isSure) return project.name;
-  const stored = [...new Set([...snapshots, ...(await service.repository.classicArchives())].map((one) => one.project))].toSorted();
+  const stored = [...new Set((await listed()).map((one) => one.project))].toSorted();
   const [only, second] = stored;
   // A directory's name only stands where nothing in the repository says better: on a host, Django's settings may name the project.
   if (project.name !== null && (stored.includes(project.name) || only === undefined || second !== undefined)) return project.name;
@@ -64,13 +69,13 @@ async function findProjectName(
   const running = await context.services.listProjects(project.engine, context.signal);
   const here = (running ?? []).filter((one) => one.workingDirectory === project.directory);
   if (here.length === 1 && here[0] !== undefined) return here[0].project;
-  throw new McadsError('usage', `which project? The repository ${service.repository.location} holds ${stored.join(', ')}`, {
+  throw new McadsError('usage', `which project? The repository ${location} holds ${stored.join(', ')}`, {
     hint: 'choose one with -p NAME, or take all with --all-projects',
   });
 }
 
 /** A snapshot that is there and cannot be read is not missing. */
-async function selectOrDamaged(service: RepositoryService, text: string, select: () => SelectedSnapshot): Promise<SelectedSnapshot> {
+export async function selectOrDamaged(service: RepositoryService, text: string, select: () => SelectedSnapshot): Promise<SelectedSnapshot> {
   try {
     return select();
   } catch (error) {

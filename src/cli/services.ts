@@ -9,6 +9,7 @@ import type { Finding } from '../domain/finding.ts';
 import type { HostSettings } from '../domain/host.ts';
 import type { BackupPlan } from '../domain/plan.ts';
 import type { Damage, PruneDecision, SnapshotRepository, UndoReport } from '../domain/ports.ts';
+import type { ClassicArchive } from '../domain/snapshot-summary.ts';
 import type { EngineAnswer, UnitState } from '../domain/status.ts';
 import type { KeptRestore, RestorePlan, RestoreResult } from '../domain/restore.ts';
 import type { DrillRequest, DrillResult } from '../pipeline/drill-requests.ts';
@@ -142,6 +143,8 @@ export interface Services {
   recover(project: string | null, engine: EngineRequest, signal: AbortSignal): Promise<UndoReport>;
   /** An existing one. Rejects `no-repository`, `forbidden`, `newer-format`. */
   openRepository(location: string, lockTimeoutMs: number): Promise<RepositoryService>;
+  /** Classic archives in a folder that is no repository yet, newest last; empty where there is none. */
+  classicArchives(location: string): Promise<readonly ClassicArchive[]>;
   /** Stores a classic archive as a snapshot; creates the repository where it may, after the archive was found good. */
   importArchive(
     request: ImportRequest,

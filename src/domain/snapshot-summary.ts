@@ -32,3 +32,10 @@ export interface ClassicArchive {
   readonly startedAt: string;
   readonly bytes: number;
 }
+
+const EXTENSION = '.tar.gz';
+
+/** What the snapshot is called that it becomes. */
+export function nameOfArchive({ file }: Pick<ClassicArchive, 'file'>): string {
+  return file.endsWith(EXTENSION) ? file.slice(0, -EXTENSION.length) : file;
+}

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../domain/byte-stream.ts';
 import type { Manifest } from '../domain/manifest.ts';
-import type { ClassicArchive, SnapshotProof, SnapshotSummary } from '../domain/snapshot-summary.ts';
+import { nameOfArchive, type ClassicArchive, type SnapshotProof, type SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { printable } from './escape.ts';
 import { uncoveredJson } from './findings.ts';
 import { counted, humanAge, humanBytes, humanDuration, localMinute, localTime } from './human.ts';
@@ -56,7 +56,7 @@ export function listText(snapshots: readonly SnapshotSummary[], classic: readonl
 }
 
 /** Header and rows for a list to choose from, in the order given. */
-export function snapshotRows(snapshots: readonly SnapshotSummary[], now: Date, width: number): readonly string[] {
+export function snapshotRows(snapshots: readonly (SnapshotSummary | ClassicArchive)[], now: Date, width: number): readonly string[] {
   return renderTable(
     [
       { title: 'SNAPSHOT', shrinkTo: 15 },
@@ -66,11 +66,11 @@ export function snapshotRows(snapshots: readonly SnapshotSummary[], now: Date, w
       { title: 'PROOF', dropRank: 1 },
     ],
     snapshots.map((one) => [
-      printable(one.name),
+      printable('file' in one ? nameOfArchive(one) : one.name),
       humanAge(new Date(one.startedAt), now),
       humanBytes(one.bytes),
-      one.completeness,
-      proofCell(one.proof, now),
+      'file' in one ? 'classic' : one.completeness,
+      'file' in one ? '' : proofCell(one.proof, now),
     ]),
     width,
   ).split('\n');

@@ -70,6 +70,7 @@ function withoutStaging(text: string): string {
 test.each([
   ['by its file', [join('backups', `${NAME}.tar.gz`)], null],
   ['by its time after import', [TIME], ['import', join('backups', `${NAME}.tar.gz`)]],
+  ['by its time before there is a repository', [TIME], null],
 ])('an archive of the old scripts brings a destroyed application back, %s', async (_how, words, first) => {
   const before = await state();
   if (first !== null) await app.run(first);
@@ -123,4 +124,22 @@ test('without GNU tar and a shell an old archive goes to the same places', async
   expect(now['db.sqlite3']).toBe(old['db.sqlite3']);
   expect(readFileSync(at('notes.txt'), 'utf8')).toBe('notes');
   expect(statSync(app.directory).mode).toBe(0o40750);
+});
+
+test('list, restore and its errors know archives that were never imported, before and after the first backup', async () => {
+  expect(await app.run(['list'])).toMatchObject({ snapshots: [], classic: [{ file: `${NAME}.tar.gz`, project: 'mcads' }] });
+  expect(readdirSync(at('backups')).toSorted()).toEqual([`${NAME}.tar.gz`, `${NAME}_verification.txt`]);
+  expect(await app.run(['restore', 'latest', '--yes'], 10)).toMatchObject({ error: { hint: expect.stringContaining(NAME) as string } });
+  expect(await app.run(['restore', '2024', '--yes'], 10)).toMatchObject({ error: { hint: expect.stringContaining(NAME) as string } });
+  expect(await app.run(['restore', TIME, '--dry-run'], 2)).toMatchObject({
+    error: { hint: expect.stringContaining(`import ${at(`backups/${NAME}.tar.gz`)}`) as string },
+  });
+  await app.run(['backup', '--no-prune']);
+  rmSync(at('media'), { recursive: true });
+  expect(await app.run(['restore', '20', '--yes'], 2)).toMatchObject({
+    error: { message: expect.stringContaining('fits 2 snapshots') as string },
+  });
+  await app.run(['restore', '2025', '--yes', '--component', 'files/media']);
+  expect(existsSync(at('media/xrays/0001.png'))).toBe(true);
+  expect(await app.run(['list'])).toMatchObject({ snapshots: [{ name: NAME }, {}], classic: [{ file: `${NAME}.tar.gz` }] });
 });

@@ -30,6 +30,7 @@ export function fakeServices(given: Partial<Services> = {}): Services {
     drill: never('drill'),
     recover: never('recover'),
     openRepository: never('openRepository'),
+    classicArchives: async () => [],
     importArchive: never('importArchive'),
     openLog: never('openLog'),
     ...given,

@@ -1,9 +1,10 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { snapshotName } from '../../src/domain/snapshot-name.ts';
 import { openRepository } from '../../src/repository/open-repository.ts';
 import { backUp, noise } from '../support/repository-fixture.ts';
+import { runCommand } from '../support/run-command.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { KEYS, startInTerminal } from '../support/terminal.ts';
 import { startRun } from './fake-io.ts';
@@ -138,6 +139,27 @@ describe('the menu in a real terminal', () => {
     menu.type('6');
     await menu.shows(/Ended with exit code 4\.[\s\S]*Esc to leave/);
     menu.type('q');
+    expect(await menu.end).toBe(0);
+  });
+
+  test('archives of the old scripts are listed and can be chosen where there is no repository yet', async () => {
+    await using project = await shop([]);
+    const name = 'shop_system_backup_20250801_142905';
+    const script = `mkdir -p ${name} media && echo x > media/x && tar czf ${name}/media.tar.gz media && rm -r media && tar czf ${name}.tar.gz ${name} && rm -r ${name}`;
+    await mkdir(join(project.path, 'backups'));
+    await runCommand('bash', ['-c', script], { cwd: join(project.path, 'backups') });
+    await using menu = project.run([], { MCADS_STRATEGY: 'host' });
+    await menu.shows(MENU);
+    menu.type('2');
+    await menu.shows(/20250801_142905\.tar\.gz[\s\S]*classic[\s\S]*Done\.[\s\S]*Esc to leave/);
+    menu.type('3');
+    await menu.shows(/Restore which one\?[\s\S]*> 1 +\S+ +\d+ years? ago[\s\S]*classic[\s\S]*Esc/);
+    menu.type(KEYS.enter);
+    await menu.shows(/files\/media +create[\s\S]*shop/);
+    menu.type('shop\r');
+    await menu.shows(/Done\.[\s\S]*Esc to leave/);
+    expect(await readFile(join(project.path, 'media/x'), 'utf8')).toBe('x\n');
+    menu.type(KEYS.escape);
     expect(await menu.end).toBe(0);
   });
 

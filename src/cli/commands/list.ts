@@ -2,20 +2,20 @@ import { printable } from '../../report/escape.ts';
 import { listJson, listText } from '../../report/snapshot-report.ts';
 import type { CommandResult } from '../command-spec.ts';
 import type { CommandContext } from '../context.ts';
-import { openRepository } from '../repository-context.ts';
+import { openRestorables } from '../restorable.ts';
 
 /** Snapshots and classic archives of this project. */
 export async function list(context: CommandContext): Promise<CommandResult> {
-  await using opened = await openRepository(context);
-  const project = await opened.projectName();
+  await using here = await openRestorables(context);
+  const project = await here.projectName();
   const isOurs = (one: { readonly project: string }): boolean => project === null || one.project === project;
-  const snapshots = opened.snapshots.filter(isOurs);
-  const classic = (await opened.service.repository.classicArchives()).filter(isOurs);
-  const others = [...new Set(opened.snapshots.map((one) => one.project))].filter((name) => !isOurs({ project: name }));
-  const damaged = await opened.service.damagedSnapshots();
+  const snapshots = here.snapshots.filter(isOurs);
+  const classic = here.classic.filter(isOurs);
+  const others = [...new Set([...here.snapshots, ...here.classic].map((one) => one.project))].filter((name) => !isOurs({ project: name }));
+  const damaged = (await here.opened?.service.damagedSnapshots()) ?? [];
   const empty =
     snapshots.length + classic.length === 0
-      ? `No snapshots${project === null ? '' : ` of ${printable(project)}`} in ${printable(opened.service.repository.location)}.`
+      ? `No snapshots${project === null ? '' : ` of ${printable(project)}`} in ${printable(here.location)}.`
       : '';
   const elsewhere = others.length === 0 ? '' : `Other projects here: ${others.map(printable).join(', ')} (-p NAME or --all-projects)`;
   return {

@@ -1,3 +1,4 @@
+import { nameOfArchive } from '../../domain/snapshot-summary.ts';
 import { McadsError } from '../../errors.ts';
 import { printable, shorten } from '../../report/escape.ts';
 import { chooseSnapshot } from '../choose-snapshot.ts';
@@ -9,6 +10,7 @@ import type { CommandContext } from '../context.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { givenGlobals } from '../given-globals.ts';
 import { openRepository } from '../repository-context.ts';
+import { openRestorables } from '../restorable.ts';
 
 interface Entry {
   readonly label: string;
@@ -61,7 +63,7 @@ async function runEntry(
 ): Promise<ExitCode | null> {
   const { commandLine, noteStyle } = context;
   if (question === null) return say(await commandLine.run([command, ...globals]));
-  const name = await chosenName(context, question);
+  const name = await chosenName(context, command, question);
   return name === null ? null : say(await commandLine.run([command, ...globals, '--', name]));
 
   /** Whoever looks away while a backup runs sees how it ended. */
@@ -72,10 +74,11 @@ async function runEntry(
 }
 
 /** A missing or empty repository is no reason to leave the menu. */
-async function chosenName(context: CommandContext, question: string): Promise<string | null> {
+async function chosenName(context: CommandContext, command: string, question: string): Promise<string | null> {
   try {
-    await using opened = await openRepository(context);
-    return (await chooseSnapshot(context, opened, question))?.name ?? null;
+    await using from = command === 'restore' ? await openRestorables(context) : await openRepository(context);
+    const chosen = await chooseSnapshot(context, from, question);
+    return chosen === null ? null : 'file' in chosen ? nameOfArchive(chosen) : chosen.name;
   } catch (error) {
     if (!(error instanceof McadsError) || (error.code !== 'no-repository' && error.code !== 'no-snapshot')) throw error;
     context.note(`${context.noteStyle.yellow(printable(error.message))}${error.hint === undefined ? '' : ` (${printable(error.hint)})`}`);

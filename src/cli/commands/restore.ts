@@ -47,17 +47,18 @@ export async function restore(context: CommandContext): Promise<CommandResult> {
   return new Restoration(context, project, request, facts).run();
 }
 
-/** Of a file: the snapshot that it is imported as. */
+/** Of an archive: the snapshot that it is imported as. */
 async function selectedSnapshot(context: CommandContext): Promise<SnapshotSummary> {
   const [word] = context.args;
   const file = typeof word === 'string' ? await archiveFileOf(context, word) : null;
-  if (file === null) return selectOrChoose(context, 'Restore which snapshot?');
+  const chosen = file === null ? await selectOrChoose(context, 'Restore which snapshot?') : { archive: file };
+  if ('summary' in chosen) return chosen.summary;
   if (context.options.flag('dryRun')) {
-    throw new McadsError('usage', 'restore --dry-run of a file would have to import it', {
-      hint: 'import it first: `import FILE`, then `restore SNAPSHOT --dry-run`',
+    throw new McadsError('usage', 'restore --dry-run of an archive would have to import it', {
+      hint: `import it first: \`import ${chosen.archive}\`, then \`restore SNAPSHOT --dry-run\``,
     });
   }
-  const { snapshot } = await importFile(context, file);
+  const { snapshot } = await importFile(context, chosen.archive);
   await using opened = await openRepository(context);
   return await opened.select(snapshot);
 }
