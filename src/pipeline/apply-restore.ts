@@ -14,6 +14,7 @@ import type {
 import { McadsError, messageOf } from '../errors.ts';
 import { isNewCluster } from './database-container.ts';
 import { discardKept, keptPart } from './kept-restores.ts';
+import { assertConfigInside } from './outside-places.ts';
 import { applyConfig } from './restore-config.ts';
 import { journalOf, plannedServers, plannedTrees } from './restore-journal.ts';
 import { prepare } from './restore-prepare.ts';
@@ -348,7 +349,8 @@ class RestoreRun {
   }
 
   async #writeConfig(signal: AbortSignal): Promise<void> {
-    const { plan, repository, manifest, ports } = this.#context;
+    const { plan, repository, manifest, ports, request } = this.#context;
+    if (plan.onHost === true) await assertConfigInside(plan, manifest, request, ports.host);
     await applyConfig(plan, manifest, repository, ports.hostWriter, this.journal.run, signal);
   }
 

@@ -7,6 +7,7 @@ import type { RawPath } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { printableRaw } from '../stream/catalogue.ts';
 import { adoptedFacts, adoptedPlace } from './adopted-place.ts';
+import { assertNoneOutside, withoutOutside } from './outside-places.ts';
 import { planHostDatabase } from './plan-restore-databases.ts';
 import { actionOf, assertRoom, tornFindings, toRaw, wordsFor, type TreeRestorePlan } from './plan-restore-trees.ts';
 import { lackingFindings } from './plan-recreation.ts';
@@ -45,12 +46,9 @@ export async function planRestoreOnHost(
       findings.push(...tornFindings(one));
     } else others.push(await planOther(one, request, repository, ports, signal, findings));
   }
+  await assertNoneOutside(trees, request, ports.host);
   assertRoom(trees);
-  const places = trees.map((tree) => ({
-    ...tree,
-    target: { ...tree.target, kept: [...new Set([...tree.target.kept, ...placesBelow(tree, trees)])] },
-  }));
-  const byId = new Map([...places, ...others].map((planned) => [planned.id, planned]));
+  const byId = new Map([...trees.map((tree) => keepingOthers(tree, trees)), ...others].map((planned) => [planned.id, planned]));
   const components = selection.components.flatMap(({ id }) => byId.get(id) ?? []);
   return {
     snapshot: manifest.name,
@@ -76,23 +74,6 @@ export async function planRestoreOnHost(
 async function planUnits(project: string, { engine }: RestorePorts, signal: AbortSignal): Promise<readonly RestoredService[]> {
   const { containers } = await engine.viewProject(project, signal);
   return containers.map(({ name, state }) => ({ name, container: name, stops: true, ran: state === 'running' }));
-}
-
-/** Places of others inside this one, which are restored on their own: its swap leaves them, and the folders on the way there, where they are. */
-function placesBelow(tree: TreeRestorePlan, all: readonly TreeRestorePlan[]): readonly RawPath[] {
-  const { singleFile } = tree.target.place;
-  if (singleFile !== null) return [];
-  const root = folderOf(tree);
-  return all.flatMap((other) => {
-    const { singleFile: file, companions = [] } = other.target.place;
-    const folder = folderOf(other);
-    const paths = file === null ? [folder] : [file, ...companions].map((name) => posix.join(folder, name));
-    return paths.filter((path) => path.startsWith(`${root}/`)).map((path) => toRaw(path.slice(root.length + 1)));
-  });
-}
-
-function folderOf({ target: { place } }: TreeRestorePlan): string {
-  return place.mount.type === 'bind' ? place.mount.hostPath : '';
 }
 
 async function planPlace(
@@ -138,6 +119,17 @@ async function planPlace(
   };
 }
 
+/** What another component brings below a tree is not the tree's: nothing of the tree's own, a symlink least of all, takes its place. */
+function keepingOthers(tree: TreeRestorePlan, trees: readonly TreeRestorePlan[]): TreeRestorePlan {
+  const { target } = tree;
+  if (target.place.singleFile !== null) return tree;
+  const below = trees
+    .flatMap(({ target: { name, place } }) => [name, ...(place.companions ?? []).map((file) => posix.join(posix.dirname(name), file))])
+    .filter((path) => path.startsWith(`${target.name}/`))
+    .map((path) => toRaw(path.slice(target.name.length + 1)));
+  return { ...tree, target: { ...target, kept: [...new Set([...target.kept, ...below])] } };
+}
+
 /** Of what comes into a directory where everything else stays. */
 function shown(names: readonly RawPath[]): string {
   const some = names.slice(0, SHOWN_NAMES).map(printableRaw).join(', ');
@@ -146,7 +138,7 @@ function shown(names: readonly RawPath[]): string {
 
 function recordedPath({ id, details }: SelectedForRestore, { name }: Manifest): string {
   const recorded = details.facts['path'];
-  if (typeof recorded === 'string' && recorded.startsWith('/')) return recorded;
+  if (typeof recorded === 'string' && recorded.startsWith('/')) return posix.normalize(recorded);
   throw new McadsError('damaged', `${name} does not say where ${id} lay`);
 }
 
@@ -194,7 +186,8 @@ async function planOther(
   const base = { id, bytes: details.bytes, facts: details.facts };
   if (kind === 'config') {
     const place: ConfigPlace = { directory: request.directory, replace: request.withConfig, unwritable: null };
-    const files = await planConfig(repository, artifactsOf(component).data, place, ports.host, signal);
+    const recorded = await planConfig(repository, artifactsOf(component).data, place, ports.host, signal);
+    const files = await withoutOutside(one, recorded, request, ports.host, findings);
     const changes = files.some(({ action }) => action === 'create' || action === 'replace');
     const action = !changes ? 'keep' : files.some((file) => file.action === 'replace') ? 'replace' : 'create';
     return { ...base, action, how: describeConfig(files, place), target: { kind: 'config', directory: request.directory, files } };
