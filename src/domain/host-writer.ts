@@ -1,7 +1,22 @@
+/** What a configuration file has beside its name and its bytes. */
+export interface FileAttributes {
+  readonly mode: number;
+  /** Null where nobody knows it: it was read through an engine, or by a version that did not keep it. */
+  readonly owner: { readonly uid: number; readonly gid: number } | null;
+  /** Seconds since 1970, with their fraction. */
+  readonly mtime: string;
+}
+
+/** How a file was written. */
+export interface WrittenFile {
+  /** False where this user may not give it to the one it belongs to. */
+  readonly hasOwner: boolean;
+}
+
 /** Writes configuration files onto this machine. Paths are absolute; contents are private to us unless a mode says otherwise. */
 export interface HostWriter {
-  /** Writes beside and renames in: a reader sees the old file or the new one. Makes missing directories; resolves with the topmost one made, null where none was. */
-  write(path: string, bytes: Uint8Array, options: { readonly mode: number; readonly mtimeMs: number }): Promise<string | null>;
+  /** Writes beside and renames in: a reader sees the old file or the new one. Makes missing directories, which belong to whom the file belongs. */
+  write(path: string, bytes: Uint8Array, attributes: FileAttributes): Promise<WrittenFile>;
   /** False where `from` is missing. Replaces what is at `to`. */
   rename(from: string, to: string): Promise<boolean>;
   /** A file; a missing one is no error. */

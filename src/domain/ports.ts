@@ -1,4 +1,5 @@
 import type { Bytes, ByteStream, JsonObject } from './byte-stream.ts';
+import type { FileAttributes } from './host-writer.ts';
 import type { DrillEngine } from './drill-ports.ts';
 import type { EngineContainer, EngineInfo, EngineProject, EngineProjectSummary, EngineState } from './engine-model.ts';
 import type { Manifest, ManifestArtifact } from './manifest.ts';
@@ -205,11 +206,9 @@ export interface SnapshotRepository extends AsyncDisposable {
   begin(name: string, project: string, signal: AbortSignal, bytesPerSecond?: number | null): Promise<SnapshotWriter>;
 }
 
-export interface HostFile {
+export interface HostFile extends FileAttributes {
   readonly path: string;
   readonly bytes: Uint8Array;
-  readonly mode: number;
-  readonly mtimeMs: number;
 }
 
 export interface FileIdentity {

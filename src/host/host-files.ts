@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { glob, open, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { secondsOf } from './node-times.ts';
 import type { FileIdentity, HostFile, HostFiles } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 
@@ -16,14 +17,20 @@ async function readFile(path: string): Promise<HostFile | null> {
   try {
     // Not blocking: a FIFO named in a Compose file must not hang the run.
     await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const info = await file.stat();
+    const info = await file.stat({ bigint: true });
     if (!info.isFile()) return null;
     if (info.size > MAX_CONFIG_BYTES) {
       throw new McadsError('component-failed', `${path} is named as configuration and holds ${info.size} bytes`, {
         hint: 'mount it as a volume or bind instead',
       });
     }
-    return { path, bytes: await file.readFile(), mode: info.mode & 0o7777, mtimeMs: info.mtimeMs };
+    return {
+      path,
+      bytes: await file.readFile(),
+      mode: Number(info.mode & 0o7777n),
+      owner: { uid: Number(info.uid), gid: Number(info.gid) },
+      mtime: secondsOf(info.mtimeNs),
+    };
   } catch (error) {
     if (isMissing(error)) return null;
     if (hasCode(error, 'EACCES') || hasCode(error, 'EPERM'))

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, rename, rm, rmdir } from 'node:fs/promises';
+import { chown, lstat, mkdir, open, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { randomBytes } from 'node:crypto';
-import type { HostWriter } from '../domain/host-writer.ts';
+import type { FileAttributes, HostWriter, WrittenFile } from '../domain/host-writer.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { utimeOf } from './node-times.ts';
 
@@ -16,21 +16,20 @@ export function hostWriter(): HostWriter {
   };
 }
 
-async function write(
-  path: string,
-  bytes: Uint8Array,
-  { mode, mtimeMs }: { readonly mode: number; readonly mtimeMs: number },
-): Promise<string | null> {
+async function write(path: string, bytes: Uint8Array, { mode, owner, mtime }: FileAttributes): Promise<WrittenFile> {
   const directory = dirname(path);
   const made = (await mkdir(directory, { recursive: true })) ?? null;
   const part = join(directory, `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.part`);
+  let hasOwner = true;
   try {
     {
       // Private until it is whole: it may be a key.
       await using file = await open(part, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
       await file.writeFile(bytes);
-      await file.chmod(mode & 0o7777);
-      await file.utimes(utimeOf(mtimeMs / 1000), utimeOf(mtimeMs / 1000));
+      hasOwner = owner === null || (await giveTo(file, owner));
+      // Whoever gets it instead of its owner gets no program that runs as its owner.
+      await file.chmod(mode & (hasOwner ? 0o7777 : 0o1777));
+      await file.utimes(utimeOf(Number(mtime)), utimeOf(Number(mtime)));
       await file.sync();
     }
     await rename(part, path);
@@ -39,7 +38,29 @@ async function write(
     throw error;
   }
   await syncDirectory(directory);
-  return made;
+  if (owner !== null && hasOwner && made !== null)
+    for (let at = directory; at === made || at.startsWith(`${made}/`); at = dirname(at)) await chown(at, owner.uid, owner.gid);
+  return { hasOwner };
+}
+
+/** False where we may not; the group is kept where it is one of ours all the same. */
+async function giveTo(file: FileHandle, { uid, gid }: NonNullable<FileAttributes['owner']>): Promise<boolean> {
+  const now = await file.stat();
+  if (now.uid === uid && now.gid === gid) return true;
+  if (await mayChown(file, uid, gid)) return true;
+  await mayChown(file, now.uid, gid);
+  return false;
+}
+
+async function mayChown(file: FileHandle, uid: number, gid: number): Promise<boolean> {
+  try {
+    await file.chown(uid, gid);
+    return true;
+  } catch (error) {
+    // EINVAL: no such user in this user namespace.
+    if (hasCode(error, 'EPERM') || hasCode(error, 'EINVAL')) return false;
+    throw error;
+  }
 }
 
 async function renameIfThere(from: string, to: string): Promise<boolean> {

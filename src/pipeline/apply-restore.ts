@@ -351,7 +351,7 @@ class RestoreRun {
   async #writeConfig(signal: AbortSignal): Promise<void> {
     const { plan, repository, manifest, ports, request } = this.#context;
     if (plan.onHost === true) await assertConfigInside(plan, manifest, request, ports.host);
-    await applyConfig(plan, manifest, repository, ports.hostWriter, this.journal.run, signal);
+    this.#findings.push(...(await applyConfig(plan, manifest, repository, ports.hostWriter, this.journal.run, signal)));
   }
 
   #tell(trees: readonly TreeRestore[]): void {

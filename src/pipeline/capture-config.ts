@@ -1,17 +1,16 @@
 import type { Project } from '../domain/plan.ts';
+import type { FileAttributes } from '../domain/host-writer.ts';
 import type { Engine, HostFile, HostFiles } from '../domain/ports.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { JsonObject, JsonValue } from '../domain/byte-stream.ts';
 import { McadsError } from '../errors.ts';
 
 /** One file of the configuration, named inside the archive: `project/…` below the project directory, `host/…` elsewhere. */
-export interface ConfigFile {
+export interface ConfigFile extends FileAttributes {
   readonly name: string;
   readonly path: string;
   readonly role: string;
   readonly bytes: Uint8Array;
-  readonly mode: number;
-  readonly mtimeMs: number;
 }
 
 export interface ConfigFiles {
@@ -110,7 +109,7 @@ async function readAnywhere(
   // A container without the files asks the daemon's host; a member of group docker may not read root's files but the helper may.
   if (engine !== null && path.startsWith('/') && (denied !== null || project.model === null)) {
     const bytes = await engine.readHostFile(path, signal);
-    if (bytes !== null) return { path, bytes, mode: 0o600, mtimeMs: 0 };
+    if (bytes !== null) return { path, bytes, mode: 0o600, owner: null, mtime: '0' };
   }
   // One file that we may not read is no reason to leave the databases without a backup.
   if (denied !== null) throw new McadsError('component-failed', denied.message, { hint: denied.hint, cause: denied });

@@ -1,18 +1,17 @@
 import { isJsonObject, type JsonObject, type JsonValue } from '../domain/byte-stream.ts';
+import type { FileAttributes } from '../domain/host-writer.ts';
 import type { ManifestArtifact } from '../domain/manifest.ts';
 import type { SnapshotRepository } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import { printableRaw } from '../stream/catalogue.ts';
 import { leadsOut } from '../stream/tar-rename.ts';
-import { scanTar } from '../stream/tar-scanner.ts';
+import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
 import { RESOLVED_MODEL } from './config-tar.ts';
 
 /** One file of a snapshot's configuration. */
-export interface RecordedFile {
+export interface RecordedFile extends FileAttributes {
   /** `project/…` below the project directory, `host/…` elsewhere; as `capture-config.ts` names them. */
   readonly name: string;
-  readonly mode: number;
-  readonly mtimeMs: number;
   readonly bytes: Uint8Array;
 }
 
@@ -24,12 +23,12 @@ export async function* recordedFiles(
   artifact: ManifestArtifact,
   signal: AbortSignal,
 ): AsyncGenerator<RecordedFile> {
-  let current: { readonly name: string; readonly mode: number; readonly mtimeMs: number; readonly size: number } | null = null;
+  let current: (Omit<RecordedFile, 'bytes'> & { readonly size: number }) | null = null;
   let parts: Buffer[] = [];
   const finished = (): RecordedFile | null => {
     if (current === null) return null;
-    const { name, mode, mtimeMs, size } = current;
-    return { name, mode, mtimeMs, bytes: Buffer.concat(parts).subarray(0, size) };
+    const { size, ...file } = current;
+    return { ...file, bytes: Buffer.concat(parts).subarray(0, size) };
   };
   for await (const event of scanTar(repository.read(artifact, signal))) {
     if (event.kind === 'data') {
@@ -41,11 +40,16 @@ export async function* recordedFiles(
     const { path, type, size, mode, mtime } = event.member;
     if (type !== 'f' || leadsOut(path) || size > LARGEST_BYTES)
       throw new McadsError('damaged', `the configuration holds what no backup stores: ${printableRaw(path)}`);
-    current = { name: Buffer.from(path, 'latin1').toString('utf8'), mode, mtimeMs: Number(mtime) * 1000, size };
+    current = { name: Buffer.from(path, 'latin1').toString('utf8'), mode, owner: ownerOf(event.member), mtime, size };
     parts = [];
   }
   const last = finished();
   if (last !== null) yield last;
+}
+
+/** Earlier versions wrote 0:0 for everybody, this one a record for each that it knows. */
+function ownerOf({ uid, gid, pax }: TarMember): FileAttributes['owner'] {
+  return uid === 0 && gid === 0 && !pax.has('uid') ? null : { uid, gid };
 }
 
 /** The Compose model as it was loaded for the snapshot; null where none was. */

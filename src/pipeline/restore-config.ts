@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
+import type { Finding } from '../domain/finding.ts';
 import type { HostWriter } from '../domain/host-writer.ts';
 import type { Manifest, ManifestArtifact } from '../domain/manifest.ts';
 import type { HostFiles, SnapshotRepository } from '../domain/ports.ts';
@@ -95,18 +96,31 @@ export async function applyConfig(
   writer: HostWriter,
   run: RestoreRun,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly Finding[]> {
   const config = plan.components.find(({ target }) => target.kind === 'config');
-  if (config?.target.kind !== 'config') return;
+  if (config?.target.kind !== 'config') return [];
   const { directory, files } = config.target;
   const wanted = new Map(files.map((file) => [posix.resolve(directory, file.path), file.action]));
-  for await (const { name, bytes, mode, mtimeMs } of recordedFiles(repository, dataOf(config, manifest), signal)) {
+  const notGiven: string[] = [];
+  for await (const { name, bytes, ...attributes } of recordedFiles(repository, dataOf(config, manifest), signal)) {
     const path = pathOf(name, directory);
     const action = path === null ? undefined : wanted.get(path);
     if (path === null || (action !== 'create' && action !== 'replace')) continue;
     if (action === 'replace') await writer.rename(path, keptName(path, run));
-    await writer.write(path, bytes, { mode, mtimeMs });
+    const { hasOwner } = await writer.write(path, bytes, attributes);
+    if (!hasOwner) notGiven.push(shown(path, directory));
   }
+  return notGiven.length === 0 ? [] : [ownersFinding(notGiven)];
+}
+
+function ownersFinding(paths: readonly string[]): Finding {
+  return {
+    severity: 'warning',
+    code: 'owner-not-set',
+    subject: 'config',
+    message: `this user may not give ${paths.slice(0, 5).join(', ')}${paths.length > 5 ? ', …' : ''} to the owner and group that the snapshot records`,
+    hint: 'restore with sudo, or chown them; nothing else of them is missing',
+  };
 }
 
 /** Back to what was there: idempotent. Resolves with what was done, for people. */

@@ -34,6 +34,7 @@ async function* tarOf(bytes: Bytes, size: number, owner: JsonValue | undefined, 
   if (size > LARGEST_OCTAL) records.push(['size', String(size)]);
   if (uid > LARGEST_OWNER) records.push(['uid', String(uid)]);
   if (gid > LARGEST_OWNER) records.push(['gid', String(gid)]);
+  if (mtimeMs % 1000 !== 0) records.push(['mtime', String(mtimeMs / 1000)]);
   yield encodePaxMember(records, './PaxHeaders/database');
   yield encodeTarHeader({
     name,

@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(async () => app[Symbol.asyncDispose](), 120_000);
 
 const COMPARED = ['media', 'static', 'xrays', 'mcads', 'scripts', 'nginx'];
-/** Configuration is kept file by file, with its times in seconds. */
+/** Configuration is kept file by file, with its times as exactly as Node sets them. */
 const CONFIGURATION = ['scripts', 'nginx'];
 
 /** Content, owners, modes, times, links and attributes of the application's folders; its database by what is in it. */

@@ -63,7 +63,8 @@ async function store(writer: SnapshotWriter, id: string, source: Source): Promis
     role: 'file',
     bytes: Buffer.from(text),
     mode: 0o640,
-    mtimeMs: 1_700_000_000_000,
+    owner: null,
+    mtime: '1700000000',
   }));
   const { body } = configTar({ files, findings: [], resolved: { project: 'mcads', files: {} } });
   return [await putArtifact(writer, Buffer.concat(await Array.fromAsync(body)), 'tar')];
