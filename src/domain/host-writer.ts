@@ -1,3 +1,5 @@
+import type { MadePlace } from './restore.ts';
+
 /** What a configuration file has beside its name and its bytes. */
 export interface FileAttributes {
   readonly mode: number;
@@ -17,10 +19,14 @@ export interface WrittenFile {
 export interface HostWriter {
   /** Writes beside and renames in: a reader sees the old file or the new one. Makes missing directories, which belong to whom the file belongs. */
   write(path: string, bytes: Uint8Array, attributes: FileAttributes): Promise<WrittenFile>;
-  /** False where `from` is missing. Replaces what is at `to`. */
+  /** False where `from` is missing. Replaces what is at `to` and makes missing directories. */
   rename(from: string, to: string): Promise<boolean>;
   /** A file; a missing one is no error. */
   remove(path: string): Promise<void>;
+  /** The time by which changes are told from now on; null where nothing is at the path. */
+  stamp(path: string): Promise<string | null>;
+  /** Takes away what was made, unless something was changed or put there since. */
+  removeUnchanged(place: NonNullable<MadePlace['local']>): Promise<'removed' | 'changed' | 'gone'>;
   /** A directory made by us, when it is empty; anything else is left alone. */
   removeEmptyDirectory(path: string): Promise<void>;
 }

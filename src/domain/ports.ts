@@ -65,6 +65,8 @@ export type UndoStep =
 export interface UndoReport {
   readonly undone: readonly string[];
   readonly failed: readonly string[];
+  /** What a rollback leaves where nothing had been, and why. */
+  readonly stays?: readonly string[];
 }
 
 export interface EngineImage {

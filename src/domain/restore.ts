@@ -55,6 +55,24 @@ export interface JournalFile {
   readonly createdFrom?: string | null;
 }
 
+/** What a restore made where nothing had been; a rollback takes it away again. */
+export interface MadePlace {
+  /** For people: a component, or the path of a configuration file. */
+  readonly what: string;
+  /** Null where it is not on this machine, or not told apart from what had been there. */
+  readonly local: {
+    /** Absolute. */
+    readonly path: string;
+    readonly isFile: boolean;
+    /** What goes with a file: absolute paths. */
+    readonly companions: readonly string[];
+    /** Topmost directory that was made for it. */
+    readonly createdFrom: string | null;
+    /** What was changed after it has a later time: nanoseconds of its filesystem's clock. */
+    readonly stamp: string;
+  } | null;
+}
+
 /**
  * All that is needed to bring a project back to what it was before a restore. It is written into the engine before the first change; every
  * step of going back is idempotent, so it may be done again after it was interrupted. Names only, no secrets.
@@ -75,6 +93,8 @@ export interface RestoreJournal {
   readonly databases: readonly JournalDatabase[];
   readonly roles: readonly JournalRoles[];
   readonly files: readonly JournalFile[];
+  /** Of a restore that is done and kept. */
+  readonly made?: readonly MadePlace[];
   /** Did not exist before: container and network and volume names, removed when the restore is undone. */
   readonly created: {
     readonly containers: readonly string[];

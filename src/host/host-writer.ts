@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import type { FileAttributes, HostWriter, WrittenFile } from '../domain/host-writer.ts';
 import { McadsError, messageOf } from '../errors.ts';
+import { removeUnchanged, stampPlace } from './made-place.ts';
 import { utimeOf } from './node-times.ts';
 
 /** Configuration files of this machine, written so that a reader sees the old or the new one. Rejects `forbidden` and `store-failed` by path. */
@@ -12,6 +13,8 @@ export function hostWriter(): HostWriter {
     write: async (path, bytes, options) => translated(`writing ${path}`, () => write(path, bytes, options)),
     rename: async (from, to) => translated(`renaming ${from}`, () => renameIfThere(from, to)),
     remove: async (path) => translated(`removing ${path}`, () => rm(path, { force: true })),
+    stamp: async (path) => translated(`looking at ${path}`, () => stampPlace(path)),
+    removeUnchanged: async (place) => translated(`removing ${place.path}`, () => removeUnchanged(place)),
     removeEmptyDirectory: async (path) => translated(`removing ${path}`, () => removeEmpty(path)),
   };
 }
@@ -70,6 +73,7 @@ async function renameIfThere(from: string, to: string): Promise<boolean> {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return false;
     throw error;
   }
+  await mkdir(dirname(to), { recursive: true });
   await rename(from, to);
   await syncDirectory(dirname(to));
   return true;

@@ -4,6 +4,7 @@ import type { Manifest } from '../domain/manifest.ts';
 import type { ProjectClaim, SnapshotRepository } from '../domain/ports.ts';
 import type {
   FilesProof,
+  MadePlace,
   NamedContainer,
   RestoredComponent,
   RestoredDatabase,
@@ -16,6 +17,7 @@ import { isNewCluster } from './database-container.ts';
 import { discardKept, keptPart } from './kept-restores.ts';
 import { assertConfigInside } from './outside-places.ts';
 import { applyConfig } from './restore-config.ts';
+import { madePlaces } from './made-places.ts';
 import { journalOf, plannedServers, plannedTrees } from './restore-journal.ts';
 import { prepare } from './restore-prepare.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
@@ -69,6 +71,7 @@ class RestoreRun {
   /** Containers of database servers whose clusters came with this restore. */
   readonly #newClusters = new Set<string>();
   #skipped: ReadonlySet<string> = new Set();
+  #made: readonly MadePlace[] = [];
   /** Until then no service was stopped, and nothing of what is live was changed but roles and their settings where that was asked for. */
   #reachedSwap = false;
   /** Containers of the servers that are built on while everything runs. */
@@ -136,6 +139,8 @@ class RestoreRun {
     if (!plan.fresh) await this.#writeConfig(signal);
     for (const server of later) await this.#bringUp(server, signal);
     await this.#proveSwapped(trees, signal);
+    const replaced = { trees: this.#replaced, databases: new Set(this.#keptDatabases()) };
+    this.#made = await madePlaces(plan, this.journal, replaced, ports.hostWriter);
     await this.#start(signal);
     signal.throwIfAborted();
     this.#tell(trees);
@@ -178,7 +183,7 @@ class RestoreRun {
     await engine.keepRestore(this.journal, now, own);
     await claim.clearRestore();
     const databases = new Set(this.#keptDatabases());
-    const kept = request.keepOldMs > 0 ? keptPart(this.journal, { trees: this.#replaced, databases }) : null;
+    const kept = request.keepOldMs > 0 ? keptPart(this.journal, { trees: this.#replaced, databases }, this.#made) : null;
     const until = new Date(now.getTime() + request.keepOldMs);
     try {
       const [interim] = (await engine.keptRestores(plan.project, own)).filter(({ journal }) => journal.run === this.journal.run);

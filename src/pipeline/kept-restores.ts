@@ -2,21 +2,22 @@ import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import type { Finding } from '../domain/finding.ts';
 import { settingsForAccess } from '../domain/plan.ts';
 import type { Engine } from '../domain/ports.ts';
-import type { KeptRestore, RestoreJournal, RestoreRun } from '../domain/restore.ts';
+import type { KeptRestore, MadePlace, RestoreJournal, RestoreRun } from '../domain/restore.ts';
 import { McadsError, messageOf, stopsRun } from '../errors.ts';
 import { placeExists } from './place-exists.ts';
 import { findContainer, type UndoTools } from './undo-restore.ts';
 
-/** What a rollback would have nothing to put back for is left out; null where nothing is left. */
+/** What a rollback would have nothing to put back for is left out, what was `made` is to be taken away; null where nothing is left to put back. */
 export function keptPart(
   journal: RestoreJournal,
   replaced: { readonly trees: ReadonlySet<string>; readonly databases: ReadonlySet<string> },
+  made: readonly MadePlace[],
 ): RestoreJournal | null {
   const trees = journal.trees.filter(({ component }) => replaced.trees.has(component)).map((tree) => ({ ...tree, createdFrom: null }));
   const databases = journal.databases.filter(({ component }) => replaced.databases.has(component));
   const files = journal.files.filter(({ kept }) => kept !== null);
   if (trees.length + databases.length + files.length === 0) return null;
-  return { ...journal, trees, databases, files, roles: [], created: { containers: [], networks: [], volumes: [] } };
+  return { ...journal, trees, databases, files, roles: [], made, created: { containers: [], networks: [], volumes: [] } };
 }
 
 /**

@@ -9,6 +9,7 @@ import type { TreeTarget } from '../domain/restore-ports.ts';
 import type { OpenTreeOptions } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { isNewCluster } from './database-container.ts';
+import { putAsideBack, takeAwayMade } from './made-places.ts';
 import { placeExists } from './place-exists.ts';
 import { revertFiles } from './restore-config.ts';
 
@@ -37,14 +38,16 @@ export async function undoRestore(
   const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages }, signal);
   const reachedSwap = reach?.reachedSwap !== false;
   if (reachedSwap) await undo.stopUsers();
+  await undo.takeAwayMade();
   await undo.revertTrees();
   // Files first: on a host they say how to reach the server.
   await undo.revertFiles();
+  await undo.putAsideBack();
   await undo.revertDatabases(reach);
   await undo.removeCreated();
   await undo.takeBackRoles(reach);
   await undo.startAgain(reachedSwap);
-  return { undone: undo.done, failed: undo.failed };
+  return { undone: undo.done, failed: undo.failed, stays: undo.stays };
 }
 
 /** How far a restore came that failed in this process; of one that was killed it is not known. */
@@ -60,6 +63,7 @@ export interface UndoReach {
 class Undo {
   readonly done: string[] = [];
   readonly failed: string[] = [];
+  readonly stays: string[] = [];
   readonly #engine: Engine;
   readonly #journal: RestoreJournal;
   readonly #tools: UndoTools;
@@ -84,6 +88,22 @@ class Undo {
         if (container !== null && isUp(container)) await this.#engine.stop(container.id, this.#signal);
       });
     }
+  }
+
+  /** Before the folders that it lies in get their old times back. */
+  async takeAwayMade(): Promise<void> {
+    await this.#attempt('what the restore had made', () =>
+      takeAwayMade(
+        this.#journal,
+        this.#tools.hostWriter,
+        (what) => this.done.push(what),
+        (what) => this.stays.push(what),
+      ),
+    );
+  }
+
+  async putAsideBack(): Promise<void> {
+    await this.#attempt('what was changed since the restore', () => putAsideBack(this.#journal, this.#tools.hostWriter));
   }
 
   async revertTrees(): Promise<void> {

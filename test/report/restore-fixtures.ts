@@ -188,6 +188,7 @@ export const KEPT: KeptRestore = {
     ],
     roles: [],
     files: [{ path: '/srv/mcads/.env', kept: '/srv/mcads/.env.old' }],
+    made: [],
     created: { containers: [], networks: [], volumes: [] },
   },
 };

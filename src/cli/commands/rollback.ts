@@ -1,7 +1,7 @@
 import type { KeptRestore } from '../../domain/restore.ts';
 import { McadsError } from '../../errors.ts';
 import type { RollbackResult } from '../../pipeline/restore-requests.ts';
-import { keptJson, keptText, rollbackJson, rollbackText } from '../../report/rollback-report.ts';
+import { keptJson, keptText, rollbackJson, rollbackText, staysFindings } from '../../report/rollback-report.ts';
 import type { CommandResult } from '../command-spec.ts';
 import { confirmByName } from '../confirm.ts';
 import type { CommandContext } from '../context.ts';
@@ -34,7 +34,13 @@ async function goBack(context: CommandContext, project: ProjectContext, name: st
       context.signal,
     ),
   );
-  return { data: rollbackJson(result), text: '', notes: rollbackText(result, context.noteStyle), findings: [], exitCode: 0 };
+  return {
+    data: rollbackJson(result),
+    text: '',
+    notes: rollbackText(result, context.noteStyle),
+    findings: staysFindings(result),
+    exitCode: 0,
+  };
 }
 
 /** Ends a rollback that was only to be shown: it shows itself before it claims the project. */
