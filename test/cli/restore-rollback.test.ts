@@ -9,6 +9,7 @@ describe('rollback', () => {
   function goingBack() {
     const seen = { changed: false, project: '' };
     const services: Partial<Services> = {
+      projectServices: async () => ({ kind: 'services', services: [] }),
       rollback: async ({ project }, _setup, confirm) => {
         seen.project = project;
         await confirm(KEPT);
@@ -65,6 +66,15 @@ describe('rollback', () => {
     const nowhere = startRun(['rollback', '--yes'], { ...services, listProjects }, { workingDirectory: '/nowhere' });
     expect(await nowhere.exit).toBe(2);
     expect(nowhere.stderr()).toContain('choose one with -p: mcads, blog');
+  });
+
+  test('without an engine and without Compose files there is nothing to go back to; with Compose files nobody knows', async () => {
+    const nowhere = startRun(['rollback', '--yes'], {}, { workingDirectory: '/srv/plain' });
+    expect(await nowhere.exit).toBe(2);
+    expect(nowhere.stderr()).toContain('there is nothing to go back to: no restore is kept in /srv/plain');
+    const unreachable = async () => Promise.reject(new McadsError('engine-unreachable', 'no answer'));
+    const silent = { projectServices: async () => ({ kind: 'silent', reason: 'no answer' }) as const, rollback: unreachable };
+    expect(await startRun(['rollback', '-p', 'mcads', '--yes'], silent).exit).toBe(20);
   });
 
   test('nothing kept is exit 2, an unfinished rollback says so', async () => {

@@ -42,6 +42,16 @@ test('a rollback takes away again what the restore made where nothing had been',
   expect(readdirSync(app.directory).filter((name) => name.startsWith('.mcads-restore-'))).toEqual([]);
 });
 
+test('where nothing is kept it says so, whatever the project is called and however it is started', async () => {
+  for (const args of [[], ['-p', 'mcads'], ['--dry-run']]) {
+    const error = (await app.run(['rollback', '--yes', ...args], 2))['error'];
+    expect(error).toMatchObject({
+      code: 'nothing-found',
+      message: `there is nothing to go back to: no restore is kept in ${app.directory}`,
+    });
+  }
+});
+
 test('where something was put there or changed since, it stays and is named', async () => {
   const outside = await lostAndRestored();
   app.write('nginx/proxy_params', '# changed\n');

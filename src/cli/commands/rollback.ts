@@ -17,8 +17,28 @@ export async function rollback(context: CommandContext): Promise<CommandResult> 
     throw new McadsError('usage', 'rollback takes one project at a time, not --all-projects', { hint: 'choose one with -p NAME' });
   }
   const project = await context.project();
-  const name = (await context.services.keptOnHost(project.engine)) ?? project.name ?? (await projectHere(context, project));
+  const onHost = await context.services.keptOnHost(project.engine);
+  if (onHost === null && (await isWithoutEngine(context, project))) throw nothingOnHost(project);
+  const name = onHost ?? project.name ?? (await projectHere(context, project));
   return context.options.flag('dryRun') ? show(context, project, name) : goBack(context, project, name);
+}
+
+/** What a restore of containers replaced is known to their engine alone: with Compose files a missing one is no answer. */
+async function isWithoutEngine(context: CommandContext, { engine, model, modelError, name }: ProjectContext): Promise<boolean> {
+  if (engine.strategy === 'host') return true;
+  if (engine.strategy === 'docker' || model !== null || modelError !== null) return false;
+  if ((await context.services.listProjects(engine, context.signal)) !== null) return false;
+  return (await context.services.projectServices(name ?? '', engine, context.signal)).kind === 'absent';
+}
+
+function nothingOnHost({ directory, engine }: ProjectContext): McadsError {
+  const kept = 'what a restore replaces is kept for --keep-old (7 days unless told otherwise); an older snapshot brings back what was then';
+  return new McadsError('nothing-found', `there is nothing to go back to: no restore is kept in ${directory}`, {
+    hint:
+      engine.strategy === 'host'
+        ? `${kept}; another application is named with --project-directory DIR, a project in containers without --strategy host`
+        : `${kept}; another application is named with --project-directory DIR, and a project in containers takes Docker, which is not here`,
+  });
 }
 
 async function goBack(context: CommandContext, project: ProjectContext, name: string): Promise<CommandResult> {
