@@ -363,7 +363,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         name: 'validate',
         summary: 'check the Compose files and every setting',
-        description: 'Checks that the Compose files load and that every setting and label is known and right. Needs no engine.',
+        description:
+          'Checks that the Compose files load and that every setting and label is known and right; without Docker, that what the settings name is there. Needs no engine.',
         examples: [
           { command: 'mcads-orchestrate config validate', says: 'the project in this directory' },
           { command: 'mcads-orchestrate config validate -f compose.yaml --json', says: 'a certain file, as JSON' },
