@@ -92,7 +92,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: 'prove a snapshot by restoring it into an isolated copy of the project',
     description:
       'Restores a snapshot into a copy of the project that can reach nothing outside of itself, compares it with what was recorded, and removes it ' +
-      'again. Names the level of proof that was reached. The live project is only read. Evidence is kept with the snapshot.',
+      'again. Names the level of proof that was reached. The live project is only read. Evidence is kept with the snapshot. ' +
+      'It takes Docker, and a snapshot that was made with it: what the host strategy captured cannot be drilled.',
     args: [{ syntax: '[snapshot]', description: 'full name, time, unique prefix, or latest (the default)' }],
     options: [
       { flags: '--level <n>', description: 'how far to go, 0 to 6 (default: 5, or 6 with --services)' },
@@ -376,7 +377,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: 'manager',
-    summary: 'choose from a menu: create, list, restore, show, clean up, status, drill',
+    summary: 'choose from a menu: create, list, restore, show, clean up, status, drill (with Docker)',
     description:
       'A menu for the terminal, by arrow keys or numbers; Esc goes back. Every entry runs the command of that name with the global options given here, asks what that ' +
       'asks, and comes back to the menu. Ctrl-C cancels the command that runs, as everywhere.',

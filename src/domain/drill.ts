@@ -1,7 +1,19 @@
+import { McadsError } from '../errors.ts';
 import type { ComponentId } from './component.ts';
 import type { EngineInfo } from './engine-model.ts';
 import type { Finding } from './finding.ts';
 import type { SnapshotSummary } from './snapshot-summary.ts';
+
+/** What proves a backup of a host instead of a drill. */
+export const PROOF_OF_HOST =
+  '`verify --read-data` reads every byte of it, `extract latest --target DIR` unpacks it beside the application, a `restore` on another machine proves rows and files';
+
+/** For what was captured on a host: there is nothing to make an isolated copy from. */
+export function notDrillable(name: string): McadsError {
+  return new McadsError('usage', `${name} was made without Docker, and a drill restores into containers: it cannot be drilled`, {
+    hint: PROOF_OF_HOST,
+  });
+}
 
 export const DRILL_LEVELS = [0, 1, 2, 3, 4, 5, 6] as const;
 

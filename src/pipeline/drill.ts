@@ -1,4 +1,4 @@
-import type { Assertion } from '../domain/drill.ts';
+import { notDrillable, type Assertion } from '../domain/drill.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { compareWithLive } from './drill-live-files.ts';
@@ -168,7 +168,5 @@ async function modelOrNull(ports: DrillPorts) {
 
 function assertOfDocker({ name, sealed }: Manifest): void {
   if (sealed.strategy === 'docker') return;
-  throw new McadsError('usage', `${name} was made without Docker, and drills restore into containers`, {
-    hint: 'restore it into another directory instead',
-  });
+  throw notDrillable(name);
 }

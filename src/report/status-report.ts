@@ -1,5 +1,6 @@
 import type { JsonObject } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
+import { PROOF_OF_HOST } from '../domain/drill.ts';
 import { sizeFinding } from '../domain/size-check.ts';
 import { isDown } from '../domain/status.ts';
 import type { EngineAnswer, Protection, ProtectionLimits, ServiceState, UnitState } from '../domain/status.ts';
@@ -86,6 +87,7 @@ function protectionFindings(one: ProjectStatus, report: StatusReport, limits: Pr
   const { newestComplete, lastDrill } = one;
   const partial = one.newest[0]?.completeness === 'partial' ? one.newest[0] : null;
   const allowed = (milliseconds: number): string => humanDuration(milliseconds / 1000);
+  const isOnHost = one.newest[0]?.strategy === 'host';
   return [
     ...(one.overdue
       ? [
@@ -98,7 +100,16 @@ function protectionFindings(one: ProjectStatus, report: StatusReport, limits: Pr
               ),
         ]
       : []),
-    ...(one.unproven
+    ...(one.unproven && isOnHost
+      ? [
+          error(
+            'unproven',
+            'no drill can prove it: its snapshots are made without Docker, and a drill restores into containers',
+            `leave --max-proof-age (maxProofAge) out for it; ${PROOF_OF_HOST}`,
+          ),
+        ]
+      : []),
+    ...(one.unproven && !isOnHost
       ? [
           error(
             'unproven',
@@ -163,7 +174,7 @@ function projectText(one: ProjectStatus, now: Date, style: Style): string {
   const good = !one.overdue && !one.unproven && one.unprotected.length === 0;
   const words = [one.overdue ? 'overdue' : '', one.unproven ? 'unproven' : '', one.unprotected.length > 0 ? 'not all protected' : ''];
   const verdict = good ? style.green('protected') : style.red(words.filter((word) => word !== '').join(', '));
-  const drill = proofCell(one.lastDrill, now, 'never');
+  const drill = proofCell(one.lastDrill, now, one.newest[0]?.strategy === 'host' ? 'not without Docker' : 'never');
   return [
     `${style.bold(printable(one.project))}: ${verdict}, ${count}, last drill: ${drill}`,
     ...servicesText(one, style),

@@ -59,6 +59,15 @@ describe('the menu in a real terminal', () => {
     expect(await menu.end).toBe(0);
   });
 
+  test('does not offer a drill where there is nothing to drill: without Docker', async () => {
+    await using menu = project.run(['--strategy', 'host']);
+    await menu.shows(MENU);
+    expect(menu.text()).toContain('7  Exit');
+    expect(menu.text()).not.toContain('Drill');
+    menu.type(KEYS.escape);
+    expect(await menu.end).toBe(0);
+  });
+
   test('a number runs its entry at once, and the menu comes back', async () => {
     await using menu = project.run();
     await menu.shows(MENU);

@@ -106,6 +106,24 @@ test('from cron it says nothing when all is well, and only what is wrong when it
   expect(late.stderr()).toContain('its newest complete snapshot');
 });
 
+test('a project without Docker is not only called unproven: no drill could prove it, and what to do is said', async () => {
+  const run = startRun(['status', '-p', 'shop', '--max-proof-age', '30d'], repository([snapshot(1, { strategy: 'host' })]));
+  expect(await run.exit).toBe(4);
+  expect(run.stdout()).toContain('last drill: not without Docker');
+  expect(run.stderr()).toContain('no drill can prove it');
+  expect(run.stderr()).toContain('leave --max-proof-age (maxProofAge) out for it');
+  expect(run.stderr()).not.toContain('run `drill`');
+});
+
+test('a drill of a snapshot made without Docker ends before an engine is asked for, and says what proves it instead', async () => {
+  for (const args of [[], ['--oldest-proof']]) {
+    const run = startRun(['drill', '-p', 'shop', ...args], repository([snapshot(1, { strategy: 'host' })]));
+    expect(await run.exit).toBe(2);
+    expect(run.stderr()).toContain('a drill restores into containers: it cannot be drilled');
+    expect(run.stderr()).toContain('verify --read-data');
+  }
+});
+
 test('the JSON object holds what a monitor asks', async () => {
   const run = startRun(['status', '-p', 'shop', '--json'], { ...RUNNING, ...repository([snapshot(1)]) });
   expect(await run.exit).toBe(0);

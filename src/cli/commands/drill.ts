@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseDuration } from '../../config/duration.ts';
-import { DRILL_LEVELS, type DrillEvidence, type DrillLevel } from '../../domain/drill.ts';
+import { DRILL_LEVELS, notDrillable, type DrillEvidence, type DrillLevel } from '../../domain/drill.ts';
 import type { Finding } from '../../domain/finding.ts';
 import type { SnapshotSummary } from '../../domain/snapshot-summary.ts';
 import { McadsError, messageOf } from '../../errors.ts';
@@ -28,6 +28,7 @@ const LEAST_MEMORY = 256 * 1024 * 1024;
 export async function drill(context: CommandContext): Promise<CommandResult> {
   refuseDryRun(context, 'it never changes the project: it restores into a copy that it removes again');
   const summary = await selectedSnapshot(context);
+  if (summary.strategy !== 'docker') throw notDrillable(summary.name);
   const project = await context.project();
   const request = toDrillRequest(context, project, summary);
   const outputs = outputsOf(context);
@@ -62,10 +63,8 @@ async function selectedSnapshot(context: CommandContext): Promise<SnapshotSummar
   await using opened = await openRepository(context);
   if (!oldest) return await opened.select(typeof word === 'string' ? word : 'latest');
   const project = await opened.projectName();
-  const candidates = opened.snapshots.filter(
-    (one) => (project === null || one.project === project) && one.completeness === 'complete' && one.strategy === 'docker',
-  );
-  const found = oldestProof(candidates);
+  const complete = opened.snapshots.filter((one) => (project === null || one.project === project) && one.completeness === 'complete');
+  const found = oldestProof(complete.filter(({ strategy }) => strategy === 'docker')) ?? complete.at(-1) ?? null;
   if (found === null) throw new McadsError('no-snapshot', 'there is no complete snapshot to drill', { hint: 'backup makes one' });
   return found;
 }

@@ -40,7 +40,8 @@ export async function manager(context: CommandContext): Promise<CommandResult> {
   const title = `${printable(project.name ?? project.directory)}, backups in ${printable(project.repository)}`;
   context.note(context.noteStyle.bold(shorten(title, context.noteStyle.width - 1)));
   const known = context.commandLine.commands.map(({ name }) => name);
-  const entries = ENTRIES.filter(({ command }) => command === null || known.includes(command));
+  const offered = (await isOnHost(context)) ? ENTRIES.filter(({ command }) => command !== 'drill') : ENTRIES;
+  const entries = offered.filter(({ command }) => command === null || known.includes(command));
   let first = 0;
   for (;;) {
     const message = 'What shall be done?';
@@ -52,6 +53,24 @@ export async function manager(context: CommandContext): Promise<CommandResult> {
     const exitCode = await runEntry(context, entry.command, entry.of ?? null, globals);
     if (exitCode === 143) return { data: null, text: '', findings: [], exitCode };
   }
+}
+
+/** What is captured without Docker cannot be drilled: not offered where the newest snapshot is such a one, or the next will be. */
+async function isOnHost(context: CommandContext): Promise<boolean> {
+  const { config, model, modelError, engine, name } = await context.project();
+  const { strategy } = config.settings;
+  if (strategy !== 'auto') return strategy === 'host';
+  try {
+    await using opened = await openRepository(context);
+    const project = await opened.projectName();
+    const own = opened.snapshots.filter((one) => project === null || one.project === project);
+    const newest = own.toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1))[0];
+    if (newest !== undefined) return newest.strategy === 'host';
+  } catch (error) {
+    if (!(error instanceof McadsError)) throw error; // told by the entries
+  }
+  if (model !== null || modelError !== null || (await context.services.listProjects(engine, context.signal)) !== null) return false;
+  return (await context.services.projectServices(name ?? '', engine, context.signal)).kind === 'absent';
 }
 
 /** Null where the user went back. */
