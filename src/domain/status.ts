@@ -19,6 +19,8 @@ export interface UnitState {
   readonly name: string;
   readonly active: string;
   readonly enabled: string;
+  /** It does its work and ends (`Type=oneshot`). */
+  readonly runsOnce?: boolean;
 }
 
 /** What an engine says of a project. */
@@ -84,6 +86,11 @@ export function newestCompleteOf(snapshots: readonly SnapshotSummary[]): Snapsho
   return (
     snapshots.filter(({ completeness }) => completeness === 'complete').toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1))[0] ?? null
   );
+}
+
+/** One that shall start with the machine and does not run is down; one that nobody enabled may be stopped on purpose. */
+export function isUnitDown({ active, enabled, runsOnce }: UnitState): boolean {
+  return active === 'failed' || (active === 'inactive' && runsOnce !== true && (enabled === 'enabled' || enabled === 'enabled-runtime'));
 }
 
 /** Whether a container is where it should be. One that ended well may have had nothing more to do. */

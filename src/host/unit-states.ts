@@ -8,7 +8,7 @@ const TIMEOUT_MS = 5000;
 /** These units as systemd knows them; those that it does not know are left out. Empty where systemd does not answer. */
 export async function unitStates(names: readonly string[], signal: AbortSignal): Promise<readonly UnitState[]> {
   if (names.length === 0) return [];
-  const properties = '--property=Id,LoadState,ActiveState,UnitFileState';
+  const properties = '--property=Id,LoadState,ActiveState,UnitFileState,Type';
   try {
     const { stdout } = await run('systemctl', ['show', properties, '--', ...names], { signal, timeout: TIMEOUT_MS });
     return parseUnits(stdout);
@@ -27,5 +27,10 @@ export function parseUnits(text: string): readonly UnitState[] {
         Object.fromEntries(block.split('\n').map((line) => line.split(/=(.*)/s).slice(0, 2))) as Record<string, string | undefined>,
     )
     .filter((unit) => unit['LoadState'] === 'loaded')
-    .map((unit) => ({ name: unit['Id'] ?? '', active: unit['ActiveState'] ?? 'unknown', enabled: unit['UnitFileState'] || 'static' }));
+    .map((unit) => ({
+      name: unit['Id'] ?? '',
+      active: unit['ActiveState'] ?? 'unknown',
+      enabled: unit['UnitFileState'] || 'static',
+      ...(unit['Type'] === 'oneshot' ? { runsOnce: true } : {}),
+    }));
 }

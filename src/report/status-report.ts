@@ -2,7 +2,7 @@ import type { JsonObject } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
 import { PROOF_OF_HOST } from '../domain/drill.ts';
 import { sizeFinding } from '../domain/size-check.ts';
-import { isDown } from '../domain/status.ts';
+import { isDown, isUnitDown } from '../domain/status.ts';
 import type { EngineAnswer, Protection, ProtectionLimits, ServiceState, UnitState } from '../domain/status.ts';
 import { printable } from './escape.ts';
 import { proofCell } from './snapshot-report.ts';
@@ -153,7 +153,11 @@ function liveFindings({ engine, units, project }: ProjectStatus): readonly Findi
         ...(engine.kind === 'services' ? engine.services : [])
           .filter(isDown)
           .map((one) => warning('service-down', one.service ?? one.container, `it is ${stateText(one)}`)),
-        ...units.filter(({ active }) => active === 'failed').map(({ name }) => warning('service-down', name, 'it has failed')),
+        ...units
+          .filter(isUnitDown)
+          .map(({ name, active }) =>
+            warning('service-down', name, active === 'failed' ? 'it has failed' : 'it is enabled and does not run'),
+          ),
       ];
   }
 }
@@ -187,7 +191,7 @@ function servicesText({ engine, units }: ProjectStatus, style: Style): readonly 
     ...(engine.kind === 'services'
       ? engine.services.map((one) => ({ cells: [printable(one.service ?? one.container), stateText(one)], down: isDown(one) }))
       : []),
-    ...units.map(({ name, active, enabled }) => ({ cells: [printable(name), `${active}, ${enabled}`], down: active === 'failed' })),
+    ...units.map((unit) => ({ cells: [printable(unit.name), `${unit.active}, ${unit.enabled}`], down: isUnitDown(unit) })),
   ];
   if (rows.length === 0) return [];
   const table = renderTable(

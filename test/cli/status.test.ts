@@ -195,3 +195,17 @@ test('what systemctl shows is read, units that do not exist are left out', () =>
     { name: 'run-x.service', active: 'failed', enabled: 'static' },
   ]);
 });
+
+test('a unit that is enabled and does not run is a warning; one that ends by itself or that nobody enabled is none', async () => {
+  const show = [
+    'Id=mcads.service\nLoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\nType=simple\n',
+    'Id=migrate.service\nLoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\nType=oneshot\n',
+    'Id=celery.service\nLoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\nType=simple\n',
+  ].join('\n');
+  const run = startRun(['status', '-p', 'shop'], { ...repository([snapshot(1)]), unitStates: async () => parseUnits(show) });
+  expect(await run.exit).toBe(0);
+  expect(run.stderr()).toContain('mcads.service: it is enabled and does not run');
+  expect(run.stderr()).not.toMatch(/migrate|celery/);
+  const strict = startRun(['status', '-p', 'shop', '--strict'], { ...repository([snapshot(1)]), unitStates: async () => parseUnits(show) });
+  expect(await strict.exit).not.toBe(0);
+});
