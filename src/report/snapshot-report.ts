@@ -36,9 +36,9 @@ export function listText(snapshots: readonly SnapshotSummary[], classic: readonl
   return renderTable(
     [
       { title: 'SNAPSHOT' },
-      { title: 'STARTED', dropRank: 3 },
-      { title: 'AGE', dropRank: 1 },
-      { title: 'SIZE', align: 'right', dropRank: 4 },
+      { title: 'STARTED', dropRank: 1 },
+      { title: 'AGE', dropRank: 4 },
+      { title: 'SIZE', align: 'right', dropRank: 3 },
       { title: 'STATE' },
       { title: 'PROOF', dropRank: 2 },
     ],

@@ -74,7 +74,7 @@ describe('the menu in a real terminal', () => {
     menu.type('2');
     await menu.shows(/Done\.[\s\S]*Esc to leave/);
     expect(menu.text()).toMatch(/What shall be done\? List the backups\n/);
-    expect(menu.text()).toMatch(new RegExp(`${project.names.at(-1)} +\\S+ \\d\\d:\\d\\d \\S+ +98\\.6 KiB +complete`));
+    expect(menu.text()).toMatch(new RegExp(`${project.names.at(-1)} +3 hours ago +98\\.6 KiB +complete`));
     menu.type('7');
     expect(await menu.end).toBe(0);
     expect(menu.screen.wrapped).toBe(0);
