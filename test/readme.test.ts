@@ -165,11 +165,11 @@ test('the table of exit codes lists each that this version can end with', () => 
   expect(ALL_EXITS).toEqual(expect.arrayContaining(listed));
 });
 
-test('the crontab line names five times and an absolute program', () => {
+test('the crontab line names five times, and the absolute paths of Node and of the program', () => {
   const line = /```crontab\n(.*)\n```/.exec(README)?.[1] ?? '';
   const [minute, hour, day, month, weekday, ...command] = line.split(/\s+/);
   for (const field of [minute, hour, day, month, weekday]) expect(field).toMatch(/^(?:\*|\d+)$/);
-  expect(command.join(' ')).toMatch(/^cd \/\S+ && \/\S+\/mcads-orchestrate backup /);
+  expect(command.join(' ')).toMatch(/^cd \/\S+ && \/\S+\/node \/\S+\/mcads-orchestrate backup /);
   expect(command.join(' ')).not.toContain('%'); // cron's line end
 });
 
