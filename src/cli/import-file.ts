@@ -20,13 +20,13 @@ export async function archiveFileOf(context: CommandContext, word: string): Prom
   return path;
 }
 
-/** Stores the archive in the project's repository, or finds it there; the snapshot's name is in the report. */
-export async function importFile(context: CommandContext, file: string): Promise<ImportReport> {
+/** Stores the archive in the project's repository or in another place, or finds it there; the snapshot's name is in the report. */
+export async function importFile(context: CommandContext, file: string, location: string | null = null): Promise<ImportReport> {
   const project = await context.project();
   const request = { file, maxUnpackedBytes: maxUnpacked(context), allowDevices: context.options.flag('allowDevices') };
   const { lockTimeoutMs } = project.config.settings;
   return withProgress(context, project, null, (events) =>
-    context.services.importArchive(request, { location: project.repository, lockTimeoutMs }, events, context.signal),
+    context.services.importArchive(request, { location: location ?? project.repository, lockTimeoutMs }, events, context.signal),
   );
 }
 

@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { hasErrors } from '../../domain/finding.ts';
 import type { Finding } from '../../domain/finding.ts';
@@ -28,37 +29,57 @@ import { programHere } from '../run-defaults.ts';
 import { openRunLog } from '../run-log.ts';
 import { systemFacts } from '../system-facts.ts';
 
+const QUESTION = 'Restore which snapshot?';
+
 /** Brings a snapshot back; with --dry-run shows the plan and stops. */
 export async function restore(context: CommandContext): Promise<CommandResult> {
   if (context.options.flag('allProjects')) {
     throw new McadsError('usage', 'restore takes one project at a time, not --all-projects', { hint: 'name the snapshot in full' });
   }
-  const summary = await selectedSnapshot(context);
+  const [word] = context.args;
+  const file = typeof word === 'string' ? await archiveFileOf(context, word) : null;
+  const chosen = file === null ? await selectOrChoose(context, QUESTION) : { archive: file };
+  if (context.options.flag('dryRun'))
+    return 'summary' in chosen ? showPlan(context, chosen.summary) : showPlanOfFile(context, chosen.archive);
+  const summary = 'summary' in chosen ? chosen.summary : await importedSnapshot(context, chosen.archive);
   const project = await projectOf(context, await context.project(), summary);
   const request = toRestoreRequest(context, project, summary);
   const facts: RestorePlanFacts = { proof: summary.proof, keepOldMs: request.keepOldMs, now: new Date() };
-  if (context.options.flag('dryRun')) {
-    const plan = await withProgress(context, project, null, (events) =>
-      context.services.planRestore(request, project.setup(), events, context.signal),
-    );
-    const text = restorePlanText(plan, facts, context.style);
-    return { data: { plan: restorePlanJson(plan, facts) }, text, findings: plan.findings, exitCode: 0 };
-  }
   return new Restoration(context, project, request, facts).run();
 }
 
-/** Of an archive: the snapshot that it is imported as. */
-async function selectedSnapshot(context: CommandContext): Promise<SnapshotSummary> {
-  const [word] = context.args;
-  const file = typeof word === 'string' ? await archiveFileOf(context, word) : null;
-  const chosen = file === null ? await selectOrChoose(context, 'Restore which snapshot?') : { archive: file };
-  if ('summary' in chosen) return chosen.summary;
-  if (context.options.flag('dryRun')) {
-    throw new McadsError('usage', 'restore --dry-run of an archive would have to import it', {
-      hint: `import it first: \`import ${chosen.archive}\`, then \`restore SNAPSHOT --dry-run\``,
-    });
+/** What a restore would do. `repository`: another one than the project's. */
+async function showPlan(context: CommandContext, summary: SnapshotSummary, repository: string | null = null): Promise<CommandResult> {
+  const project = await projectOf(context, await context.project(), summary);
+  const request = toRestoreRequest(context, project, summary);
+  const facts: RestorePlanFacts = { proof: summary.proof, keepOldMs: request.keepOldMs, now: new Date() };
+  const setup = { ...project.setup(), ...(repository === null ? {} : { repository }) };
+  const plan = await withProgress(context, project, null, (events) => context.services.planRestore(request, setup, events, context.signal));
+  const text = restorePlanText(plan, facts, context.style);
+  return { data: { plan: restorePlanJson(plan, facts) }, text, findings: plan.findings, exitCode: 0 };
+}
+
+/** The archive is read into a repository of its own in the temporary folder, so that nothing is left of a dry run. */
+async function showPlanOfFile(context: CommandContext, file: string): Promise<CommandResult> {
+  const folder = await mkdtemp(join(tmpdir(), 'mcads-dry-run-'));
+  try {
+    const { snapshot } = await importFile(context, file, join(folder, 'repository'));
+    return await showPlan(context, await snapshotIn(context, join(folder, 'repository'), snapshot), join(folder, 'repository'));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
-  const { snapshot } = await importFile(context, chosen.archive);
+}
+
+async function snapshotIn(context: CommandContext, location: string, name: string): Promise<SnapshotSummary> {
+  const { lockTimeoutMs } = (await context.project()).config.settings;
+  await using service = await context.services.openRepository(location, lockTimeoutMs);
+  const found = (await service.repository.snapshots()).find((one) => one.name === name);
+  if (found === undefined) throw new McadsError('damaged', `${name} was imported and is not there`);
+  return found;
+}
+
+async function importedSnapshot(context: CommandContext, file: string): Promise<SnapshotSummary> {
+  const { snapshot } = await importFile(context, file);
   await using opened = await openRepository(context);
   return await opened.select(snapshot);
 }
