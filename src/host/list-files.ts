@@ -5,10 +5,10 @@ import { lstat, opendir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStagingName, STAGING_PREFIX } from '../stream/restore-commands.ts';
 
-/** A file, folder or symbolic link below the directory; `path` is relative, `pruned` is a folder that was not entered. */
+/** A file or folder below the directory; `path` is relative, `pruned` is a folder that was not entered. */
 export interface ListedEntry {
   readonly path: string;
-  readonly kind: 'file' | 'folder' | 'link' | 'pruned';
+  readonly kind: 'file' | 'folder' | 'pruned';
   readonly bytes: number;
 }
 
@@ -39,7 +39,7 @@ export async function* listFiles(directory: string, rules: ListRules, signal: Ab
     for (const record of records) {
       const [kind = '', bytes = '', path = ''] = splitRecord(record);
       seen += 1;
-      if (path !== '') yield { path, kind: KINDS[kind] ?? 'file', bytes: Number(bytes) };
+      if (path !== '') yield { path, kind: kind === 'p' ? 'pruned' : kind === 'd' ? 'folder' : 'file', bytes: Number(bytes) };
     }
   }
   await closed.catch(() => undefined);
@@ -47,8 +47,6 @@ export async function* listFiles(directory: string, rules: ListRules, signal: Ab
   // GNU find prints at least the directory itself.
   if (seen === 0) yield* walk(directory, '', rules);
 }
-
-const KINDS: Readonly<Record<string, ListedEntry['kind']>> = { p: 'pruned', d: 'folder', l: 'link' };
 
 function splitRecord(record: string): readonly string[] {
   const [kind, bytes] = record.split(' ', 2);
@@ -76,11 +74,6 @@ function findArguments({ names, paths }: ListRules): readonly string[] {
     'd',
     '-printf',
     'd 0 %P\\0',
-    '-o',
-    '-type',
-    'l',
-    '-printf',
-    'l 0 %P\\0',
     ')',
   ];
 }
@@ -104,8 +97,7 @@ async function* walk(directory: string, below: string, rules: ListRules): AsyncG
         yield { path, kind: 'folder', bytes: 0 };
         yield* walk(directory, path, rules);
       }
-    } else if (entry.isSymbolicLink()) yield { path, kind: 'link', bytes: 0 };
-    else if (entry.isFile()) {
+    } else if (entry.isFile()) {
       const info = await lstat(join(directory, path)).catch(() => null);
       if (info !== null) yield { path, kind: 'file', bytes: info.size };
     }

@@ -18,7 +18,6 @@ import { configFiles } from './config-files.ts';
 import { readDjangoSettings, type DjangoSettings } from './django-settings.ts';
 import { EXCLUDED_NAMES, excludedGlobs, reasonFor } from './default-excludes.ts';
 import { findUnits } from './find-units.ts';
-import { linksOut } from './links-out.ts';
 import { folderAt, isOurs, listFiles } from './list-files.ts';
 import { parseDatabaseUrl, projectVariables, type DatabaseUrl } from './project-variables.ts';
 import { serverOf } from './server-container.ts';
@@ -28,7 +27,6 @@ import type { Systemd } from './systemd.ts';
 
 /** More than this are data, not databases. */
 const MOST_DATABASES = 64;
-const MOST_LINKS = 10_000;
 
 /**
  * Looks at an application directory: its databases, trees, configuration and units, what of a profile is missing and what is left out.
@@ -68,7 +66,6 @@ class Survey {
   readonly #sizes = new Map<string, number>();
   readonly #left = new Map<string, string[]>();
   readonly #environments: string[] = [];
-  readonly #links: string[] = [];
   /** Parts that the settings leave out. */
   readonly #leftOut: string[] = [];
   readonly #signal: AbortSignal;
@@ -107,10 +104,6 @@ class Survey {
         continue;
       }
       if (kind === 'folder' || isOurs(path)) continue;
-      if (kind === 'link') {
-        if (this.#links.length < MOST_LINKS) this.#links.push(path);
-        continue;
-      }
       if (basename(path) === 'pyvenv.cfg') this.#environments.push(path.slice(0, -'pyvenv.cfg'.length).replace(/\/$/, ''));
       this.files += 1;
       this.#count(path, bytes);
@@ -149,14 +142,6 @@ class Survey {
     );
     const unitFiles = units.flatMap(({ file, uses }) => (file !== null && uses.length > 0 ? [file] : []));
     this.#tellLeftOut();
-    const links = this.#links.filter((path) => !this.#inEnvironment(path));
-    this.#uncovered.push(
-      ...(await linksOut(
-        this.#directory,
-        links,
-        [...trees, ...databases].map(({ path }) => path),
-      )),
-    );
     return {
       profile: this.#profile,
       directory: this.#directory,

@@ -38,22 +38,7 @@ export async function gatherConfig(
   const files: ConfigFile[] = [];
   for (const wanted of await wantedFiles(project, patterns, host)) {
     signal.throwIfAborted();
-    let file: HostFile | null;
-    try {
-      file = await readAnywhere(wanted.path, project, host, engine, signal);
-    } catch (error) {
-      // One file that cannot be read is no reason to leave the others without a backup.
-      if (!(error instanceof McadsError) || error.code !== 'component-failed') throw error;
-      const { message, hint } = error;
-      findings.push({
-        severity: 'error',
-        code: 'config-file-unreadable',
-        subject: 'config',
-        message: `${message}: it is NOT in this snapshot`,
-        hint,
-      });
-      continue;
-    }
+    const file = await readAnywhere(wanted.path, project, host, engine, signal);
     if (file === null) {
       if (wanted.required)
         findings.push({
@@ -126,6 +111,7 @@ async function readAnywhere(
     const bytes = await engine.readHostFile(path, signal);
     if (bytes !== null) return { path, bytes, mode: 0o600, owner: null, mtime: '0' };
   }
+  // One file that we may not read is no reason to leave the databases without a backup.
   if (denied !== null) throw new McadsError('component-failed', denied.message, { hint: denied.hint, cause: denied });
   return null;
 }

@@ -1,12 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { HostApp, substituteSystemd } from '../support/host-app.ts';
-import { asUser } from '../support/as-user.ts';
-import { MAIN, runCli } from '../support/run-cli.ts';
-import { runCommand } from '../support/run-command.ts';
+import { runCli } from '../support/run-cli.ts';
 
 function make(database: string): void {
   const open = new DatabaseSync(database);
@@ -84,45 +81,3 @@ test('a part that is left out stays out and is left alone, a single file is a co
   expect(readFileSync(key, 'utf8')).toBe('key');
   expect(readFileSync(join(app.directory, 'media/late.txt'), 'utf8')).toBe('late');
 });
-
-test('what symbolic links lead to, outside and in no component, is told as not covered', async () => {
-  await using app = await HostApp.create();
-  const [far, named] = [join(app.base, 'far'), join(app.base, 'named')];
-  for (const folder of [far, named]) mkdirSync(folder);
-  writeFileSync(join(far, 'env'), 'SECRET=1');
-  rmSync(join(app.directory, '.env'), { force: true });
-  symlinkSync(join(far, 'env'), join(app.directory, '.env'));
-  symlinkSync(far, join(app.directory, 'media/uploads'));
-  symlinkSync(named, join(app.directory, 'named'));
-  symlinkSync('/usr/bin/env', join(app.directory, 'system'));
-  symlinkSync('media', join(app.directory, 'inside'));
-  symlinkSync('/nowhere', join(app.directory, 'dangling'));
-  app.write('mcads.yaml', JSON.stringify({ host: { components: { named } } }));
-  const { uncovered } = await app.run(['backup']);
-  expect((uncovered as { subject: string }[]).map(({ subject }) => subject).filter((subject) => !subject.includes('pycache'))).toEqual([
-    '.env',
-    'media/uploads',
-  ]);
-});
-
-test('a configuration file that may not be read is an error of its own, and the others are stored', async () => {
-  await using app = await HostApp.create();
-  app.write('.env', 'SECRET=1');
-  chmodSync(join(app.directory, '.env'), 0o000);
-  const argv = [process.execPath, MAIN, 'backup', '--json'];
-  const [command = '', ...args] = process.getuid?.() === 0 ? asNobody(app, argv) : argv;
-  const run = await runCommand(command, args, { cwd: app.directory, env: app.env, accept: [3] });
-  const made = JSON.parse(run.stdout) as { findings: { code: string; message: string }[]; components: { id: string; outcome: string }[] };
-  expect(made.findings.filter(({ code }) => code === 'config-file-unreadable').map(({ message }) => message)).toEqual([
-    expect.stringContaining('/.env') as string,
-  ]);
-  expect(made.components.find(({ id }) => id === 'config')?.outcome).toBe('captured');
-});
-
-/** Root may read everything: the application becomes somebody else's, but for its .env. */
-function asNobody(app: HostApp, argv: readonly string[]): readonly string[] {
-  chmodSync(app.base, 0o755);
-  for (const folder of [app.directory, app.env['HOME'] ?? '']) execFileSync('chown', ['-R', '65534:65534', folder]);
-  chownSync(join(app.directory, '.env'), 0, 0);
-  return asUser(['--reuid=65534', '--regid=65534', '--clear-groups'], argv);
-}
