@@ -10,14 +10,9 @@ export interface DjangoSettings {
   readonly databases: readonly string[];
   /** `DATABASES` names PostgreSQL, MySQL or Oracle. */
   readonly serverEngine: string | null;
-  /** What `DATABASES` says of databases in a way that only Python understands. */
-  readonly unread: readonly string[];
 }
 
 type Lookup = (name: string) => string | null;
-
-/** No file, or none that is named. */
-const IN_MEMORY = /^(?:['"](?::memory:)?['"])?$/;
 
 /** Null without a manage.py. `lookup` gives variables of the project's environment. */
 export async function readDjangoSettings(directory: string, lookup: Lookup): Promise<DjangoSettings | null> {
@@ -30,21 +25,11 @@ export async function readDjangoSettings(directory: string, lookup: Lookup): Pro
     return expression === undefined ? null : pathOf(expression, directory, lookup);
   };
   const blocks = databaseBlocks(text);
-  const files = blocks
-    .filter(({ engine }) => engine.endsWith('sqlite3'))
-    .map(({ name }) => ({ name, path: pathOf(name, directory, lookup) }));
-  const made = blocks.length === 0 ? databasesExpression(text) : null;
-  // The default of what reads DATABASE_URL.
-  const byDefault = /['"]sqlite:\/\/\/([^'"]+)['"]/.exec(made ?? '')?.[1];
   return {
     settingsPackage: module === null || !module.includes('.') ? null : (module.split('.')[0] ?? null),
     mediaRoot: value('MEDIA_ROOT'),
     staticRoot: value('STATIC_ROOT'),
-    databases: [...files.flatMap(({ path }) => path ?? []), ...(byDefault === undefined ? [] : [resolve(directory, byDefault)])],
-    unread: [
-      ...files.filter(({ name, path }) => path === null && !IN_MEMORY.test(name.trim())).map(({ name }) => name),
-      ...(made === null || byDefault !== undefined ? [] : [made]),
-    ],
+    databases: blocks.filter(({ engine }) => engine.endsWith('sqlite3')).flatMap(({ name }) => pathOf(name, directory, lookup) ?? []),
     serverEngine:
       blocks.map(({ engine }) => engine.split('.').at(-1) ?? '').find((engine) => /^(?:postgresql|postgis|mysql|oracle)/.test(engine)) ??
       null,
@@ -75,13 +60,6 @@ function databaseBlocks(text: string): readonly { readonly engine: string; reado
     if (engine !== undefined) blocks.push({ engine, name: name ?? '' });
   }
   return blocks;
-}
-
-/** The first line of what `DATABASES` is set to; null where it is not. */
-function databasesExpression(text: string): string | null {
-  const [, first = '', rest = ''] = /^DATABASES\s*=\s*(.*)((?:\n[ \t}].*)*)/m.exec(text) ?? [];
-  const expression = `${first}${rest}`.replaceAll(/\s+/g, ' ').trim();
-  return expression === '' || /^\{\s*\}$/.test(expression) ? null : expression;
 }
 
 /** The few ways in which settings write a path: literals, `BASE_DIR / 'a'`, `os.path.join(BASE_DIR, 'a')`, variables with a default. */

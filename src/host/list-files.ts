@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Dir } from 'node:fs';
-import { lstat, opendir, realpath, stat } from 'node:fs/promises';
+import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isStagingName, STAGING_PREFIX } from '../stream/restore-commands.ts';
 
 /** A file or folder below the directory; `path` is relative, `pruned` is a folder that was not entered. */
 export interface ListedEntry {
@@ -102,23 +101,4 @@ async function* walk(directory: string, below: string, rules: ListRules): AsyncG
       if (info !== null) yield { path, kind: 'file', bytes: info.size };
     }
   }
-}
-
-/** What a restore replaced lies there until nobody may go back to it. */
-export function isOurs(path: string): boolean {
-  return path.includes(STAGING_PREFIX) && path.split('/').some(isStagingName);
-}
-
-/** The real path of a folder; null where there is none. */
-export async function folderAt(path: string): Promise<string | null> {
-  const real = await realpath(path).catch(() => null);
-  if (
-    real === null ||
-    !(await stat(real).then(
-      (info) => info.isDirectory(),
-      () => false,
-    ))
-  )
-    return null;
-  return real;
 }

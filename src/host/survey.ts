@@ -14,11 +14,12 @@ import {
   type SurveyRequest,
 } from '../domain/host.ts';
 import { escapeGlob, excludeMatcher } from '../stream/exclude-globs.ts';
+import { isStagingName, STAGING_PREFIX } from '../stream/restore-commands.ts';
 import { configFiles } from './config-files.ts';
 import { readDjangoSettings, type DjangoSettings } from './django-settings.ts';
 import { EXCLUDED_NAMES, excludedGlobs, reasonFor } from './default-excludes.ts';
 import { findUnits } from './find-units.ts';
-import { folderAt, isOurs, listFiles } from './list-files.ts';
+import { listFiles } from './list-files.ts';
 import { parseDatabaseUrl, projectVariables, type DatabaseUrl } from './project-variables.ts';
 import { serverOf } from './server-container.ts';
 import { isSqliteFile, mayBeSqlite, SQLITE_COMPANIONS } from './sqlite-files.ts';
@@ -66,8 +67,6 @@ class Survey {
   readonly #sizes = new Map<string, number>();
   readonly #left = new Map<string, string[]>();
   readonly #environments: string[] = [];
-  /** Parts that the settings leave out. */
-  readonly #leftOut: string[] = [];
   readonly #signal: AbortSignal;
 
   constructor(
@@ -161,9 +160,7 @@ class Survey {
     const binds = this.#profile === 'generic' ? await this.#binds() : [];
     const trees = [...parts, ...binds];
     const root = this.#profile === 'django' ? 'app_code' : 'app';
-    const inside = [...trees.map(({ path }) => path), ...this.#leftOut]
-      .filter((path) => path.startsWith(`${this.#directory}/`))
-      .map((path) => this.#relative(path));
+    const inside = trees.filter(({ path }) => path.startsWith(`${this.#directory}/`)).map(({ path }) => this.#relative(path));
     const exclude = [...inside, ...configured.filter((path) => path.startsWith(`${this.#directory}/`)).map((path) => this.#relative(path))];
     const bytes = this.#bytesOf('') - inside.reduce((sum, path) => sum + this.#bytesOf(path), 0);
     const rest = await this.#tree(componentId('files', root), this.#directory, 'detected', exclude.map(escapeGlob));
@@ -178,8 +175,6 @@ class Survey {
       const set = this.#request.settings.paths[part];
       if (set === false) {
         this.#uncovered.push({ subject: part, reason: `left out by \`host: paths: {${part}: false}\`` });
-        const path = await folderAt(this.#settingOf(part) ?? join(this.#directory, part));
-        if (path !== null) this.#leftOut.push(path);
         continue;
       }
       const wanted = set ?? this.#settingOf(part) ?? join(this.#directory, part);
@@ -224,9 +219,7 @@ class Survey {
     for (const [name, wanted] of Object.entries(this.#request.settings.components)) {
       const path = await realpath(wanted).catch(() => null);
       if (path === null) this.#tellMissing('error', `${wanted} (component ${name}) does not exist`);
-      else if ((await stat(path)).isDirectory()) trees.push(await this.#tree(componentId('files', name), path, 'configuration', []));
-      else if (await isSqliteFile(path)) await this.#addDatabase(path, 'configuration');
-      else trees.push({ id: componentId('files', name), path, exclude: [], because: 'configuration', bytes: (await stat(path)).size });
+      else trees.push(await this.#tree(componentId('files', name), path, 'configuration', []));
     }
     return trees;
   }
@@ -285,45 +278,30 @@ class Survey {
     if (url?.kind === 'other')
       this.#uncovered.push({ subject: 'DATABASE_URL', reason: `this version cannot dump ${url.scheme} databases on a host` });
     if (url?.kind === 'unclear') {
-      this.#tellNotCovered(
-        'DATABASE_URL',
-        'DATABASE_URL in .env is set and names no database that can be understood: if there is one, it is NOT in this snapshot',
-        'write it as postgres://user:password@host:port/name, with other signs than letters and digits percent-encoded',
-      );
+      this.#findings.push({
+        severity: 'error',
+        code: 'database-not-covered',
+        subject: 'DATABASE_URL',
+        message: 'DATABASE_URL in .env is set and names no database that can be understood: if there is one, it is NOT in this snapshot',
+        hint: 'write it as postgres://user:password@host:port/name, with other signs than letters and digits percent-encoded',
+      });
       this.#uncovered.push({ subject: 'DATABASE_URL', reason: 'it is not understood' });
     }
     if (url?.kind === 'postgres') {
       return [serverOf(url)];
     }
-    if (url === null) this.#tellUnread();
     const engine = this.#django?.serverEngine ?? null;
     if (engine !== null && url === null) {
-      this.#tellNotCovered(
-        'DATABASES',
-        `Django's settings name a ${engine} database, and nothing says how to reach it: it is NOT in this snapshot`,
-        'set DATABASE_URL=postgres://user:password@host/name in .env',
-      );
+      this.#findings.push({
+        severity: 'error',
+        code: 'database-not-covered',
+        subject: 'DATABASES',
+        message: `Django's settings name a ${engine} database, and nothing says how to reach it: it is NOT in this snapshot`,
+        hint: 'set DATABASE_URL=postgres://user:password@host/name in .env',
+      });
       this.#uncovered.push({ subject: `${engine} database of Django's settings`, reason: 'no DATABASE_URL says how to reach it' });
     }
     return [];
-  }
-
-  /** A file of that name that was found, or databases that were named, are taken for what only Python can tell. What it says may hold a password. */
-  #tellUnread(): void {
-    if (this.#request.settings.databases.length > 0) return;
-    const found = new Set([...this.#databases.values()].map(({ path }) => basename(path)));
-    const isFound = (expression: string): boolean => found.has(basename(/['"]([^'"]+)['"][^'"]*$/.exec(expression)?.[1] ?? ''));
-    if (this.#django?.unread.every(isFound) ?? true) return;
-    this.#tellNotCovered(
-      'DATABASES',
-      "Django's settings say in a way that only Python understands where a database is: it is NOT in this snapshot",
-      'name its file under `host: databases:` in mcads.yaml, or set DATABASE_URL in .env',
-    );
-    this.#uncovered.push({ subject: "a database of Django's settings", reason: 'its place is not understood' });
-  }
-
-  #tellNotCovered(subject: string, message: string, hint: string): void {
-    this.#findings.push({ severity: 'error', code: 'database-not-covered', subject, message, hint });
   }
 
   *#namedDatabases(): Iterable<{ readonly path: string; readonly because: HostDatabaseFile['because'] }> {
@@ -393,7 +371,25 @@ class Survey {
   }
 }
 
+/** What a restore replaced lies there until nobody may go back to it. */
+function isOurs(path: string): boolean {
+  return path.includes(STAGING_PREFIX) && path.split('/').some(isStagingName);
+}
+
 /** What another tree captures is not captured twice. */
 function nestedIn(tree: HostTree, trees: readonly HostTree[]): readonly string[] {
   return trees.filter((other) => other.path.startsWith(`${tree.path}/`)).map((other) => escapeGlob(other.path.slice(tree.path.length + 1)));
+}
+
+async function folderAt(path: string): Promise<string | null> {
+  const real = await realpath(path).catch(() => null);
+  if (
+    real === null ||
+    !(await stat(real).then(
+      (info) => info.isDirectory(),
+      () => false,
+    ))
+  )
+    return null;
+  return real;
 }

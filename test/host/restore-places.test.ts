@@ -1,9 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { HostApp, substituteSystemd } from '../support/host-app.ts';
-import { runCli } from '../support/run-cli.ts';
 
 function make(database: string): void {
   const open = new DatabaseSync(database);
@@ -53,31 +52,4 @@ test('a unit that does one thing and is over counts as started', async () => {
   await app.run(['restore', 'latest', '--yes']);
   expect(systemd.calls()).toEqual(['stop job.service', 'start job.service']);
   expect(systemd.stateOf('job.service')).toBe('inactive');
-});
-
-test('a part that is left out stays out and is left alone, a single file is a component, and a database nobody understands is an error', async () => {
-  await using app = await HostApp.create();
-  const key = join(app.base, 'single.key');
-  writeFileSync(key, 'key');
-  app.write('mcads.yaml', JSON.stringify({ host: { paths: { media: false }, components: { key } } }));
-  const settings = readFileSync(join(app.directory, 'mcads/settings.py'), 'utf8');
-  app.write(
-    'mcads/settings.py',
-    settings.replace(
-      /^DATABASES[^]*?^\}$/m,
-      "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': os.path.join(DATA_DIR, 'far.sqlite3')}}",
-    ),
-  );
-  const made = await app.run(['backup'], 3);
-  expect(made['findings']).toContainEqual(expect.objectContaining({ severity: 'error', code: 'database-not-covered' }));
-  const snapshot = (made['snapshot'] as { name: string }).name;
-  const { stdout } = await runCli(['files', snapshot], { cwd: app.directory, env: app.env });
-  expect(stdout).toContain('static');
-  expect(stdout).not.toContain('media');
-
-  writeFileSync(key, 'lost');
-  app.write('media/late.txt', 'late');
-  await app.run(['restore', snapshot, '--yes']);
-  expect(readFileSync(key, 'utf8')).toBe('key');
-  expect(readFileSync(join(app.directory, 'media/late.txt'), 'utf8')).toBe('late');
 });

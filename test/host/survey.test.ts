@@ -49,23 +49,6 @@ test('settings that only Python understands are no guess', async () => {
 });
 
 test.each([
-  ["{'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': os.path.join(DATA_DIR, 'db.sqlite3')}}", 1, []],
-  ["{'default': dj_database_url.config()}", 1, []],
-  ["{'default': env.db()}", 1, []],
-  ["{'default': dj_database_url.config(default='sqlite:///data/app.db')}", 0, ['data/app.db']],
-  ["{'default': {'ENGINE': engine(), 'PASSWORD': 'secret'}}", 1, []],
-  ["{'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}}", 0, []],
-  ['{}', 0, []],
-])('of DATABASES = %s as much is said to be not understood', async (expression, unread, databases) => {
-  mkdirSync(join(base, 'shop'));
-  writeFileSync(join(base, 'manage.py'), "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')");
-  writeFileSync(join(base, 'shop/settings.py'), `DATABASES = ${expression}\nMEDIA_ROOT = 'media'\n`);
-  const settings = await readDjangoSettings(base, () => null);
-  expect(settings?.unread).toHaveLength(unread);
-  expect(settings?.databases).toEqual(databases.map((path) => join(base, path)));
-});
-
-test.each([
   ['sqlite:///db.sqlite3', { kind: 'sqlite', path: 'db.sqlite3' }],
   ['sqlite:////srv/app/db.sqlite3', { kind: 'sqlite', path: '/srv/app/db.sqlite3' }],
   [
