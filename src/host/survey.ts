@@ -9,7 +9,6 @@ import {
   type HostApplication,
   type HostDatabaseFile,
   type HostProfile,
-  type HostServerDatabase,
   type HostTree,
   type SurveyRequest,
 } from '../domain/host.ts';
@@ -21,7 +20,7 @@ import { EXCLUDED_NAMES, excludedGlobs, reasonFor } from './default-excludes.ts'
 import { findUnits } from './find-units.ts';
 import { listFiles } from './list-files.ts';
 import { parseDatabaseUrl, projectVariables, type DatabaseUrl } from './project-variables.ts';
-import { serverOf } from './server-container.ts';
+import { lookForServers } from './look-for-servers.ts';
 import { isSqliteFile, mayBeSqlite, SQLITE_COMPANIONS } from './sqlite-files.ts';
 import { PROJECT_MARKS } from './profile-of.ts';
 import type { Systemd } from './systemd.ts';
@@ -141,17 +140,18 @@ class Survey {
     );
     const unitFiles = units.flatMap(({ file, uses }) => (file !== null && uses.length > 0 ? [file] : []));
     this.#tellLeftOut();
+    const servers = lookForServers(this.#url, this.#django?.databases ?? null, this.#request.settings.databases.length > 0);
     return {
       profile: this.#profile,
       directory: this.#directory,
       settingsPackage: this.#django?.settingsPackage ?? null,
       trees,
       databases,
-      servers: this.#servers(),
+      servers: servers.found,
       configFiles: [...new Set([...configured, ...unitFiles])].toSorted(),
       units,
-      findings: this.#findings,
-      uncovered: this.#uncovered,
+      findings: [...this.#findings, ...servers.findings],
+      uncovered: [...this.#uncovered, ...servers.uncovered],
     };
   }
 
@@ -273,40 +273,9 @@ class Survey {
     return below === null ? [] : OWN_LOG_GLOBS.map((glob) => `${below}${glob}`);
   }
 
-  #servers(): readonly HostServerDatabase[] {
-    const url = this.#url;
-    if (url?.kind === 'other')
-      this.#uncovered.push({ subject: 'DATABASE_URL', reason: `this version cannot dump ${url.scheme} databases on a host` });
-    if (url?.kind === 'unclear') {
-      this.#findings.push({
-        severity: 'error',
-        code: 'database-not-covered',
-        subject: 'DATABASE_URL',
-        message: 'DATABASE_URL in .env is set and names no database that can be understood: if there is one, it is NOT in this snapshot',
-        hint: 'write it as postgres://user:password@host:port/name, with other signs than letters and digits percent-encoded',
-      });
-      this.#uncovered.push({ subject: 'DATABASE_URL', reason: 'it is not understood' });
-    }
-    if (url?.kind === 'postgres') {
-      return [serverOf(url)];
-    }
-    const engine = this.#django?.serverEngine ?? null;
-    if (engine !== null && url === null) {
-      this.#findings.push({
-        severity: 'error',
-        code: 'database-not-covered',
-        subject: 'DATABASES',
-        message: `Django's settings name a ${engine} database, and nothing says how to reach it: it is NOT in this snapshot`,
-        hint: 'set DATABASE_URL=postgres://user:password@host/name in .env',
-      });
-      this.#uncovered.push({ subject: `${engine} database of Django's settings`, reason: 'no DATABASE_URL says how to reach it' });
-    }
-    return [];
-  }
-
   *#namedDatabases(): Iterable<{ readonly path: string; readonly because: HostDatabaseFile['because'] }> {
     for (const path of this.#request.settings.databases) yield { path, because: 'configuration' };
-    for (const path of this.#django?.databases ?? []) yield { path, because: 'detected' };
+    for (const path of this.#django?.databases.files ?? []) yield { path, because: 'detected' };
     if (this.#url?.kind === 'sqlite')
       yield { path: join(this.#url.path.startsWith('/') ? '' : this.#directory, this.#url.path), because: 'detected' };
   }

@@ -32,9 +32,8 @@ test.each([
   const settings = await readDjangoSettings(base, (name) => (name === 'SET_NAME' ? 'from-env.db' : null));
   expect(settings).toMatchObject({
     settingsPackage: 'shop',
-    databases: [join(base, path)],
+    databases: { files: [join(base, path)], serverEngine: null, unclear: [] },
     mediaRoot: join(base, 'uploads'),
-    serverEngine: null,
   });
 });
 
@@ -45,7 +44,10 @@ test('settings that only Python understands are no guess', async () => {
     join(base, 'shop/settings.py'),
     "DATABASES = {'default': {'ENGINE': 'django.db.backends.postgresql', 'NAME': name_of(x)}}\nMEDIA_ROOT = where()\n",
   );
-  expect(await readDjangoSettings(base, () => null)).toMatchObject({ databases: [], mediaRoot: null, serverEngine: 'postgresql' });
+  expect(await readDjangoSettings(base, () => null)).toMatchObject({
+    databases: { files: [], serverEngine: 'postgresql' },
+    mediaRoot: null,
+  });
 });
 
 test.each([

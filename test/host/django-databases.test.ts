@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { readDatabases } from '../../src/host/django-databases.ts';
+
+const SQLITE = "'ENGINE': 'django.db.backends.sqlite3'";
+
+function read(settings: string, variables: Readonly<Record<string, string>> = {}): ReturnType<typeof readDatabases> {
+  return readDatabases(settings, '/srv/app', (name) => variables[name] ?? null);
+}
+
+test.each([
+  [`DATABASES = {'default': {${SQLITE}, 'NAME': os.path.join(DATA_DIR, 'db.sqlite3')}}`],
+  [`DATABASES = {'default': {${SQLITE}}}`],
+  ["DATABASES = {'default': dj_database_url.config(conn_max_age=600)}"],
+  ["DATABASES = {'default': env.db()}"],
+  ["DATABASES = {'default': {'ENGINE': engine(), 'NAME': BASE_DIR / 'a'}}"],
+  ["DATABASES = {}\nDATABASES['default'] = dj_database_url.parse(url)"],
+  ["DATABASES: dict = {\n  # the main one {\n  'default': database_of('x', {'a': 1}),\n}\nOTHER = {}"],
+])('a database that only Python can place is told as unclear: %s', (settings) => {
+  expect(read(settings)).toMatchObject({ files: [], serverEngine: null, unclear: ["DATABASES['default']"] });
+});
+
+test('what is assigned as a whole, or mixed in, is unclear too', () => {
+  expect(read('DATABASES = databases()').unclear).toEqual(['DATABASES']);
+  expect(read(`DATABASES = {**COMMON, 'default': {${SQLITE}, 'NAME': 'a'}}`)).toMatchObject({
+    files: ['/srv/app/a'],
+    unclear: ['DATABASES'],
+  });
+});
+
+test.each([
+  ["dj_database_url.config(default='sqlite:///data/a.db')", '/srv/app/data/a.db'],
+  ["dj_database_url.config(default=f'sqlite:///{BASE_DIR}/a.db', conn_max_age=600)", '/srv/app/a.db'],
+  ["env.db('DATABASE_URL', default=f\"sqlite:///{BASE_DIR / 'a.db'}\")", '/srv/app/a.db'],
+  ["dj_database_url.config(default='sqlite:///' + os.path.join(BASE_DIR, 'a.db'))", '/srv/app/a.db'],
+  ["dj_database_url.config(env='OTHER_URL')", '/srv/app/other.db'],
+])('%s is read', (call, path) => {
+  expect(read(`DATABASES = {'default': ${call}}`, { OTHER_URL: 'sqlite:///other.db' })).toMatchObject({ files: [path], unclear: [] });
+});
+
+test('a DATABASE_URL that is set is what the call reads; a database in memory and none at all hold nothing', () => {
+  const call = "DATABASES = {'default': dj_database_url.config()}";
+  expect(read(call, { DATABASE_URL: 'sqlite:///a' })).toMatchObject({ files: [], unclear: [], usesUrl: true });
+  expect(read(`DATABASES = {'default': {${SQLITE}, 'NAME': ':memory:'}}`)).toMatchObject({ files: [], unclear: [] });
+  expect(read("DATABASES = {'default': {'ENGINE': 'django.db.backends.dummy'}}")).toMatchObject({ unclear: [] });
+});
+
+test('several databases, an engine with a default, and one that applies on a condition', () => {
+  const settings = `DATABASES = {
+  "default": {"ENGINE": os.environ.get("ENGINE", "django.db.backends.sqlite3"), "NAME": BASE_DIR / "a.db", "OPTIONS": {"timeout": 20}},
+  "log": {"ENGINE": "django.db.backends.mysql", "NAME": "log"},
+}
+if "DATABASE_URL" in os.environ:
+    DATABASES["default"] = dj_database_url.config()
+`;
+  expect(read(settings)).toEqual({
+    files: ['/srv/app/a.db'],
+    serverEngine: 'mysql',
+    unclear: [],
+    conditional: ["DATABASES['default']"],
+    usesUrl: false,
+  });
+});

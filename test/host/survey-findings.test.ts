@@ -1,0 +1,71 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { NO_HOST_SETTINGS, type HostApplication, type HostSettings } from '../../src/domain/host.ts';
+import { hostRuntime } from '../../src/host/runtime.ts';
+import { fastFolder } from '../support/host-app.ts';
+import { runJson } from '../support/run-cli.ts';
+
+let base: string;
+let directory: string;
+beforeEach(() => {
+  base = fastFolder('mcads-findings-');
+  directory = join(base, 'app');
+  write('manage.py', "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')");
+  write('shop/settings.py', '');
+});
+afterEach(() => rmSync(base, { recursive: true, force: true }));
+
+function write(name: string, content: string | Uint8Array): void {
+  mkdirSync(dirname(join(directory, name)), { recursive: true });
+  writeFileSync(join(directory, name), content);
+}
+
+async function look(settings: Partial<HostSettings> = {}): Promise<HostApplication> {
+  const request = {
+    directory,
+    model: null,
+    settings: { ...NO_HOST_SETTINGS, ...settings },
+    anyDirectory: true,
+    exclude: [],
+    neverCapture: [join(directory, 'backups')],
+    logDirectory: join(directory, 'logs'),
+    projectName: null,
+  };
+  const found = await hostRuntime().survey(request, new AbortController().signal);
+  if (found === null) throw new Error('no application is found');
+  return found;
+}
+
+/** The tool itself, in the application's directory. */
+async function run(args: readonly string[], exit: number): Promise<Record<string, unknown>> {
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: base,
+    MCADS_STRATEGY: 'host',
+    DOCKER_HOST: '',
+    DOCKER_CONTEXT: '',
+    XDG_RUNTIME_DIR: '',
+  };
+  const result = await runJson(args, { cwd: directory, env });
+  if (result.code !== exit) throw new Error(`${args.join(' ')} ended with ${result.code}\n${result.stderr}`);
+  return result.json;
+}
+
+test('a database whose place only Python knows makes the backup partial, until its file or its URL is named', async () => {
+  write(
+    'shop/settings.py',
+    "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': os.path.join(DATA_DIR, 'db.sqlite3')}}",
+  );
+  expect(await run(['backup'], 3)).toMatchObject({
+    snapshot: { completeness: 'partial' },
+    findings: expect.arrayContaining([expect.objectContaining({ severity: 'error', code: 'database-not-covered' })]) as unknown,
+  });
+  await run(['status'], 4); // nothing that can be relied on
+  const codes = async (settings: Partial<HostSettings>): Promise<readonly string[]> =>
+    (await look(settings)).findings.map(({ code }) => code);
+  expect(await codes({})).toContain('database-not-covered');
+  expect(await codes({ databases: [join(directory, 'elsewhere.db')] })).not.toContain('database-not-covered');
+  write('.env', 'DATABASE_URL=sqlite:///x.db\n');
+  expect(await codes({})).not.toContain('database-not-covered');
+});
