@@ -14,10 +14,12 @@ import {
 } from '../domain/host.ts';
 import { escapeGlob, excludeMatcher } from '../stream/exclude-globs.ts';
 import { isStagingName, STAGING_PREFIX } from '../stream/restore-commands.ts';
+import { composeBinds } from './compose-binds.ts';
 import { configFiles } from './config-files.ts';
 import { readDjangoSettings, type DjangoSettings } from './django-settings.ts';
 import { EXCLUDED_NAMES, excludedGlobs, reasonFor } from './default-excludes.ts';
 import { findUnits } from './find-units.ts';
+import { folderAt } from './folder-at.ts';
 import { listFiles } from './list-files.ts';
 import { parseDatabaseUrl, projectVariables, type DatabaseUrl } from './project-variables.ts';
 import { lookForServers } from './look-for-servers.ts';
@@ -66,6 +68,8 @@ class Survey {
   readonly #sizes = new Map<string, number>();
   readonly #left = new Map<string, string[]>();
   readonly #environments: string[] = [];
+  /** Places of parts that the settings leave out, relative. */
+  readonly #leftOutParts: string[] = [];
   readonly #signal: AbortSignal;
 
   constructor(
@@ -92,6 +96,7 @@ class Survey {
   async look(): Promise<void> {
     const never = this.#neverWithin();
     const isExcluded = excludeMatcher([...this.#request.exclude, ...this.#request.settings.exclude]);
+    await this.#leaveOutParts();
     const candidates: string[] = [];
     let unlisted = 0;
     const known = [...this.#namedDatabases()];
@@ -105,7 +110,7 @@ class Survey {
       if (basename(path) === 'pyvenv.cfg') this.#environments.push(path.slice(0, -'pyvenv.cfg'.length).replace(/\/$/, ''));
       this.files += 1;
       this.#count(path, bytes);
-      if (!mayBeSqlite(bytes) || isExcluded(Buffer.from(path).toString('latin1'))) continue;
+      if (!mayBeSqlite(bytes) || this.#inLeftOutPart(path) || isExcluded(Buffer.from(path).toString('latin1'))) continue;
       if (await isSqliteFile(join(this.#directory, path))) {
         if (candidates.length < MOST_DATABASES) candidates.push(path);
         else unlisted += 1;
@@ -160,8 +165,12 @@ class Survey {
     const binds = this.#profile === 'generic' ? await this.#binds() : [];
     const trees = [...parts, ...binds];
     const root = this.#profile === 'django' ? 'app_code' : 'app';
-    const inside = trees.filter(({ path }) => path.startsWith(`${this.#directory}/`)).map(({ path }) => this.#relative(path));
-    const exclude = [...inside, ...configured.filter((path) => path.startsWith(`${this.#directory}/`)).map((path) => this.#relative(path))];
+    const captured = trees.filter(({ path }) => this.#isInside(path)).map(({ path }) => this.#relative(path));
+    const inside = [
+      ...captured,
+      ...this.#leftOutParts.filter((part) => !captured.some((one) => part === one || part.startsWith(`${one}/`))),
+    ];
+    const exclude = [...inside, ...configured.filter((path) => this.#isInside(path)).map((path) => this.#relative(path))];
     const bytes = this.#bytesOf('') - inside.reduce((sum, path) => sum + this.#bytesOf(path), 0);
     const rest = await this.#tree(componentId('files', root), this.#directory, 'detected', exclude.map(escapeGlob));
     return [...trees, { ...rest, bytes: Math.max(0, bytes - this.#databaseBytes(this.#directory, inside)) }];
@@ -173,10 +182,7 @@ class Survey {
     const missing: string[] = [];
     for (const part of DJANGO_PARTS) {
       const set = this.#request.settings.paths[part];
-      if (set === false) {
-        this.#uncovered.push({ subject: part, reason: `left out by \`host: paths: {${part}: false}\`` });
-        continue;
-      }
+      if (set === false) continue;
       const wanted = set ?? this.#settingOf(part) ?? join(this.#directory, part);
       const path = await folderAt(wanted);
       if (path === null) {
@@ -188,7 +194,44 @@ class Survey {
       trees.push(await this.#tree(componentId('files', part), path, set === undefined ? 'detected' : 'configuration', []));
     }
     if (missing.length > 0) this.#tellMissing('info', `not there: ${missing.join(', ')}`);
-    return trees.map((tree) => ({ ...tree, exclude: [...tree.exclude, ...nestedIn(tree, trees)] }));
+    this.#tellElsewhere(trees);
+    const leftOut = this.#leftOutParts.map((part) => ({ path: join(this.#directory, part) }));
+    return trees.map((tree) => ({ ...tree, exclude: [...tree.exclude, ...nestedIn(tree, [...trees, ...leftOut])] }));
+  }
+
+  /** `host: paths: {media: false}`: what lies there, or the symlink that stands there, is in no other component either. */
+  async #leaveOutParts(): Promise<void> {
+    for (const part of this.#profile === 'django' ? DJANGO_PARTS : []) {
+      if (this.#request.settings.paths[part] !== false) continue;
+      this.#uncovered.push({ subject: part, reason: `left out by \`host: paths: {${part}: false}\`` });
+      const usual = this.#settingOf(part) ?? join(this.#directory, part);
+      const places = new Set([usual, await realpath(usual).catch(() => usual)]);
+      this.#leftOutParts.push(...[...places].filter((path) => this.#isInside(path)).map((path) => this.#relative(path)));
+    }
+  }
+
+  /** A folder that has a part's name and is not the one that the settings name: nobody said that it is to be left out. */
+  #tellElsewhere(trees: readonly HostTree[]): void {
+    for (const part of DJANGO_PARTS) {
+      const set = this.#request.settings.paths[part];
+      const usual = join(this.#directory, part);
+      if (typeof set !== 'string' || this.#bytesOf(part) === 0 || trees.some(({ path }) => path === usual)) continue;
+      this.#findings.push({
+        severity: 'info',
+        code: 'part-elsewhere',
+        subject: usual,
+        message: `${usual} is captured with files/app_code: \`host: paths: {${part}: …}\` names another place`,
+        hint: `leave it out with \`host: exclude: [${part}]\``,
+      });
+    }
+  }
+
+  #inLeftOutPart(path: string): boolean {
+    return this.#leftOutParts.some((part) => path.startsWith(`${part}/`));
+  }
+
+  #isInside(path: string): boolean {
+    return path.startsWith(`${this.#directory}/`);
   }
 
   #settingOf(part: DjangoPart): string | null {
@@ -198,19 +241,10 @@ class Survey {
 
   /** Compose binds outside of the directory. */
   async #binds(): Promise<readonly HostTree[]> {
-    const { model } = this.#request;
-    if (model === null) return [];
-    const trees = new Map<string, HostTree>();
-    for (const service of Object.values(model.services)) {
-      for (const mount of service.mounts) {
-        if (mount.type !== 'bind' || mount.readOnly) continue;
-        const path = await folderAt(mount.source);
-        if (path === null || path === this.#directory || path.startsWith(`${this.#directory}/`) || trees.has(path)) continue;
-        if (/^\/(?:proc|sys|dev|run|var\/run|etc|usr|bin|lib|lib64|boot)?(?:\/|$)/.test(path)) continue;
-        trees.set(path, await this.#tree(componentId('files', service.name, mount.target), path, 'detected', []));
-      }
-    }
-    return [...trees.values()];
+    const trees: HostTree[] = [];
+    for (const { id, path } of await composeBinds(this.#request.model, this.#directory))
+      trees.push(await this.#tree(id, path, 'detected', []));
+    return trees;
   }
 
   /** `host: components:`. */
@@ -225,8 +259,8 @@ class Survey {
   }
 
   async #tree(id: ComponentId, path: string, because: HostTree['because'], exclude: readonly string[]): Promise<HostTree> {
-    const isInside = path === this.#directory || path.startsWith(`${this.#directory}/`);
-    const outside = isInside ? 0 : await this.#lookOutside(path);
+    const seen = path === this.#directory ? this.#bytesOf('') : this.#isInside(path) ? this.#sizes.get(this.#relative(path)) : undefined;
+    const bytes = seen ?? (await this.#lookElsewhere(path));
     const databases = [...this.#databases.values()].filter((one) => one.path.startsWith(`${path}/`));
     const files = databases.flatMap((one) =>
       ['', ...SQLITE_COMPANIONS].map((suffix) => escapeGlob(`${one.path.slice(path.length + 1)}${suffix}`)),
@@ -248,12 +282,12 @@ class Survey {
         ...this.#request.settings.exclude,
       ],
       because,
-      bytes: isInside ? this.#bytesOf(this.#relative(path)) : outside,
+      bytes,
     };
   }
 
-  /** Databases of a tree elsewhere; resolves with the bytes of its files. */
-  async #lookOutside(path: string): Promise<number> {
+  /** Databases of a tree that the walk did not see; resolves with the bytes of its files. */
+  async #lookElsewhere(path: string): Promise<number> {
     let total = 0;
     for await (const entry of listFiles(path, { names: EXCLUDED_NAMES, paths: [] }, this.#signal)) {
       if (entry.kind !== 'file') continue;
@@ -292,7 +326,7 @@ class Survey {
       return;
     }
     if (this.#databases.has(real)) return;
-    const within = real.startsWith(`${this.#directory}/`) ? this.#relative(real) : real;
+    const within = this.#isInside(real) ? this.#relative(real) : real;
     this.#databases.set(real, { id: componentId('sqlite', within), path: real, bytes: info.size, because });
   }
 
@@ -336,7 +370,7 @@ class Survey {
   }
 
   #neverWithin(): readonly string[] {
-    return this.#request.neverCapture.filter((path) => path.startsWith(`${this.#directory}/`)).map((path) => this.#relative(path));
+    return this.#request.neverCapture.filter((path) => this.#isInside(path)).map((path) => this.#relative(path));
   }
 }
 
@@ -346,19 +380,6 @@ function isOurs(path: string): boolean {
 }
 
 /** What another tree captures is not captured twice. */
-function nestedIn(tree: HostTree, trees: readonly HostTree[]): readonly string[] {
+function nestedIn(tree: HostTree, trees: readonly { readonly path: string }[]): readonly string[] {
   return trees.filter((other) => other.path.startsWith(`${tree.path}/`)).map((other) => escapeGlob(other.path.slice(tree.path.length + 1)));
-}
-
-async function folderAt(path: string): Promise<string | null> {
-  const real = await realpath(path).catch(() => null);
-  if (
-    real === null ||
-    !(await stat(real).then(
-      (info) => info.isDirectory(),
-      () => false,
-    ))
-  )
-    return null;
-  return real;
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { NO_HOST_SETTINGS, type HostApplication, type HostSettings } from '../../src/domain/host.ts';
@@ -68,4 +68,24 @@ test('a database whose place only Python knows makes the backup partial, until i
   expect(await codes({ databases: [join(directory, 'elsewhere.db')] })).not.toContain('database-not-covered');
   write('.env', 'DATABASE_URL=sqlite:///x.db\n');
   expect(await codes({})).not.toContain('database-not-covered');
+});
+
+test('a part that is left out is in no other component, and neither are its databases', async () => {
+  write('media/a.txt', 'x');
+  write('static/a.txt', 'x');
+  write('media/cache.db', Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(1008)]));
+  symlinkSync(join(base, 'elsewhere'), join(directory, 'logs'));
+  const { trees, databases, uncovered } = await look({ paths: { media: false, logs: false } });
+  const code = trees.find(({ id }) => id === 'files/app_code');
+  expect(code?.exclude).toEqual(expect.arrayContaining(['static', 'media', 'logs']));
+  expect(databases).toEqual([]);
+  expect(uncovered.map(({ subject }) => subject)).toEqual(expect.arrayContaining(['media', 'logs']));
+});
+
+test('where the settings name another place for a part, the folder of its usual name stays captured and is told', async () => {
+  write('media/a.txt', 'x');
+  mkdirSync(join(base, 'new-media'));
+  const { trees, findings } = await look({ paths: { media: join(base, 'new-media') } });
+  expect(trees.find(({ id }) => id === 'files/app_code')?.exclude).not.toContain('media');
+  expect(findings).toContainEqual(expect.objectContaining({ severity: 'info', code: 'part-elsewhere' }));
 });
