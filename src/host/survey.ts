@@ -253,6 +253,7 @@ class Survey {
     for (const [name, wanted] of Object.entries(this.#request.settings.components)) {
       const path = await realpath(wanted).catch(() => null);
       if (path === null) this.#tellMissing('error', `${wanted} (component ${name}) does not exist`);
+      else if (await isSqliteFile(path)) await this.#addDatabase(path, 'configuration');
       else trees.push(await this.#tree(componentId('files', name), path, 'configuration', []));
     }
     return trees;
@@ -288,6 +289,8 @@ class Survey {
 
   /** Databases of a tree that the walk did not see; resolves with the bytes of its files. */
   async #lookElsewhere(path: string): Promise<number> {
+    const info = await stat(path).catch(() => null);
+    if (info?.isDirectory() !== true) return info?.size ?? 0;
     let total = 0;
     for await (const entry of listFiles(path, { names: EXCLUDED_NAMES, paths: [] }, this.#signal)) {
       if (entry.kind !== 'file') continue;

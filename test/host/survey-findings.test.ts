@@ -1,5 +1,6 @@
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { NO_HOST_SETTINGS, type HostApplication, type HostSettings } from '../../src/domain/host.ts';
 import { hostRuntime } from '../../src/host/runtime.ts';
@@ -88,4 +89,24 @@ test('where the settings name another place for a part, the folder of its usual 
   const { trees, findings } = await look({ paths: { media: join(base, 'new-media') } });
   expect(trees.find(({ id }) => id === 'files/app_code')?.exclude).not.toContain('media');
   expect(findings).toContainEqual(expect.objectContaining({ severity: 'info', code: 'part-elsewhere' }));
+});
+
+test('a component may be a single file, in the directory and outside of it; a database is one in any case', async () => {
+  mkdirSync(join(base, 'keys'));
+  writeFileSync(join(base, 'keys/single.key'), 'secret');
+  write('inside.key', 'four');
+  const database = new DatabaseSync(join(base, 'keys/other.db'));
+  database.exec('CREATE TABLE t (a)');
+  database.close();
+  const components = { key: join(base, 'keys/single.key'), inside: join(directory, 'inside.key'), other: join(base, 'keys/other.db') };
+  const { trees, databases } = await look({ components });
+  expect(trees).toContainEqual(expect.objectContaining({ id: 'files/key', bytes: 6 }));
+  expect(trees).toContainEqual(expect.objectContaining({ id: 'files/inside', bytes: 4 }));
+  expect(databases.map(({ path }) => path)).toEqual([join(base, 'keys/other.db')]);
+
+  write('mcads.yaml', `host:\n  components:\n    key: ${components.key}\n`);
+  await run(['backup'], 0);
+  rmSync(components.key);
+  await run(['restore', 'latest', '--component', 'files/key', '-y'], 0);
+  expect(readFileSync(components.key, 'utf8')).toBe('secret');
 });
