@@ -38,7 +38,12 @@ export async function gatherConfig(
   const files: ConfigFile[] = [];
   for (const wanted of await wantedFiles(project, patterns, host)) {
     signal.throwIfAborted();
-    const file = await readAnywhere(wanted.path, project, host, engine, signal);
+    const file = await readAnywhere(wanted.path, project, host, engine, signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      findings.push(unreadable(wanted.path, error));
+      return 'unreadable' as const;
+    });
+    if (file === 'unreadable') continue;
     if (file === null) {
       if (wanted.required)
         findings.push({
@@ -51,7 +56,8 @@ export async function gatherConfig(
     }
     files.push({ ...file, name: archiveName(wanted.path, project.directory), role: wanted.role });
   }
-  if (files.length > 0) return { files, findings, resolved: resolvedModel(project, files) };
+  if (files.length > 0 || findings.some(({ code }) => code === 'config-file-unreadable'))
+    return { files, findings, resolved: resolvedModel(project, files) };
   const told = project.modelError !== null; // that they cannot be read here: once is enough
   const others = told ? findings.filter(({ code }) => code !== 'config-file-missing') : findings;
   const none: Finding = {
@@ -111,9 +117,15 @@ async function readAnywhere(
     const bytes = await engine.readHostFile(path, signal);
     if (bytes !== null) return { path, bytes, mode: 0o600, owner: null, mtime: '0' };
   }
-  // One file that we may not read is no reason to leave the databases without a backup.
-  if (denied !== null) throw new McadsError('component-failed', denied.message, { hint: denied.hint, cause: denied });
+  if (denied !== null) throw denied;
   return null;
+}
+
+/** One file that we may not read is no reason to leave the others without a backup. */
+function unreadable(path: string, error: unknown): Finding {
+  const message = `${error instanceof Error ? error.message : String(error)}: it is NOT in this snapshot`;
+  const hint = error instanceof McadsError ? error.hint : undefined;
+  return { severity: 'error', code: 'config-file-unreadable', subject: path, message, hint };
 }
 
 function archiveName(path: string, directory: string | null): string {

@@ -1,11 +1,17 @@
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Finding } from '../../src/domain/finding.ts';
 import { NO_HOST_SETTINGS, type HostApplication, type HostSettings } from '../../src/domain/host.ts';
 import { hostRuntime } from '../../src/host/runtime.ts';
+import { asUser } from '../support/as-user.ts';
 import { fastFolder } from '../support/host-app.ts';
 import { runJson } from '../support/run-cli.ts';
+import { runCommand } from '../support/run-command.ts';
+
+const MAIN = join(import.meta.dirname, '../../src/main.ts');
 
 let base: string;
 let directory: string;
@@ -38,9 +44,8 @@ async function look(settings: Partial<HostSettings> = {}): Promise<HostApplicati
   return found;
 }
 
-/** The tool itself, in the application's directory. */
-async function run(args: readonly string[], exit: number): Promise<Record<string, unknown>> {
-  const env = {
+function environment(): Record<string, string> {
+  return {
     PATH: process.env['PATH'] ?? '',
     HOME: base,
     MCADS_STRATEGY: 'host',
@@ -48,7 +53,11 @@ async function run(args: readonly string[], exit: number): Promise<Record<string
     DOCKER_CONTEXT: '',
     XDG_RUNTIME_DIR: '',
   };
-  const result = await runJson(args, { cwd: directory, env });
+}
+
+/** The tool itself, in the application's directory. */
+async function run(args: readonly string[], exit: number): Promise<Record<string, unknown>> {
+  const result = await runJson(args, { cwd: directory, env: environment() });
   if (result.code !== exit) throw new Error(`${args.join(' ')} ended with ${result.code}\n${result.stderr}`);
   return result.json;
 }
@@ -109,4 +118,29 @@ test('a component may be a single file, in the directory and outside of it; a da
   rmSync(components.key);
   await run(['restore', 'latest', '--component', 'files/key', '-y'], 0);
   expect(readFileSync(components.key, 'utf8')).toBe('secret');
+});
+
+test.runIf(process.getuid?.() === 0)('a directory that may not be entered says so and what to do', async () => {
+  write('models/a.bin', 'x');
+  write('.env', 'A=1\n');
+  write('requirements.txt', 'django\n');
+  execFileSync('chown', ['-R', '65534:65534', base]);
+  execFileSync('chmod', ['755', base]);
+  for (const name of ['models', '.env']) {
+    chmodSync(join(directory, name), 0o700);
+    chownSync(join(directory, name), 0, 0);
+  }
+  const [program, ...args] = asUser(['--reuid=65534', '--regid=65534', '--clear-groups'], [process.execPath, MAIN, 'backup', '--json']);
+  const { code, stdout } = await runCommand(program, args, { cwd: directory, env: environment(), accept: 'any' });
+  expect(code).toBe(3);
+  const { findings, components } = JSON.parse(stdout) as {
+    readonly findings: readonly Finding[];
+    readonly components: readonly { readonly id: string; readonly outcome: string }[];
+  }; // design §8
+  expect(findings).toContainEqual(
+    expect.objectContaining({ subject: 'files/models', message: `no permission to read the directory ${join(directory, 'models')}` }),
+  );
+  expect(findings.find(({ subject }) => subject === 'files/models')?.hint).toContain('sudo');
+  expect(findings).toContainEqual(expect.objectContaining({ code: 'config-file-unreadable', subject: join(directory, '.env') }));
+  expect(components.find(({ id }) => id === 'config')?.outcome).toBe('captured');
 });

@@ -49,13 +49,24 @@ describe('a plan', () => {
   });
 });
 
-test('a configuration file that we may not read fails the configuration, not the run', async () => {
+test('a configuration file that we may not read is told, and the others are there', async () => {
   const host: HostFiles = {
     ...HOST,
-    glob: async () => ['/srv/shop/secret.env'],
-    readFile: async () => {
-      throw new McadsError('forbidden', 'no permission to read /srv/shop/secret.env');
+    glob: async () => ['/srv/shop/a.env', '/srv/shop/secret.env'],
+    readFile: async (path) => {
+      if (path.endsWith('secret.env')) throw new McadsError('forbidden', `no permission to read ${path}`, { hint: 'run with sudo' });
+      return { path, bytes: new Uint8Array(1), mode: 0o600, mtimeMs: 0 };
     },
   };
-  await expect(gatherConfig(SHOP, ['*.env'], host, null, NEVER)).rejects.toMatchObject({ code: 'component-failed' });
+  const { files, findings } = await gatherConfig(SHOP, ['*.env'], host, null, NEVER);
+  expect(files.map(({ path }) => path)).toEqual(['/srv/shop/.env', '/srv/shop/a.env']);
+  expect(findings).toEqual([
+    {
+      severity: 'error',
+      code: 'config-file-unreadable',
+      subject: '/srv/shop/secret.env',
+      message: 'no permission to read /srv/shop/secret.env: it is NOT in this snapshot',
+      hint: 'run with sudo',
+    },
+  ]);
 });
