@@ -1,6 +1,7 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostProfile } from '../domain/host.ts';
+import { EXCLUDED_NAMES } from './default-excludes.ts';
 
 /** Bigger ones are no configuration, they stay with the code. */
 const LARGEST_BYTES = 4 * 1024 * 1024;
@@ -26,11 +27,23 @@ export async function configFiles(directory: string, profile: HostProfile): Prom
   const found: string[] = [];
   for (const entry of await readdir(directory, { withFileTypes: true }).catch(() => [])) {
     const path = join(directory, entry.name);
-    if (entry.isFile() && NAMES.some((pattern) => pattern.test(entry.name))) found.push(path);
+    const isNamed = NAMES.some((pattern) => pattern.test(entry.name));
+    if (isNamed && (entry.isFile() || (entry.isSymbolicLink() && (await leadsOut(path, directory))))) found.push(path);
     else if (entry.isDirectory() && profile === 'django' && FOLDERS.includes(entry.name)) found.push(...(await filesBelow(path)));
   }
   const sized = await Promise.all(found.map(async (path) => ({ path, bytes: (await stat(path).catch(() => null))?.size ?? 0 })));
   return sized.filter(({ bytes }) => bytes <= LARGEST_BYTES).map(({ path }) => path);
+}
+
+/** A symlink to a file that no tree of the application has. A file that we may not look at is told where it is read. */
+async function leadsOut(link: string, directory: string): Promise<boolean> {
+  try {
+    const real = await realpath(link);
+    if (!(await stat(real)).isFile()) return false;
+    return !real.startsWith(`${directory}/`) || real.split('/').some((name) => EXCLUDED_NAMES.includes(name));
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EACCES';
+  }
 }
 
 async function filesBelow(directory: string): Promise<readonly string[]> {

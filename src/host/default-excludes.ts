@@ -1,3 +1,5 @@
+import { OWN_LOG_GLOBS } from '../domain/host.ts';
+import { escapeGlob } from '../stream/exclude-globs.ts';
 import { STAGING_PREFIX } from '../stream/restore-commands.ts';
 
 /** Folders that are made again by themselves, by name. */
@@ -17,4 +19,11 @@ export function excludedGlobs(): readonly string[] {
 
 export function reasonFor(name: string): string {
   return KINDS.find(([, names]) => names.includes(name))?.[0] ?? 'left out';
+}
+
+/** This tool's own logs in a tree: one of them is being written. */
+export function ownLogs(tree: string, logDirectory: string): readonly string[] {
+  if (logDirectory !== tree && !logDirectory.startsWith(`${tree}/`)) return [];
+  const below = logDirectory === tree ? '' : `${escapeGlob(logDirectory.slice(tree.length + 1))}/`;
+  return OWN_LOG_GLOBS.map((glob) => `${below}${glob}`);
 }

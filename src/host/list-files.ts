@@ -4,10 +4,14 @@ import type { Dir } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A file or folder below the directory; `path` is relative, `pruned` is a folder that was not entered. */
+type ListedKind = 'file' | 'folder' | 'link' | 'pruned';
+
+const KINDS: Readonly<Record<string, ListedKind>> = { p: 'pruned', d: 'folder', l: 'link' };
+
+/** A file, folder or symlink below the directory; `path` is relative, `pruned` is a folder that was not entered. */
 export interface ListedEntry {
   readonly path: string;
-  readonly kind: 'file' | 'folder' | 'pruned';
+  readonly kind: ListedKind;
   readonly bytes: number;
 }
 
@@ -38,7 +42,7 @@ export async function* listFiles(directory: string, rules: ListRules, signal: Ab
     for (const record of records) {
       const [kind = '', bytes = '', path = ''] = splitRecord(record);
       seen += 1;
-      if (path !== '') yield { path, kind: kind === 'p' ? 'pruned' : kind === 'd' ? 'folder' : 'file', bytes: Number(bytes) };
+      if (path !== '') yield { path, kind: KINDS[kind] ?? 'file', bytes: Number(bytes) };
     }
   }
   await closed.catch(() => undefined);
@@ -73,6 +77,11 @@ function findArguments({ names, paths }: ListRules): readonly string[] {
     'd',
     '-printf',
     'd 0 %P\\0',
+    '-o',
+    '-type',
+    'l',
+    '-printf',
+    'l 0 %P\\0',
     ')',
   ];
 }
@@ -96,7 +105,8 @@ async function* walk(directory: string, below: string, rules: ListRules): AsyncG
         yield { path, kind: 'folder', bytes: 0 };
         yield* walk(directory, path, rules);
       }
-    } else if (entry.isFile()) {
+    } else if (entry.isSymbolicLink()) yield { path, kind: 'link', bytes: 0 };
+    else if (entry.isFile()) {
       const info = await lstat(join(directory, path)).catch(() => null);
       if (info !== null) yield { path, kind: 'file', bytes: info.size };
     }

@@ -4,7 +4,6 @@ import { componentId, type ComponentId } from '../domain/component.ts';
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import {
   DJANGO_PARTS,
-  OWN_LOG_GLOBS,
   type DjangoPart,
   type HostApplication,
   type HostDatabaseFile,
@@ -17,9 +16,11 @@ import { isStagingName, STAGING_PREFIX } from '../stream/restore-commands.ts';
 import { composeBinds } from './compose-binds.ts';
 import { configFiles } from './config-files.ts';
 import { readDjangoSettings, type DjangoSettings } from './django-settings.ts';
-import { EXCLUDED_NAMES, excludedGlobs, reasonFor } from './default-excludes.ts';
+import { EXCLUDED_NAMES, excludedGlobs, ownLogs, reasonFor } from './default-excludes.ts';
 import { findUnits } from './find-units.ts';
 import { folderAt } from './folder-at.ts';
+import { FolderSizes } from './folder-sizes.ts';
+import { configLinkFinding, linksOutside } from './links-outside.ts';
 import { listFiles } from './list-files.ts';
 import { parseDatabaseUrl, projectVariables, type DatabaseUrl } from './project-variables.ts';
 import { lookForServers } from './look-for-servers.ts';
@@ -64,10 +65,11 @@ class Survey {
   readonly #findings: Finding[] = [];
   readonly #uncovered: Uncovered[] = [];
   readonly #databases = new Map<string, HostDatabaseFile>();
-  /** Bytes of files by folder relative to the directory, summed up to the root. */
-  readonly #sizes = new Map<string, number>();
+  readonly #sizes = new FolderSizes();
   readonly #left = new Map<string, string[]>();
   readonly #environments: string[] = [];
+  /** Symlinks in what is captured. Absolute. */
+  readonly #links: string[] = [];
   /** Places of parts that the settings leave out, relative. */
   readonly #leftOutParts: string[] = [];
   readonly #signal: AbortSignal;
@@ -107,9 +109,13 @@ class Survey {
         continue;
       }
       if (kind === 'folder' || isOurs(path)) continue;
+      if (kind === 'link') {
+        if (!this.#inLeftOutPart(path) && !isExcluded(Buffer.from(path).toString('latin1'))) this.#links.push(join(this.#directory, path));
+        continue;
+      }
       if (basename(path) === 'pyvenv.cfg') this.#environments.push(path.slice(0, -'pyvenv.cfg'.length).replace(/\/$/, ''));
       this.files += 1;
-      this.#count(path, bytes);
+      this.#sizes.add(path, bytes);
       if (!mayBeSqlite(bytes) || this.#inLeftOutPart(path) || isExcluded(Buffer.from(path).toString('latin1'))) continue;
       if (await isSqliteFile(join(this.#directory, path))) {
         if (candidates.length < MOST_DATABASES) candidates.push(path);
@@ -145,6 +151,10 @@ class Survey {
     );
     const unitFiles = units.flatMap(({ file, uses }) => (file !== null && uses.length > 0 ? [file] : []));
     this.#tellLeftOut();
+    await this.#tellLinks(
+      [...trees, ...databases].map(({ path }) => path),
+      configured,
+    );
     const servers = lookForServers(this.#url, this.#django?.databases ?? null, this.#request.settings.databases.length > 0);
     return {
       profile: this.#profile,
@@ -227,7 +237,7 @@ class Survey {
   }
 
   #inLeftOutPart(path: string): boolean {
-    return this.#leftOutParts.some((part) => path.startsWith(`${part}/`));
+    return this.#leftOutParts.some((part) => path === part || path.startsWith(`${part}/`));
   }
 
   #isInside(path: string): boolean {
@@ -260,7 +270,7 @@ class Survey {
   }
 
   async #tree(id: ComponentId, path: string, because: HostTree['because'], exclude: readonly string[]): Promise<HostTree> {
-    const seen = path === this.#directory ? this.#bytesOf('') : this.#isInside(path) ? this.#sizes.get(this.#relative(path)) : undefined;
+    const seen = path === this.#directory ? this.#bytesOf('') : this.#isInside(path) ? this.#sizes.of(this.#relative(path)) : undefined;
     const bytes = seen ?? (await this.#lookElsewhere(path));
     const databases = [...this.#databases.values()].filter((one) => one.path.startsWith(`${path}/`));
     const files = databases.flatMap((one) =>
@@ -278,7 +288,7 @@ class Survey {
         ...files,
         ...environments,
         ...excludedGlobs(),
-        ...this.#ownLogs(path),
+        ...ownLogs(path, this.#request.logDirectory),
         ...this.#request.exclude,
         ...this.#request.settings.exclude,
       ],
@@ -293,6 +303,7 @@ class Survey {
     if (info?.isDirectory() !== true) return info?.size ?? 0;
     let total = 0;
     for await (const entry of listFiles(path, { names: EXCLUDED_NAMES, paths: [] }, this.#signal)) {
+      if (entry.kind === 'link') this.#links.push(join(path, entry.path));
       if (entry.kind !== 'file') continue;
       total += entry.bytes;
       const file = join(path, entry.path);
@@ -300,14 +311,6 @@ class Survey {
       if (isDatabase) await this.#addDatabase(file, 'detected');
     }
     return total;
-  }
-
-  /** This tool's own logs: one of them is being written. */
-  #ownLogs(path: string): readonly string[] {
-    const { logDirectory } = this.#request;
-    const below =
-      logDirectory === path ? '' : logDirectory.startsWith(`${path}/`) ? `${escapeGlob(logDirectory.slice(path.length + 1))}/` : null;
-    return below === null ? [] : OWN_LOG_GLOBS.map((glob) => `${below}${glob}`);
   }
 
   *#namedDatabases(): Iterable<{ readonly path: string; readonly because: HostDatabaseFile['because'] }> {
@@ -346,20 +349,30 @@ class Survey {
     }
   }
 
+  /** A link is stored as one; where it leads out of what is captured, that is told. Of configuration, what it leads to is stored. */
+  async #tellLinks(captured: readonly string[], configured: readonly string[]): Promise<void> {
+    const isWithin = (real: string): boolean =>
+      [this.#directory, ...captured, ...this.#request.neverCapture].some((one) => real === one || real.startsWith(`${one}/`));
+    const links = this.#links.filter((path) => !configured.includes(path) && !this.#inEnvironment(this.#shown(path)));
+    this.#uncovered.push(
+      ...(await linksOutside(
+        links.map((path) => ({ path, shown: this.#shown(path) })),
+        isWithin,
+      )),
+    );
+    this.#findings.push(...configured.filter((path) => this.#links.includes(path)).map(configLinkFinding));
+  }
+
+  #shown(path: string): string {
+    return this.#isInside(path) ? this.#relative(path) : path;
+  }
+
   #inEnvironment(path: string): boolean {
     return this.#environments.some((one) => path.startsWith(`${one}/`));
   }
 
-  #count(path: string, bytes: number): void {
-    for (let folder = path, slash = folder.lastIndexOf('/'); ; slash = folder.lastIndexOf('/')) {
-      folder = slash < 0 ? '' : folder.slice(0, slash);
-      this.#sizes.set(folder, (this.#sizes.get(folder) ?? 0) + bytes);
-      if (slash < 0) return;
-    }
-  }
-
   #bytesOf(folder: string): number {
-    return this.#sizes.get(folder) ?? 0;
+    return this.#sizes.of(folder) ?? 0;
   }
 
   #databaseBytes(below: string, except: readonly string[]): number {

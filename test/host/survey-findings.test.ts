@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -143,4 +143,47 @@ test.runIf(process.getuid?.() === 0)('a directory that may not be entered says s
   expect(findings.find(({ subject }) => subject === 'files/models')?.hint).toContain('sudo');
   expect(findings).toContainEqual(expect.objectContaining({ code: 'config-file-unreadable', subject: join(directory, '.env') }));
   expect(components.find(({ id }) => id === 'config')?.outcome).toBe('captured');
+});
+
+test('of a configuration file that is a link out of the application the content is kept', async () => {
+  mkdirSync(join(base, 'ext'));
+  writeFileSync(join(base, 'ext/env'), 'SECRET_KEY=kept\n');
+  symlinkSync('../ext/env', join(directory, '.env'));
+  write('deploy/web.txt', 'x');
+  symlinkSync('deploy/web.txt', join(directory, 'requirements.txt'));
+  const { configFiles, findings, uncovered } = await look();
+  expect(configFiles).toEqual([join(directory, '.env')]); // the other one leads to what files/app_code has
+  expect(findings).toContainEqual(expect.objectContaining({ code: 'config-link', subject: join(directory, '.env') }));
+  expect(uncovered).toEqual([]);
+
+  await run(['backup'], 0);
+  rmSync(join(directory, '.env'));
+  await run(['restore', 'latest', '-y'], 0);
+  expect(readFileSync(join(directory, '.env'), 'utf8')).toBe('SECRET_KEY=kept\n');
+  expect(readlinkSync(join(directory, 'requirements.txt'))).toBe('deploy/web.txt');
+});
+
+test.each(['with GNU find', 'without programs'])('links to what is in no component are told as not covered, %s', async (how) => {
+  const path = process.env['PATH'];
+  if (how === 'without programs') process.env['PATH'] = join(base, 'nothing');
+  try {
+    for (const folder of ['outside', 'known', 'named']) mkdirSync(join(base, folder));
+    writeFileSync(join(base, 'outside/a'), 'x');
+    write('media/b', 'x');
+    symlinkSync(join(base, 'outside'), join(directory, 'media/uploads'));
+    symlinkSync(join(base, 'outside'), join(directory, 'stuff'));
+    symlinkSync(join(base, 'outside/a'), join(directory, 'skipped'));
+    symlinkSync(join(base, 'known'), join(directory, 'static'));
+    symlinkSync(join(base, 'named'), join(directory, 'data'));
+    symlinkSync('/usr/bin/env', join(directory, 'env'));
+    symlinkSync(join(base, 'gone'), join(directory, 'gone'));
+    symlinkSync('media/b', join(directory, 'inside'));
+    const { uncovered } = await look({ components: { data: join(base, 'named') }, exclude: ['skipped'] });
+    expect(uncovered.map(({ reason }) => reason)).toEqual([
+      `a link to ${join(base, 'outside')}, which is in no component: name it under \`host: components:\``,
+    ]);
+    expect(uncovered[0]?.subject).toMatch(/^(?:media\/uploads|stuff) and 1 more$/);
+  } finally {
+    process.env['PATH'] = path;
+  }
 });
