@@ -134,6 +134,14 @@ export interface SurveyRequest {
   readonly projectName: string | null;
 }
 
+/** A restore puts the files of a database that could not be copied into a folder of this ending beside it; it is not captured again. */
+export const RAW_DATABASE_SUFFIX = '.mcads-damaged';
+
+/** Removed when it is disposed of. */
+export interface FolderOfCopies extends AsyncDisposable {
+  readonly path: string;
+}
+
 /** This machine as the runtime of an application. The only implementation is `src/host`. */
 export interface HostRuntime {
   /** What a directory looks like at a glance; null where nothing says that it is an application (`anyDirectory`: where nothing is in it). */
@@ -153,6 +161,8 @@ export interface HostRuntime {
    * until the stream has ended. Rejects `component-failed` with the reason for one that is locked, corrupt, encrypted or not readable.
    */
   copyDatabase(path: string, spoolDirectory: string, onCopied: (bytes: number) => void, signal: AbortSignal): Promise<ByteStream>;
+  /** The files of one that cannot be copied so, with its logs, in a folder of the spool folder. Rejects `component-failed`. */
+  copyRawDatabase(path: string, spoolDirectory: string, signal: AbortSignal): Promise<FolderOfCopies>;
   /**
    * `pg_dump` in custom format by the local client, rows counted in the snapshot that it reads. `queries` by the name of the fact that each one's
    * JSON becomes, asked in that snapshot too. Rejects `component-failed`.

@@ -71,6 +71,8 @@ export type CaptureMethod =
   | { readonly kind: 'image'; readonly service: string; readonly image: string }
   /** An SQLite database of this host. */
   | { readonly kind: 'sqlite'; readonly path: string }
+  /** The files of an SQLite database that could not be copied as one. */
+  | { readonly kind: 'sqlite-raw'; readonly path: string }
   /** A database on a server that this host reaches. */
   | { readonly kind: 'host-dump'; readonly server: HostServerDatabase }
   /** A directory or file of this host. */

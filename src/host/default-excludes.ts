@@ -1,4 +1,4 @@
-import { OWN_LOG_GLOBS } from '../domain/host.ts';
+import { OWN_LOG_GLOBS, RAW_DATABASE_SUFFIX } from '../domain/host.ts';
 import { escapeGlob } from '../stream/exclude-globs.ts';
 import { STAGING_PREFIX } from '../stream/restore-commands.ts';
 
@@ -14,7 +14,7 @@ const KINDS: readonly (readonly [reason: string, names: readonly string[]])[] = 
 export const EXCLUDED_NAMES: readonly string[] = KINDS.flatMap(([, names]) => names);
 
 export function excludedGlobs(): readonly string[] {
-  return [...EXCLUDED_NAMES.map((name) => `**/${name}`), `**/${STAGING_PREFIX}*`];
+  return [...EXCLUDED_NAMES.map((name) => `**/${name}`), `**/${STAGING_PREFIX}*`, `**/*${RAW_DATABASE_SUFFIX}`];
 }
 
 export function reasonFor(name: string): string {

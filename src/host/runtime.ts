@@ -2,6 +2,7 @@ import type { HostRuntime } from '../domain/host.ts';
 import { openHostTree } from './open-host-tree.ts';
 import { dumpPostgres } from './postgres-dump.ts';
 import { profileOf, settingsPackage } from './profile-of.ts';
+import { copyRawDatabase } from './raw-database.ts';
 import { copySqlite } from './sqlite-copy.ts';
 import { survey } from './survey.ts';
 import { systemState } from './system-state.ts';
@@ -15,6 +16,7 @@ export function hostRuntime(systemd: Systemd = new Systemd()): HostRuntime {
     survey: (request, signal) => survey(request, systemd, signal),
     openTree: openHostTree,
     copyDatabase: copySqlite,
+    copyRawDatabase,
     dumpServer: dumpPostgres,
     state: systemState,
   };

@@ -87,8 +87,8 @@ function explained(kind: string, words: string): readonly [string, string | unde
       return ['is locked: another program holds it the whole time', 'let that program finish its transaction, then back up again'];
     case 'not-a-database':
       return [
-        'is encrypted or no SQLite database',
-        'an encrypted database needs the program that has its key; leave it out with `host: exclude:` or name another file',
+        'is no SQLite database: its header is damaged, or it is encrypted',
+        'restore a damaged one from an older snapshot; an encrypted one needs the program that has its key',
       ];
     case 'corrupt':
       return [`is corrupt: ${words}`, 'restore it from an older snapshot, or save what is readable with `sqlite3 FILE .recover`'];

@@ -4,6 +4,7 @@ import { componentId, type ComponentId } from '../domain/component.ts';
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import {
   DJANGO_PARTS,
+  RAW_DATABASE_SUFFIX,
   type DjangoPart,
   type HostApplication,
   type HostDatabaseFile,
@@ -108,6 +109,8 @@ class Survey {
         if (!never.includes(path)) this.#left.set(reason, [...(this.#left.get(reason) ?? []), path]);
         continue;
       }
+      if (kind === 'folder' && path.endsWith(RAW_DATABASE_SUFFIX))
+        this.#uncovered.push({ subject: path, reason: 'a damaged database as a restore put it here: look at it, then remove it' });
       if (kind === 'folder' || isOurs(path)) continue;
       if (kind === 'link') {
         if (!this.#inLeftOutPart(path) && !isExcluded(Buffer.from(path).toString('latin1'))) this.#links.push(join(this.#directory, path));
@@ -390,8 +393,9 @@ class Survey {
   }
 }
 
-/** What a restore replaced lies there until nobody may go back to it. */
+/** What a restore replaced, until nobody may go back to it, and what it put beside a database. */
 function isOurs(path: string): boolean {
+  if (path.includes(`${RAW_DATABASE_SUFFIX}/`)) return true;
   return path.includes(STAGING_PREFIX) && path.split('/').some(isStagingName);
 }
 

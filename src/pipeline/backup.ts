@@ -10,6 +10,7 @@ import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { McadsError, stopsRun } from '../errors.ts';
 import { assembleManifest } from './assemble-manifest.ts';
 import { captureComponent, type CaptureContext } from './capture-component.ts';
+import { rawDatabase } from './raw-database.ts';
 import { discover } from './discover.ts';
 import { plan as makePlan } from './plan.ts';
 import { quiesce } from './quiesce.ts';
@@ -235,10 +236,11 @@ function notFrozen(group: CaptureGroup, failure: McadsError, ports: BackupPorts)
 }
 
 async function captureAll(components: readonly PlannedComponent[], context: CaptureContext): Promise<readonly Outcome[]> {
-  const work = components.map(
-    (component) =>
-      async (inner: AbortSignal): Promise<Outcome> =>
-        captureComponent(component, { ...context, signal: inner }),
-  );
-  return runAll(work, context.request.jobs, context.signal);
+  const work = components.map((component) => async (signal: AbortSignal): Promise<readonly Outcome[]> => {
+    const own = { ...context, signal };
+    const outcome = await captureComponent(component, own);
+    const raw = rawDatabase(component, outcome);
+    return raw === null ? [outcome] : [outcome, await captureComponent(raw, own)];
+  });
+  return (await runAll(work, context.request.jobs, context.signal)).flat();
 }

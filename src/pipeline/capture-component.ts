@@ -107,6 +107,14 @@ async function captureBy(component: PlannedComponent, context: CaptureContext): 
       return captureMount(component, context, method);
     case 'host-tree':
       return captureFolder(component, context, method);
+    case 'sqlite-raw': {
+      await using copies = await runtimeOf(context.ports.hostRuntime).copyRawDatabase(
+        method.path,
+        context.writer.spoolDirectory,
+        context.signal,
+      );
+      return await captureFolder(component, context, { kind: 'host-tree', path: copies.path, exclude: [] });
+    }
     case 'sqlite':
     case 'host-dump':
     case 'host-state': {

@@ -122,7 +122,7 @@ process.kill(process.pid, 'SIGKILL');`;
 });
 
 test.each([
-  ['encrypted', () => writeFileSync(path, Buffer.alloc(8192, 0xa7)), /is encrypted or no SQLite database/],
+  ['encrypted', () => writeFileSync(path, Buffer.alloc(8192, 0xa7)), /is no SQLite database: its header is damaged, or it is encrypted/],
   ['cut short', () => (create('delete').close(), execFileSync('truncate', ['-s', '20480', path])), /is corrupt/],
   [
     'scribbled over',

@@ -145,6 +145,33 @@ test.runIf(process.getuid?.() === 0)('a directory that may not be entered says s
   expect(components.find(({ id }) => id === 'config')?.outcome).toBe('captured');
 });
 
+test('a database that cannot be copied is kept byte by byte, with its log, and comes back beside the one that is there', async () => {
+  const file = join(directory, 'db.sqlite3');
+  write('shop/settings.py', `DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': BASE_DIR / 'db.sqlite3'}}`);
+  write('db.sqlite3', Buffer.alloc(8192, 0xa7));
+  write('db.sqlite3-wal', 'log');
+  const made = (await run(['backup', '--no-prune'], 3)) as unknown as {
+    readonly snapshot: { readonly name: string; readonly completeness: string };
+    readonly findings: readonly Finding[];
+  }; // design §8
+  expect(made.snapshot.completeness).toBe('partial');
+  expect(made.findings.find(({ subject }) => subject === 'sqlite/db.sqlite3')?.message).toContain(
+    'its header is damaged, or it is encrypted',
+  );
+  expect(made.findings).toContainEqual(expect.objectContaining({ code: 'database-raw', subject: 'files/damaged/db.sqlite3' }));
+
+  await run(['extract', made.snapshot.name, 'files/damaged/db.sqlite3', '--target', join(base, 'out')], 0);
+  expect(readFileSync(join(base, 'out/files/damaged/db.sqlite3/db.sqlite3'))).toEqual(Buffer.alloc(8192, 0xa7));
+  expect(readFileSync(join(base, 'out/files/damaged/db.sqlite3/db.sqlite3-wal'), 'utf8')).toBe('log');
+
+  write('db.sqlite3', 'another one');
+  rmSync(join(directory, 'db.sqlite3-wal'));
+  await run(['restore', made.snapshot.name, '-y'], 0);
+  expect(readFileSync(file, 'utf8')).toBe('another one');
+  expect(readFileSync(join(directory, 'db.sqlite3.mcads-damaged/db.sqlite3'))).toEqual(Buffer.alloc(8192, 0xa7));
+  expect((await look()).uncovered).toContainEqual(expect.objectContaining({ subject: 'db.sqlite3.mcads-damaged' }));
+});
+
 test('of a configuration file that is a link out of the application the content is kept', async () => {
   mkdirSync(join(base, 'ext'));
   writeFileSync(join(base, 'ext/env'), 'SECRET_KEY=kept\n');
