@@ -93,7 +93,10 @@ function explained(kind: string, words: string): readonly [string, string | unde
     case 'corrupt':
       return [`is corrupt: ${words}`, 'restore it from an older snapshot, or save what is readable with `sqlite3 FILE .recover`'];
     case 'not-readable':
-      return [`cannot be opened: ${words}`, 'a database in WAL mode needs a folder that may be written; run with sudo'];
+      return [
+        `cannot be opened: ${words}`,
+        'a database in WAL mode is read only by who may write its folder: run with sudo, or as the user of the application',
+      ];
     default:
       return [`cannot be copied: ${words}`, undefined];
   }

@@ -158,6 +158,7 @@ function reasonOf(error: unknown): { readonly problem: string; readonly kind: st
       return { kind: 'corrupt', problem: message };
     case 14:
     case 3:
+    case 8: // the shared memory of a write-ahead log would have to be made
     case 23:
       return { kind: 'not-readable', problem: message };
     default:

@@ -55,6 +55,21 @@ function environment(): Record<string, string> {
   };
 }
 
+interface Made {
+  readonly snapshot: { readonly name: string; readonly completeness: string };
+  readonly findings: readonly Finding[];
+  readonly components: readonly { readonly id: string; readonly outcome: string }[];
+}
+
+/** A backup by a user without rights, which is partial. */
+async function backUpAsNobody(args: readonly string[]): Promise<Made> {
+  const argv = [process.execPath, MAIN, 'backup', '--json', ...args];
+  const [program, ...rest] = asUser(['--reuid=65534', '--regid=65534', '--clear-groups'], argv);
+  const { code, stdout, stderr } = await runCommand(program, rest, { cwd: directory, env: environment(), accept: 'any' });
+  expect(code, stderr).toBe(3);
+  return JSON.parse(stdout) as Made; // design §8
+}
+
 /** The tool itself, in the application's directory. */
 async function run(args: readonly string[], exit: number): Promise<Record<string, unknown>> {
   const result = await runJson(args, { cwd: directory, env: environment() });
@@ -130,13 +145,7 @@ test.runIf(process.getuid?.() === 0)('a directory that may not be entered says s
     chmodSync(join(directory, name), 0o700);
     chownSync(join(directory, name), 0, 0);
   }
-  const [program, ...args] = asUser(['--reuid=65534', '--regid=65534', '--clear-groups'], [process.execPath, MAIN, 'backup', '--json']);
-  const { code, stdout } = await runCommand(program, args, { cwd: directory, env: environment(), accept: 'any' });
-  expect(code).toBe(3);
-  const { findings, components } = JSON.parse(stdout) as {
-    readonly findings: readonly Finding[];
-    readonly components: readonly { readonly id: string; readonly outcome: string }[];
-  }; // design §8
+  const { findings, components } = await backUpAsNobody([]);
   expect(findings).toContainEqual(
     expect.objectContaining({ subject: 'files/models', message: `no permission to read the directory ${join(directory, 'models')}` }),
   );
@@ -150,10 +159,7 @@ test('a database that cannot be copied is kept byte by byte, with its log, and c
   write('shop/settings.py', `DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': BASE_DIR / 'db.sqlite3'}}`);
   write('db.sqlite3', Buffer.alloc(8192, 0xa7));
   write('db.sqlite3-wal', 'log');
-  const made = (await run(['backup', '--no-prune'], 3)) as unknown as {
-    readonly snapshot: { readonly name: string; readonly completeness: string };
-    readonly findings: readonly Finding[];
-  }; // design §8
+  const made = (await run(['backup', '--no-prune'], 3)) as unknown as Made; // design §8
   expect(made.snapshot.completeness).toBe('partial');
   expect(made.findings.find(({ subject }) => subject === 'sqlite/db.sqlite3')?.message).toContain(
     'its header is damaged, or it is encrypted',
@@ -214,3 +220,20 @@ test.each(['with GNU find', 'without programs'])('links to what is in no compone
     process.env['PATH'] = path;
   }
 });
+
+test.runIf(process.getuid?.() === 0)(
+  'a database in WAL mode in a folder that is not ours says who may read it, and its files are kept',
+  async () => {
+    const database = new DatabaseSync(join(directory, 'db.sqlite3'));
+    database.exec('PRAGMA journal_mode = wal; CREATE TABLE t (a)');
+    database.close();
+    mkdirSync(join(base, 'own'));
+    execFileSync('chmod', ['-R', 'a+rX', base]);
+    execFileSync('chown', ['65534:65534', join(base, 'own')]);
+    const { findings, components } = await backUpAsNobody(['--repository', join(base, 'own/repository')]);
+    const told = findings.find(({ subject }) => subject === 'sqlite/db.sqlite3');
+    expect(told?.message).toContain('cannot be opened');
+    expect(told?.hint).toContain('run with sudo');
+    expect(components.find(({ id }) => id === 'files/damaged/db.sqlite3')?.outcome).toBe('captured');
+  },
+);
