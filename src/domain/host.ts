@@ -134,6 +134,14 @@ export interface SurveyRequest {
   readonly projectName: string | null;
 }
 
+export interface OpenHostTree {
+  readonly temporaryDirectory: string;
+  /** Folders below that are not entered, relative. */
+  readonly prune: readonly string[];
+  /** Globs that whoever captures leaves out: what cannot be stored is told only where it is wanted. */
+  readonly exclude: readonly string[];
+}
+
 /** A restore puts the files of a database that could not be copied into a folder of this ending beside it; it is not captured again. */
 export const RAW_DATABASE_SUFFIX = '.mcads-damaged';
 
@@ -150,12 +158,8 @@ export interface HostRuntime {
   settingsPackage(directory: string): Promise<string | null>;
   /** Looks at the directory and changes nothing; null where it is no application. */
   survey(request: SurveyRequest, signal: AbortSignal): Promise<HostApplication | null>;
-  /** A directory or single file; `prune`: folders below that are not entered, relative. Rejects `component-failed` where it cannot be read at all. */
-  openTree(
-    path: string,
-    options: { readonly temporaryDirectory: string; readonly prune: readonly string[] },
-    signal: AbortSignal,
-  ): Promise<TreeSource>;
+  /** A directory or single file. Rejects `component-failed` where it cannot be read at all. */
+  openTree(path: string, options: OpenHostTree, signal: AbortSignal): Promise<TreeSource>;
   /**
    * A consistent copy of an SQLite database while others write it: made and checked before the first byte is handed out, in the spool folder
    * until the stream has ended. Rejects `component-failed` with the reason for one that is locked, corrupt, encrypted or not readable.

@@ -10,6 +10,8 @@ import type { ByteStream } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { RawPath, RawPaths, TarVerdict, TreeEntry, TreeScan, TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
+import { excludeMatcher } from '../stream/exclude-globs.ts';
+import { upwards } from '../stream/raw-path.ts';
 import { bytesOf, oneByOne, restatTree, walkTree } from './node-walk.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -18,11 +20,13 @@ const READ_BYTES = 256 * 1024;
  * A directory or single file of this machine where there is no GNU tar, packed by tar-fs. Incremental like any other; what it cannot keep is
  * its finding.
  */
-export async function openNodeTree(path: string, prune: readonly string[] = []): Promise<TreeSource> {
+export async function openNodeTree(path: string, prune: readonly string[] = [], exclude: readonly string[] = []): Promise<TreeSource> {
   const info = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     throw new McadsError('component-failed', `${path} cannot be read: ${error.message}`, { cause: error });
   });
-  return info.isDirectory() ? new NodeTree(path, path, null, prune) : new NodeTree(path, dirname(path), basename(path), []);
+  return info.isDirectory()
+    ? new NodeTree(path, path, null, prune, exclude)
+    : new NodeTree(path, dirname(path), basename(path), [], exclude);
 }
 
 class NodeTree implements TreeSource {
@@ -36,9 +40,11 @@ class NodeTree implements TreeSource {
   readonly #folder: string;
   readonly #file: string | null;
   readonly #prune: ReadonlySet<RawPath>;
+  readonly #isExcluded: (path: RawPath) => boolean;
   readonly #leftOut = new Set<string>();
 
-  constructor(name: string, folder: string, file: string | null, prune: readonly string[]) {
+  constructor(name: string, folder: string, file: string | null, prune: readonly string[], exclude: readonly string[]) {
+    this.#isExcluded = excludeMatcher(exclude);
     this.#prune = new Set(prune.map((path) => Buffer.from(path, 'utf8').toString('latin1')));
     this.#name = name;
     this.#folder = folder;
@@ -119,7 +125,8 @@ class NodeTree implements TreeSource {
 
   #isLeftOut({ path, type, target }: TreeEntry): boolean {
     const isKept = 'fdls'.includes(type) && isUtf8(Buffer.from(path, 'latin1')) && isUtf8(Buffer.from(target ?? '', 'latin1'));
-    if (!isKept) this.#leftOut.add(JSON.stringify(Buffer.from(path, 'latin1').toString('utf8')));
+    // What nobody wants is not missing.
+    if (!isKept && !upwards(path).some(this.#isExcluded)) this.#leftOut.add(JSON.stringify(Buffer.from(path, 'latin1').toString('utf8')));
     return !isKept;
   }
 }

@@ -1,22 +1,19 @@
 import { access, constants, lstat } from 'node:fs/promises';
+import type { OpenHostTree } from '../domain/host.ts';
 import type { TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { openLocalTree } from './local-tree.ts';
 import { openNodeTree } from './node-tree.ts';
 
 /** By GNU tar and find where they are, else by tar-fs. Rejects `component-failed` where the path cannot be looked at. */
-export async function openHostTree(
-  path: string,
-  options: { readonly temporaryDirectory: string; readonly prune: readonly string[] },
-  signal: AbortSignal,
-): Promise<TreeSource> {
+export async function openHostTree(path: string, options: OpenHostTree, signal: AbortSignal): Promise<TreeSource> {
   await assertReadable(path);
   try {
     return await openLocalTree(path, options, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!isWithoutPrograms(error)) throw error;
-    return openNodeTree(path, options.prune);
+    return openNodeTree(path, options.prune, options.exclude);
   }
 }
 

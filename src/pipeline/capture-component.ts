@@ -215,7 +215,8 @@ async function captureFolder(
 ): Promise<Captured> {
   const { ports, writer, signal } = context;
   const own = await pathsWithin(path, await ownFolders(context), context);
-  const options = { temporaryDirectory: writer.spoolDirectory, prune: own.map((raw) => Buffer.from(raw, 'latin1').toString('utf8')) };
+  const prune = own.map((raw) => Buffer.from(raw, 'latin1').toString('utf8'));
+  const options = { temporaryDirectory: writer.spoolDirectory, prune, exclude };
   await using source = await runtimeOf(ports.hostRuntime).openTree(path, options, signal);
   const captured = await captureFiles(component, context, source, exclude, path);
   return source.singleFile ? { ...captured, facts: { ...captured.facts, singleFile: true } } : captured;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -42,6 +42,22 @@ test('a link whose target is not UTF-8 is left out and told', async () => {
   expect(tree.findings).toContainEqual(
     expect.objectContaining({ severity: 'error', code: 'not-stored', message: expect.stringContaining('"odd"') }),
   );
+});
+
+test('what cannot be stored is told only where it is wanted', async () => {
+  for (const place of ['node_modules', 'media/deep', 'kept']) {
+    mkdirSync(join(folder, place), { recursive: true });
+    execFileSync('mkfifo', [join(folder, place, 'fifo')]);
+  }
+  writeFileSync(Buffer.concat([Buffer.from(`${folder}/media/`), Buffer.from([0xff])]), '');
+  await using tree = await openNodeTree(folder, [], ['**/node_modules', 'media']);
+  for await (const entry of tree.scan(new AbortController().signal).entries) void entry;
+  expect(tree.findings).toContainEqual(
+    expect.objectContaining({ code: 'not-stored', message: expect.stringMatching(/^1 FIFOs.*"kept\/fifo"$/) as string }),
+  );
+  await using other = await openNodeTree(folder, [], ['**/node_modules', 'media', '**/fifo']);
+  for await (const entry of other.scan(new AbortController().signal).entries) void entry;
+  expect(other.findings.map(({ code }) => code)).toEqual(['no-gnu-tar']);
 });
 
 test('whoever stops reading has a verdict', async () => {
