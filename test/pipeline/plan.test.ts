@@ -55,7 +55,7 @@ test('a configuration file that we may not read is told, and the others are ther
     glob: async () => ['/srv/shop/a.env', '/srv/shop/secret.env'],
     readFile: async (path) => {
       if (path.endsWith('secret.env')) throw new McadsError('forbidden', `no permission to read ${path}`, { hint: 'run with sudo' });
-      return { path, bytes: new Uint8Array(1), mode: 0o600, mtimeMs: 0 };
+      return { path, bytes: new Uint8Array(1), mode: 0o600, owner: null, mtime: '0' };
     },
   };
   const { files, findings } = await gatherConfig(SHOP, ['*.env'], host, null, NEVER);
