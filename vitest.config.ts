@@ -6,8 +6,8 @@ const reportFile = process.env['MCADS_TEST_REPORT'];
 
 export default defineConfig({
   test: {
-    // The engine tests share one engine, its disk and often two cores, and much of their time goes into waiting for containers.
-    maxWorkers: 3,
+    // The engine tests share one engine, its disk and often two cores: more at a time only makes each slower (three at a time took no less in all).
+    maxWorkers: 2,
     globalSetup: ['test/support/host-tools.ts'],
     teardownTimeout: 120_000,
     reporters: [
