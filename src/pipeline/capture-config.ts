@@ -3,7 +3,7 @@ import type { FileAttributes } from '../domain/host-writer.ts';
 import type { Engine, HostFile, HostFiles } from '../domain/ports.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { JsonObject, JsonValue } from '../domain/byte-stream.ts';
-import { McadsError } from '../errors.ts';
+import { McadsError, stopsRun } from '../errors.ts';
 
 /** One file of the configuration, named inside the archive: `project/…` below the project directory, `host/…` elsewhere. */
 export interface ConfigFile extends FileAttributes {
@@ -40,6 +40,7 @@ export async function gatherConfig(
     signal.throwIfAborted();
     const file = await readAnywhere(wanted.path, project, host, engine, signal).catch((error: unknown) => {
       signal.throwIfAborted();
+      if (!isAboutThatFile(error)) throw error;
       findings.push(unreadable(wanted.path, error));
       return 'unreadable' as const;
     });
@@ -119,6 +120,12 @@ async function readAnywhere(
   }
   if (denied !== null) throw denied;
   return null;
+}
+
+/** A lost engine or repository is about all of them, and what has no code is a defect of ours. */
+function isAboutThatFile(error: unknown): boolean {
+  if (error instanceof McadsError) return error.code === 'forbidden' || !stopsRun(error);
+  return error instanceof Error && 'code' in error;
 }
 
 /** One file that we may not read is no reason to leave the others without a backup. */

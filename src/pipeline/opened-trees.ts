@@ -53,7 +53,9 @@ export class OpenedTrees implements AsyncDisposable {
         ),
       );
     }
-    await Promise.all(this.#closing);
+    // All are waited for, whatever becomes of one.
+    const failed = (await Promise.allSettled(this.#closing)).find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   #goOn(closing: PromiseLike<void>): void {

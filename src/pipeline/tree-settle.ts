@@ -140,9 +140,11 @@ function judge(
     return 'unreadable';
   if (gone.length === 0 && changed.length === 0 && unreadable.length === 0) return 'stable';
   const grown = changed.length > 0 && gone.length === 0 && unreadable.length === 0 && onlyGrew(planned, now);
-  const proven = changed.every(
-    (path) => proofs.has(path) && read.prefixes?.[path] === proofs.get(path)?.digest && !/shrank/.test(said.get(path) ?? ''),
-  );
+  const proven = changed.every((path) => {
+    const before = proofs.get(path);
+    // A file that was seen empty, as while it is written anew, is no proof of anything.
+    return before !== undefined && before.length > 0 && read.prefixes?.[path] === before.digest && !/shrank/.test(said.get(path) ?? '');
+  });
   if (grown && proven) return 'appended';
   return lastTime ? 'torn' : 'again';
 }

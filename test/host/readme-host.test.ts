@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { HostApp, substituteSystemd } from '../support/host-app.ts';
+import { HostApp } from '../support/host-app.ts';
 import { MAIN } from '../support/run-cli.ts';
 import { runCommand } from '../support/run-command.ts';
 
@@ -10,10 +10,7 @@ const README = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8'
 
 let app: HostApp;
 beforeEach(async () => {
-  app = await HostApp.create();
-  substituteSystemd(app, {});
-  for (const part of ['media', 'models', 'staticfiles', 'data_exports'])
-    rmSync(join(app.directory, part), { recursive: true, force: true });
+  app = await HostApp.createSmall();
   app.program('mcads-orchestrate', `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
 }, 600_000);
 afterEach(async () => app[Symbol.asyncDispose](), 120_000);

@@ -5,7 +5,7 @@ import { hostFiles } from '../../src/host/host-files.ts';
 import { hostWriter } from '../../src/host/host-writer.ts';
 import { configTar } from '../../src/pipeline/config-tar.ts';
 import { asUser } from '../support/as-user.ts';
-import { HostApp, substituteSystemd } from '../support/host-app.ts';
+import { HostApp } from '../support/host-app.ts';
 import { MAIN } from '../support/run-cli.ts';
 import { runCommand } from '../support/run-command.ts';
 
@@ -14,10 +14,7 @@ const GROUP = 3_000_000; // more than a plain header has room for
 
 let app: HostApp;
 beforeEach(async () => {
-  app = await HostApp.create();
-  substituteSystemd(app, {});
-  for (const part of ['media', 'models', 'staticfiles', 'data_exports'])
-    rmSync(join(app.directory, part), { recursive: true, force: true });
+  app = await HostApp.createSmall();
 }, 600_000);
 afterEach(async () => app[Symbol.asyncDispose](), 120_000);
 

@@ -1,14 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { HostApp, substituteSystemd } from '../support/host-app.ts';
+import { HostApp } from '../support/host-app.ts';
 
 let app: HostApp;
 beforeEach(async () => {
-  app = await HostApp.create();
-  substituteSystemd(app, {});
-  for (const part of ['media', 'models', 'staticfiles', 'data_exports'])
-    rmSync(join(app.directory, part), { recursive: true, force: true });
+  app = await HostApp.createSmall();
 }, 600_000);
 afterEach(async () => app[Symbol.asyncDispose](), 120_000);
 

@@ -2,15 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { HostApp, substituteSystemd } from '../support/host-app.ts';
+import { HostApp } from '../support/host-app.ts';
 import { runCli } from '../support/run-cli.ts';
 
 let app: HostApp;
 beforeEach(async () => {
-  app = await HostApp.create();
-  substituteSystemd(app, {});
-  for (const part of ['media', 'models', 'staticfiles', 'data_exports'])
-    rmSync(join(app.directory, part), { recursive: true, force: true });
+  app = await HostApp.createSmall();
 }, 600_000);
 afterEach(async () => app[Symbol.asyncDispose](), 120_000);
 

@@ -43,6 +43,15 @@ export class HostApp implements AsyncDisposable {
     return app;
   }
 
+  /** With little data and no unit that runs: for what a command does, not how much. */
+  static async createSmall(): Promise<HostApp> {
+    const app = await HostApp.create();
+    substituteSystemd(app, {});
+    for (const part of ['media', 'models', 'staticfiles', 'data_exports'])
+      rmSync(join(app.directory, part), { recursive: true, force: true });
+    return app;
+  }
+
   async run(args: readonly string[], exit = 0): Promise<Record<string, unknown>> {
     const result = await runJson(args, { cwd: this.directory, env: this.env });
     if (result.code !== exit) throw new Error(`${args.join(' ')} ended with ${result.code}\n${result.stderr}\n${result.stdout}`);

@@ -14,6 +14,7 @@ const TOOLS: Readonly<Record<string, string>> = {
   perl: 'perl',
   git: 'git',
   script: 'bsdutils',
+  sqlite3: 'sqlite3',
   zsh: 'zsh',
   fish: 'fish',
 };

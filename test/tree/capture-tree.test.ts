@@ -280,6 +280,17 @@ test('a log that grows again before each reading is recorded as it was read', as
   await expectRestores(result, { still: 's' });
 });
 
+test('a file that is seen empty and then half written, while it is written anew, is not taken for one that only grew', async () => {
+  const file = join(tree, 'settings');
+  writeFileSync(file, '');
+  const write = (attempt: number): void => {
+    if (attempt <= 2) appendFileSync(file, attempt === 1 ? 'half' : ' and whole');
+  };
+  const result = await capture(await source(afterRead(write)));
+  expect(result).toMatchObject({ torn: [], findings: [] });
+  await expectRestores(result, { settings: 'half and whole' });
+});
+
 test('a file that grew and changed inside is not taken for appended', async () => {
   const file = join(tree, 'store.bin');
   writeFileSync(file, 'a'.repeat(200_000));
