@@ -5,13 +5,14 @@ import type { ExecExit, ExecHandle, ExecOptions } from '../domain/ports.ts';
 import { Secret } from '../domain/secret.ts';
 import { McadsError } from '../errors.ts';
 import { releasePiece } from '../stream/release-buffer.ts';
+import { Tail } from '../stream/tail.ts';
 import { writeAll } from '../stream/write-all.ts';
 import type { ContainerJson, ExecJson } from './engine-api.ts';
 import type { EngineClient } from './engine-client.ts';
 import { cancelled, isNotFound, statusOf, toEngineError } from './engine-errors.ts';
 import { FrameParser } from './frame-parser.ts';
 
-const STDERR_TAIL_BYTES = 16 * 1024;
+export const STDERR_TAIL_BYTES = 16 * 1024;
 /** Each is what one read of the socket gave: 64 KiB, twice as much where it had to wait. An unread stdout holds the process back. */
 const PIECES_WAITING = 4;
 
@@ -188,34 +189,6 @@ function ownCopy(parts: readonly Buffer[]): Buffer {
   let at = 0;
   for (const part of parts) at += part.copy(copy, at);
   return copy;
-}
-
-/** The end of a stream of text. */
-class Tail {
-  readonly #limit: number;
-  #chunks: Buffer[] = [];
-  #length = 0;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  push(data: Buffer): void {
-    this.#chunks.push(Buffer.from(data)); // a copy, or a few bytes would hold a whole socket buffer
-    this.#length += data.length;
-    if (this.#length > 2 * this.#limit) this.#shorten();
-  }
-
-  toString(): string {
-    this.#shorten();
-    return this.#chunks[0]?.toString() ?? '';
-  }
-
-  #shorten(): void {
-    const whole = Buffer.concat(this.#chunks);
-    this.#chunks = [Buffer.from(whole.subarray(Math.max(0, whole.length - this.#limit)))];
-    this.#length = this.#chunks[0]?.length ?? 0;
-  }
 }
 
 /** Asks until the engine says that the process is over: the stream's end comes a moment earlier. */

@@ -3,12 +3,14 @@ import type { Duplex } from 'node:stream';
 import type { ExecHandle, ExecOptions } from '../domain/ports.ts';
 import type { HelperWeights } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
+import type { ContainerJson } from './engine-api.ts';
 import type { EngineClient } from './engine-client.ts';
-import { statusOf } from './engine-errors.ts';
+import { statusOf, toEngineError } from './engine-errors.ts';
 import { exec, type ExecLimits } from './exec.ts';
 import { HELPER, NO_COMPOSE_LABELS } from './labels.ts';
 import { ownerLabel, type Owner } from './owner.ts';
-import { execThroughPipe } from './piped-exec.ts';
+import { HelperShell } from './helper-shell.ts';
+import { execThroughPipe, type StartCommand } from './piped-exec.ts';
 import type { PipeFolder } from './pipe-folder.ts';
 
 /** A mount for the Mounts API, which (unlike `Binds`) never creates a missing host folder. */
@@ -34,13 +36,14 @@ export interface HelperSpec {
 export const PIPE_MOUNT_POINT = '/mcads/pipes';
 const HEARTBEAT_MS = 60_000;
 const REMOVE_TIMEOUT_MS = 60_000;
+const LOOK_TIMEOUT_MS = 10_000;
 const WEEK_SECONDS = 604_800;
 
 /**
- * It waits on its stdin, which the engine closes as soon as our connection is gone: however this process dies, the helper
+ * A shell that is told on its stdin what to run. The engine closes that as soon as our connection is gone: however this process dies, the helper
  * and everything that runs in it end with it. The time limit is for an engine that loses the connection and keeps stdin open.
  */
-const WAIT = `if command -v timeout >/dev/null; then exec timeout ${WEEK_SECONDS} cat; else exec cat; fi`;
+const SHELL = `if command -v timeout >/dev/null; then exec timeout ${WEEK_SECONDS} sh; else exec sh; fi`;
 
 /** Thrown when the image lacks a program that every helper needs: another image may do. */
 export class UnfitImageError extends McadsError {}
@@ -51,7 +54,7 @@ export class HelperContainer implements AsyncDisposable {
   readonly pipes: PipeFolder | null;
   readonly #client: EngineClient;
   readonly #spec: HelperSpec;
-  readonly #stdin: Duplex;
+  readonly #shell: HelperShell;
   readonly #connection: AbortController;
   readonly #heartbeat: NodeJS.Timeout;
 
@@ -60,36 +63,34 @@ export class HelperContainer implements AsyncDisposable {
     pipes: PipeFolder | null,
     client: EngineClient,
     spec: HelperSpec,
-    stdin: Duplex,
+    attached: Duplex,
     connection: AbortController,
   ) {
     this.id = id;
     this.pipes = pipes;
     this.#client = client;
     this.#spec = spec;
-    this.#stdin = stdin;
+    this.#shell = new HelperShell(attached, async () => whyGone(client, id));
     this.#connection = connection;
-    stdin.on('error', () => undefined); // the helper is going; what runs in it tells
-    stdin.resume();
-    // Proxies cut connections that are silent for minutes; `cat` answers.
-    this.#heartbeat = setInterval(() => stdin.writable && stdin.write('\n'), HEARTBEAT_MS).unref();
+    // Proxies cut connections that are silent for minutes.
+    this.#heartbeat = setInterval(() => this.#shell.touch(), HEARTBEAT_MS).unref();
   }
 
   /** Creates and starts it. `pipes` becomes the helper's to dispose. Rejects `UnfitImageError`, or `component-failed` for a mount that cannot be. */
   static async start(client: EngineClient, spec: HelperSpec, pipes: PipeFolder | null, signal: AbortSignal): Promise<HelperContainer> {
     const pipeMount =
       pipes === null ? [] : [{ type: pipes.mount.type, source: pipes.mount.source, target: PIPE_MOUNT_POINT, readOnly: false }];
-    const id = await createHelper(client, { ...spec, mounts: [...spec.mounts, ...pipeMount] }, ['sh', '-c', WAIT], signal);
+    const id = await createHelper(client, { ...spec, mounts: [...spec.mounts, ...pipeMount] }, ['sh', '-c', SHELL], signal);
     const connection = new AbortController();
     try {
-      const stdin = await client.hijack(
+      const attached = await client.hijack(
         `/containers/${id}/attach`,
         { query: { stream: true, stdin: true, stdout: true } },
         'attaching to a helper container',
         connection.signal,
       );
       await startHelper(client, id, spec, signal);
-      return new HelperContainer(id, pipes, client, spec, stdin, connection);
+      return new HelperContainer(id, pipes, client, spec, attached, connection);
     } catch (error) {
       connection.abort();
       await removeHelper(client, id, spec.log);
@@ -104,14 +105,20 @@ export class HelperContainer implements AsyncDisposable {
 
   /** Through FIFOs; only with a pipe folder. Rejects as `execThroughPipe`. */
   async execPiped(argv: readonly string[], options: ExecOptions & ExecLimits, signal: AbortSignal): Promise<ExecHandle> {
-    if (this.pipes === null) throw new McadsError('unexpected', 'a helper without a pipe folder was asked for a pipe');
-    return execThroughPipe(async (...start) => this.exec(...start), this.pipes, PIPE_MOUNT_POINT, argv, options, signal);
+    const { pipes } = this;
+    if (pipes === null) throw new McadsError('unexpected', 'a helper without a pipe folder was asked for a pipe');
+    // The shell runs everything as it is itself; a command of another user or with secrets in its environment is the engine's to start.
+    const isPlain = options.user === undefined && options.environment === undefined && options.workingDirectory === undefined;
+    const start: StartCommand = isPlain
+      ? async (wrapped, limits, until) => this.#shell.start(pipes, PIPE_MOUNT_POINT, wrapped, limits, until)
+      : async (...started) => this.exec(...started);
+    return execThroughPipe(start, pipes, PIPE_MOUNT_POINT, argv, options, signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#heartbeat);
+    this.#shell.close();
     this.#connection.abort();
-    this.#stdin.destroy();
     await removeHelper(this.#client, this.id, this.#spec.log);
     await this.pipes?.[Symbol.asyncDispose]();
   }
@@ -205,6 +212,19 @@ export async function removeHelper(client: EngineClient, id: string, log: Helper
     );
   } catch (error) {
     log('warn', `helper container ${id.slice(0, 12)} is still there: ${messageOf(error)}`);
+  }
+}
+
+/** Why a helper's shell is not heard any more. */
+async function whyGone(client: EngineClient, id: string): Promise<McadsError> {
+  const doing = 'looking at a helper container';
+  const signal = AbortSignal.timeout(LOOK_TIMEOUT_MS);
+  try {
+    const found = await client.find<ContainerJson>(`/containers/${id}/json`, {}, doing, signal);
+    const what = found?.State.Running === true ? 'its connection ended' : 'it was stopped or removed';
+    return new McadsError('engine-failed', `a helper container was lost while it worked: ${what}`);
+  } catch (error) {
+    return toEngineError(error, doing, client.endpoint);
   }
 }
 

@@ -9,7 +9,7 @@ import { pidNamespace, processStart } from './owner.ts';
 
 const run = promisify(execFile);
 const PREFIX = 'mcads-pipes-';
-const PIPES_AT_ONCE = 16;
+const PIPES_AT_ONCE = 32;
 
 /** What the engine mounts: a host path, or a volume that this container and the helper share. */
 export type PipeMount = { readonly type: 'bind'; readonly source: string } | { readonly type: 'volume'; readonly source: string };

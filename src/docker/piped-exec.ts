@@ -18,7 +18,11 @@ const LATER_NONCE_MS = 60_000;
 const proven = new WeakSet<PipeFolder>();
 
 /** Starts a command in the helper; its stdout and stdin stay unused, its exit counts. */
-export type StartExec = (argv: readonly string[], options: ExecOptions & ExecLimits, signal: AbortSignal) => Promise<ExecHandle>;
+export type StartCommand = (
+  argv: readonly string[],
+  options: ExecOptions & ExecLimits,
+  signal: AbortSignal,
+) => Promise<Pick<ExecHandle, 'exit'>>;
 
 /** Opening either FIFO cannot block: this process holds the other ends. The line proves that both sides have the same FIFO. */
 const WRAPPER = '[ -z "$1" ] || exec <"$1" || exit 125; exec >"$2" || exit 125; printf "%s\\n" "$3" || exit 125; shift 3; exec "$@"';
@@ -28,7 +32,7 @@ const WRAPPER = '[ -z "$1" ] || exec <"$1" || exit 125; exec >"$2" || exit 125; 
  * no first line comes within five seconds: the folder is not shared. A folder that has proven itself gets a minute, for busy machines. Ending stdout early ends the command by SIGPIPE.
  */
 export async function execThroughPipe(
-  start: StartExec,
+  start: StartCommand,
   folder: PipeFolder,
   mountPoint: string,
   argv: readonly string[],
