@@ -1,5 +1,14 @@
-import type { EncodedObject, ObjectAnswer, ObjectRequest } from './object-worker.ts';
+import { encodeObjectTo, objectsIn, type EncodedObject } from './encode-object-to.ts';
+import { objectId } from './object-codec.ts';
+import type { ObjectAnswer, ObjectRequest } from './object-worker.ts';
 import { WorkerThreads, type Pending, type Thread } from './worker-threads.ts';
+
+/**
+ * So much is hashed, and so much encoded, on the calling thread before the first of the others is started. Starting one takes a twentieth of a second
+ * of processor time, and a backup that finds nothing new has some megabytes of pages, of which hardly any are new.
+ */
+const HASHED_WITHOUT_THREADS = 8 * 1024 * 1024;
+const ENCODED_WITHOUT_THREADS = 1024 * 1024;
 
 /** Told the ids of a batch; says of each object whether to write its frame to a path, hand it back (true) or drop it (false). */
 export type Choose = (ids: readonly string[]) => readonly (string | boolean)[];
@@ -24,13 +33,15 @@ interface Batch extends Pending {
 }
 
 /**
- * Hashes, compresses, checks and writes on worker threads, started with the first batch. Decision: not the built-in asynchronous zstd on libuv's
+ * Hashes, compresses, checks and writes on worker threads, started when there is enough to do. Decision: not the built-in asynchronous zstd on libuv's
  * pool. Its buffers are allocated, and their garbage collected, on the main thread, which took a third of its time; and one message for a batch
  * of objects replaces a hop for each step of each: a message costs both sides about as much as compressing 4 KiB. The objects of a batch share a
  * buffer, which comes back: a buffer for each of them cost the main thread 50 us an object in handing over and collecting.
  */
 export class ObjectPool implements AsyncDisposable {
   readonly #threads: WorkerThreads<Batch, ObjectAnswer>;
+  #hashed = 0;
+  #encoded = 0;
 
   constructor(size: number) {
     const program = new URL('./object-worker', import.meta.url).href;
@@ -43,12 +54,26 @@ export class ObjectPool implements AsyncDisposable {
   }
 
   /** Takes the buffer, and gives it back with the answer. */
-  async submit({ bytes, lengths }: ObjectBatch, level: number, choose: Choose): Promise<EncodedBatch> {
+  async submit(batch: ObjectBatch, level: number, choose: Choose): Promise<EncodedBatch> {
+    const { bytes, lengths } = batch;
+    if (this.#hashed < HASHED_WITHOUT_THREADS && this.#encoded < ENCODED_WITHOUT_THREADS) return this.#here(batch, level, choose);
     const { promise, resolve, reject } = Promise.withResolvers<EncodedBatch>();
-    this.#threads.give({ choose, level, resolve, reject }, (worker, batch) => {
-      worker.postMessage({ kind: 'name', batch, bytes, lengths } satisfies ObjectRequest, [bytes.buffer]);
+    this.#threads.give({ choose, level, resolve, reject }, (worker, number) => {
+      worker.postMessage({ kind: 'name', batch: number, bytes, lengths } satisfies ObjectRequest, [bytes.buffer]);
     });
     return promise;
+  }
+
+  #here({ bytes, lengths }: ObjectBatch, level: number, choose: Choose): EncodedBatch {
+    const plain = objectsIn(bytes, lengths);
+    const ids = plain.map(objectId);
+    const wanted = choose(ids);
+    const objects = plain.map((object, at) => {
+      this.#hashed += object.length;
+      if (wanted[at] !== false) this.#encoded += object.length;
+      return encodeObjectTo(object, ids[at] ?? '', wanted[at] ?? false, level);
+    });
+    return { objects, bytes };
   }
 
   #onAnswer(answer: ObjectAnswer, thread: Thread<Batch>): void {

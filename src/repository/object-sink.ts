@@ -3,7 +3,7 @@ import { releaseBuffer } from '../stream/release-buffer.ts';
 import { CHUNKS, chunkKey, pageKey, type SEGMENTS } from './format.ts';
 import type { IdSet } from './id-set.ts';
 import { ObjectPool } from './object-pool.ts';
-import type { EncodedObject } from './object-worker.ts';
+import type { EncodedObject } from './encode-object-to.ts';
 import type { StoreBatch } from './store.ts';
 
 /**

@@ -1,8 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import { messageOf } from '../errors.ts';
-import { releaseBuffer } from '../stream/release-buffer.ts';
-import { encodeObject, objectId } from './object-codec.ts';
+import { encodeObjectTo, objectsIn, type EncodedObject } from './encode-object-to.ts';
+import { objectId } from './object-codec.ts';
 
 /**
  * To the thread: take these objects, one behind the other in `bytes`, and tell their ids; then encode those of them that are new.
@@ -17,10 +15,6 @@ export type ObjectRequest =
       readonly wanted: readonly (string | boolean)[];
       readonly level: number;
     };
-
-export type EncodedObject =
-  | { readonly bytes: number; readonly frame: Uint8Array | null }
-  | { readonly error: string; readonly stage: 'encode' | 'write'; readonly errno: string | undefined };
 
 export type ObjectAnswer =
   | { readonly kind: 'named'; readonly batch: number; readonly ids: readonly string[] }
@@ -43,7 +37,7 @@ const held = new Map<number, Held>();
 parentPort?.on('message', (request: ObjectRequest) => {
   const { batch } = request;
   if (request.kind === 'name') {
-    const plain = apart(request.bytes, request.lengths);
+    const plain = objectsIn(request.bytes, request.lengths);
     const ids = plain.map(objectId);
     held.set(batch, { bytes: request.bytes, plain, ids });
     parentPort?.postMessage({ kind: 'named', batch, ids } satisfies ObjectAnswer);
@@ -54,38 +48,8 @@ parentPort?.on('message', (request: ObjectRequest) => {
   if (taken === undefined) throw new Error(`batch ${batch} was never named`);
   held.delete(batch);
   const { bytes, plain, ids } = taken;
-  const objects = plain.map((object, at) => encode(object, ids[at] ?? '', wanted[at] ?? false, level));
+  const objects = plain.map((object, at) => encodeObjectTo(object, ids[at] ?? '', wanted[at] ?? false, level));
   const frames = objects.flatMap((object) => (object !== null && 'frame' in object && object.frame !== null ? [object.frame.buffer] : []));
   // Exact copies of their own, and the buffer that came.
   parentPort?.postMessage({ kind: 'encoded', batch, objects, bytes } satisfies ObjectAnswer, [...frames, bytes.buffer] as ArrayBuffer[]);
 });
-
-function apart(bytes: Uint8Array, lengths: readonly number[]): readonly Uint8Array[] {
-  let end = 0;
-  return lengths.map((length) => bytes.subarray(end, (end += length)));
-}
-
-function encode(plain: Uint8Array, id: string, wanted: string | boolean, level: number): EncodedObject | null {
-  if (wanted === false) return null;
-  let frame: Uint8Array;
-  try {
-    frame = encodeObject(plain, level, id);
-  } catch (error) {
-    return { error: messageOf(error), stage: 'encode', errno: undefined };
-  }
-  const bytes = frame.length;
-  if (wanted === true) {
-    const exact = new Uint8Array(frame);
-    releaseBuffer(frame);
-    return { bytes, frame: exact };
-  }
-  try {
-    writeFileSync(wanted, frame, { mode: 0o600 });
-    return { bytes, frame: null };
-  } catch (error) {
-    const errno = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-    return { error: messageOf(error), stage: 'write', errno };
-  } finally {
-    releaseBuffer(frame);
-  }
-}
