@@ -55,7 +55,7 @@ function isHangupIgnored(): boolean {
 
 /** These move whole data sets, or look at all of a repository, in this process. */
 const MOVES_DATA = 'backup restore rollback drill verify check extract export import prune forget manager'.split(' ');
-const LEAN_HEAP = ['--max-semi-space-size=4', '--heap-growing-percent=60'];
+const LEAN_HEAP = ['--max-semi-space-size=4', '--heap-growing-percent=60', '--initial-old-space-size=40'];
 
 const LEAN_MALLOC = { MALLOC_ARENA_MAX: '4', MALLOC_MMAP_THRESHOLD_: '16777216', MALLOC_TRIM_THRESHOLD_: '67108864' };
 
@@ -64,7 +64,8 @@ const LEAN_MALLOC = { MALLOC_ARENA_MAX: '4', MALLOC_MMAP_THRESHOLD_: '16777216',
  * the same warm pages serve again and again: mapped and given back each time they cost more processor time than the compression (machine
  * of two virtual cores, seconds per GB of 1 MiB chunks at level 3: 7.0 with the threshold at 64 KiB, 2.7 with it at 16 MiB; of
  * 64 KiB chunks 18.5 and 2.8). An arena a thread and V8's half-spaces of 16 MiB in a heap that may double before it is collected would
- * leave 200 MB of holes and garbage. All of it can only be set before a process starts, so this one replaces itself once,
+ * leave 200 MB of holes and garbage. But a heap that is small anyway need not be collected: below 40 MB it is not, which saves an unchanged backup of 50,000
+ * files a tenth of its processor time (1.72 and 1.58 s, medians of five). All of it can only be set before a process starts, so this one replaces itself once,
  * keeping its id and streams.
  */
 function restartLean(): void {
