@@ -16,7 +16,7 @@ export interface Measured {
 }
 
 /** As src/launch.ts starts the commands that move data. */
-export const LEAN = ['--max-semi-space-size=4', '--heap-growing-percent=60'];
+export const LEAN = ['--max-semi-space-size=4', '--heap-growing-percent=60', '--initial-old-space-size=40'];
 
 export interface MeasureOptions {
   readonly cwd?: string;
