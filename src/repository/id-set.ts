@@ -21,17 +21,30 @@ export class IdSet {
   /** Takes 64 hex digits; true when the id was not there. */
   add(id: string): boolean {
     this.#load(id);
+    return this.#addLoaded();
+  }
+
+  /** The same of the 64 hex digits (lower case, as who calls has made sure) at a place in some bytes, without a string. */
+  addDigits(bytes: Uint8Array, at: number): boolean {
+    const scratch = this.#scratchBytes;
+    for (let index = 0; index < 32; index += 1) {
+      scratch[index] = (valueOf(bytes[at + 2 * index] ?? 0) << 4) | valueOf(bytes[at + 2 * index + 1] ?? 0);
+    }
+    return this.#addLoaded();
+  }
+
+  has(id: string): boolean {
+    this.#load(id);
+    return !this.#isFree(this.#find());
+  }
+
+  #addLoaded(): boolean {
     const slot = this.#find();
     if (!this.#isFree(slot)) return false;
     this.#table.set(this.#scratch, slot * 8);
     this.#size += 1;
     if (this.#size > this.#slots * 0.85) this.#grow();
     return true;
-  }
-
-  has(id: string): boolean {
-    this.#load(id);
-    return !this.#isFree(this.#find());
   }
 
   #load(id: string): void {
@@ -69,4 +82,8 @@ export class IdSet {
       this.#table.set(entry, this.#find() * 8);
     }
   }
+}
+
+function valueOf(digit: number): number {
+  return digit <= 0x39 ? digit - 0x30 : digit - 0x57;
 }

@@ -9,7 +9,7 @@ import { IdSet } from './id-set.ts';
 import { LeaseObserver, type Lease } from './lease.ts';
 import { listSnapshotFolders, removeManifest, toSummary } from './manifest-store.ts';
 import { ObjectReader } from './object-reader.ts';
-import { loadSnapshots, pagesOf, walkSegments, type HeldSnapshot, type HeldSnapshots } from './references.ts';
+import { loadSnapshots, pagesOf, walkChunkIds, type HeldSnapshot, type HeldSnapshots } from './references.ts';
 import type { Store, StoreEntry } from './store.ts';
 
 /** Objects deleted between two looks at the lease. */
@@ -116,11 +116,8 @@ async function mark(store: Store, kept: readonly HeldSnapshot[], removed: readon
       hint: 'Repair or remove the snapshots that need it first; verify lists them.',
     });
   };
-  const note = ({ chunks }: { readonly chunks: readonly (readonly [string, number])[] }): void => {
-    for (const [id] of chunks) needed.add(id);
-  };
-  await walkSegments(reader, manifestsOf(kept), signal, note, refuse, pages);
-  await walkSegments(reader, manifestsOf(removed), signal, () => undefined, refuse, pages);
+  await walkChunkIds(reader, manifestsOf(kept), signal, (digits, at) => needed.addDigits(digits, at), refuse, pages);
+  await walkChunkIds(reader, manifestsOf(removed), signal, () => undefined, refuse, pages);
   for (const { id } of pagesOf(manifestsOf(kept))) needed.add(id);
   for (const { manifestId } of kept) needed.add(manifestId);
   return needed;

@@ -5,7 +5,7 @@ import { McadsError } from '../errors.ts';
 import { IdSet } from './id-set.ts';
 import { listSnapshotFolders, readManifest, type SnapshotFolder } from './manifest-store.ts';
 import type { ObjectReader } from './object-reader.ts';
-import { parsePage } from './page.ts';
+import { eachChunkId, parsePage } from './page.ts';
 import type { Store } from './store.ts';
 
 export interface HeldSnapshot {
@@ -87,24 +87,58 @@ export async function walkSegments(
   onDamage: (page: PageReference, error: McadsError) => void,
   seen = new IdSet(),
 ): Promise<void> {
-  for (const page of pagesOf(manifests)) {
-    signal.throwIfAborted();
-    if (!seen.add(page.id)) continue;
-    const segments = await readablePage(reader, page, onDamage);
+  for await (const { page, bytes } of pages(reader, manifests, signal, onDamage, seen)) {
+    const segments = orDamage(() => [...parsePage(bytes, page.id)], page, onDamage) ?? [];
     for (const segment of segments) await onSegment(segment, page);
   }
 }
 
-async function readablePage(
+/** The same of nothing but the chunks' ids, in a tenth of the time. Pages in `seen` are passed by. */
+export async function walkChunkIds(
   reader: ObjectReader,
-  page: PageReference,
+  manifests: Iterable<Manifest>,
+  signal: AbortSignal,
+  onId: (digits: Buffer, at: number) => void,
   onDamage: (page: PageReference, error: McadsError) => void,
-): Promise<readonly Segment[]> {
-  try {
-    return [...parsePage(await reader.page(page.id, page.owner), page.id)];
-  } catch (error) {
-    if (!(error instanceof McadsError) || error.code !== 'damaged') throw error;
-    onDamage(page, error);
-    return [];
+  seen: IdSet,
+): Promise<void> {
+  for await (const { page, bytes } of pages(reader, manifests, signal, onDamage, seen)) {
+    orDamage(() => eachChunkId(bytes, page.id, onId), page, onDamage);
   }
+}
+
+async function* pages(
+  reader: ObjectReader,
+  manifests: Iterable<Manifest>,
+  signal: AbortSignal,
+  onDamage: (page: PageReference, error: McadsError) => void,
+  seen: IdSet,
+): AsyncGenerator<{ readonly page: PageReference; readonly bytes: Buffer }> {
+  for (const page of pagesOf(manifests)) {
+    signal.throwIfAborted();
+    if (!seen.add(page.id)) continue;
+    let bytes: Buffer;
+    try {
+      bytes = await reader.page(page.id, page.owner);
+    } catch (error) {
+      onDamage(page, damageOf(error));
+      continue;
+    }
+    yield { page, bytes };
+  }
+}
+
+function orDamage<T>(work: () => T, page: PageReference, onDamage: (page: PageReference, error: McadsError) => void): T | null {
+  try {
+    return work();
+  } catch (error) {
+    onDamage(page, damageOf(error));
+    return null;
+  }
+}
+
+/** Throws what is no damage. */
+function damageOf(error: unknown): McadsError {
+  if (error instanceof McadsError && error.code === 'damaged') return error;
+  throw error;
 }

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Segment } from '../../src/domain/tree.ts';
-import { endsPage, parsePage, toPageLine } from '../../src/repository/page.ts';
+import { eachChunkId, endsPage, parsePage, toPageLine } from '../../src/repository/page.ts';
 import { sha256Hex } from '../../src/stream/digest.ts';
 
 const anyId = fc.nat().map((n) => sha256Hex(Buffer.from(String(n))));
@@ -97,5 +97,72 @@ describe('a page', () => {
     if (unlucky === undefined) throw new Error('every segment ends a page');
     expect(endsPage(unlucky, 10_000, 10_000)).toBe(true);
     expect(endsPage(unlucky, 2, 60_000)).toBe(true);
+  });
+});
+
+describe('ids alone', () => {
+  const idsOf = (page: Buffer): readonly string[] => {
+    const found: string[] = [];
+    eachChunkId(page, 'p', (digits, at) => found.push(digits.toString('latin1', at, at + 64)));
+    return found;
+  };
+  const parsed = (page: Buffer): readonly string[] => [...parsePage(page, 'p')].flatMap(({ chunks }) => chunks.map(([id]) => id));
+  const outcome = (look: () => readonly string[]): readonly string[] | 'refused' => {
+    try {
+      return look();
+    } catch {
+      return 'refused';
+    }
+  };
+
+  test('are those of the segments', () => {
+    fc.assert(
+      fc.property(fc.array(anySegment, { maxLength: 8 }), (segments) => {
+        const page = Buffer.from(segments.map(toPageLine).join(''));
+        expect(idsOf(page)).toEqual(segments.flatMap(({ chunks }) => chunks.map(([id]) => id)));
+      }),
+    );
+  });
+
+  test('of a page that was changed anywhere they are what parsing finds, or both refuse', () => {
+    const pieces = fc.constantFrom(
+      ' ',
+      '"',
+      '\\',
+      '0',
+      '00',
+      ',',
+      ']',
+      '[',
+      '}',
+      '\n',
+      '9',
+      '-1',
+      '1.5',
+      'e3',
+      '"chunks":[],',
+      ',"chunks":[]',
+      'A',
+    );
+    fc.assert(
+      fc.property(fc.array(anySegment, { minLength: 1, maxLength: 3 }), fc.nat(), fc.nat(3), pieces, (segments, place, cut, piece) => {
+        const whole = segments.map(toPageLine).join('');
+        const at = place % whole.length;
+        const page = Buffer.from(whole.slice(0, at) + piece + whole.slice(at + cut));
+        // What is no segment to the parser may be one here only where it is not about chunks: the page's name is the hash of its bytes, so nobody changes them.
+        const wanted = outcome(() => parsed(page));
+        if (wanted !== 'refused') expect(outcome(() => idsOf(page))).toEqual(wanted);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('a second list, open or behind an escape, is the one that counts', () => {
+    const [one, two] = ['1', '2'].map((text) => sha256Hex(Buffer.from(text)));
+    for (const name of ['"chunks"', String.raw`"chunk\u0073"`]) {
+      const page = Buffer.from(`{"fingerprint":null,"bytes":7,"chunks":[["${one}",7]],${name}:[["${two}",7]]}\n`);
+      expect(idsOf(page)).toEqual([two]);
+      expect(parsed(page)).toEqual([two]);
+    }
   });
 });
