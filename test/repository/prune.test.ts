@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { openRepository } from '../../src/repository/open-repository.ts';
 import type { PruneOptions } from '../../src/repository/prune.ts';
 import type { Repository } from '../../src/repository/repository.ts';
+import { sha256Hex } from '../../src/stream/digest.ts';
 import { backUp, makeManifest, NEVER, noise, putArtifact, readBack, toComponentId } from '../support/repository-fixture.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -74,6 +75,28 @@ describe('prune', () => {
       });
     });
   });
+
+  test.for([
+    [10, false],
+    [100, true],
+  ] as const)(
+    'of thousands of objects of %i bytes that nobody needs a sample tells whether they are a tenth: %s',
+    async ([bytes, isDue]) => {
+      await withSnapshots(1, async (repository, path) => {
+        await backUp(repository, day(2), { config: noise(5, 1_000_000) });
+        const before = await objectCount(path);
+        for (let number = 0; number < 5000; number += 1) {
+          const id = sha256Hex(Buffer.from(String(number)));
+          await mkdir(join(path, 'chunks', id.slice(0, 2)), { recursive: true });
+          await writeFile(join(path, 'chunks', id.slice(0, 2), id), new Uint8Array(bytes));
+        }
+        const report = await repository.prune({ policy: { last: 2 }, dryRun: false, gracePeriodMs: -60_000, signal: NEVER });
+        const [freedBytes, garbageBytes] = isDue ? [5000 * bytes, 0] : [0, 5000 * bytes];
+        expect(report).toMatchObject({ freedBytes, garbageBytes });
+        expect(await objectCount(path)).toBe(isDue ? before : before + 5000);
+      });
+    },
+  );
 
   test('keeps the newest snapshot of every component, and what nobody asked about', async () => {
     await withSnapshots(1, async (repository) => {
