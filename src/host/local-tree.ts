@@ -34,7 +34,7 @@ export async function openLocalTree(path: string, options: LocalTreeOptions, sig
     })
   ).isDirectory();
   const folder = isDirectory ? path : dirname(path);
-  const probe = await output(commands.probeScript(), folder, signal);
+  const probe = await output(`${commands.probeScript()} || exit 1; ${commands.diskScript('.')}`, folder, signal);
   if (probe.status !== 0) {
     throw new McadsError('usage', `GNU tar and find are needed to read ${path} ${probe.stderr.trim()}`.trim(), {
       hint: 'install the packages tar, findutils and coreutils',
@@ -45,7 +45,8 @@ export async function openLocalTree(path: string, options: LocalTreeOptions, sig
     temporaryDirectory: options.temporaryDirectory ?? tmpdir(),
     prune: options.prune ?? [],
   };
-  return new LocalTree(folder, root, commands.recipeOf('local', probe.stdout));
+  const [version = '', disk = ''] = probe.stdout.split('\n');
+  return new LocalTree(folder, root, commands.recipeOf('local', version), disk === '' ? null : disk);
 }
 
 class LocalTree implements TreeSource {
@@ -55,11 +56,13 @@ class LocalTree implements TreeSource {
   readonly stableInodes = true;
   readonly clockIsOurs = true;
   readonly singleFile: boolean;
+  readonly disk: string | null;
   readonly findings = [];
   readonly #folder: string;
   readonly #root: commands.TreeRoot;
 
-  constructor(folder: string, root: commands.TreeRoot, recipe: string) {
+  constructor(folder: string, root: commands.TreeRoot, recipe: string, disk: string | null) {
+    this.disk = disk;
     this.#folder = folder;
     this.#root = root;
     this.recipe = recipe;

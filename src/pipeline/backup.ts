@@ -10,6 +10,7 @@ import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { McadsError, stopsRun } from '../errors.ts';
 import { assembleManifest } from './assemble-manifest.ts';
 import { captureComponent, type CaptureContext } from './capture-component.ts';
+import { DiskTurns } from './disk-turns.ts';
 import { discover } from './discover.ts';
 import { plan as makePlan } from './plan.ts';
 import { quiesce } from './quiesce.ts';
@@ -120,7 +121,7 @@ async function captureSnapshot(
   const components = plan.groups.flatMap((group) => group.components.map(({ id, bytes }) => ({ id, bytes })));
   ports.events({ type: 'planned', components });
   const outcomes: Outcome[] = [];
-  const context = { plan, writer, request, ports, trees, signal: running };
+  const context = { plan, writer, request, ports, trees, turns: new DiskTurns(), signal: running };
   for (const group of plan.groups) outcomes.push(...(await captureGroup(group, claimed.claim, context)));
   if (!outcomes.some(isStored)) return { manifest: null, outcomes, location: repository.location };
   const undone = claimed.undone;

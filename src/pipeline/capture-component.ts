@@ -14,6 +14,7 @@ import { captureStream } from './capture-stream.ts';
 import { captureTree } from './capture-tree.ts';
 import { configTar } from './config-tar.ts';
 import { withHooks } from './hooks.ts';
+import type { DiskTurns } from './disk-turns.ts';
 import type { OpenedTrees } from './opened-trees.ts';
 import { consistencyAfter } from './still-cold.ts';
 import { neverCaptured, type BackupPorts, type BackupRequest } from './requests.ts';
@@ -25,6 +26,7 @@ export interface CaptureContext {
   readonly ports: BackupPorts;
   /** Null where there is no engine. */
   readonly trees: OpenedTrees | null;
+  readonly turns: DiskTurns;
   readonly signal: AbortSignal;
 }
 
@@ -241,6 +243,7 @@ async function captureFiles(
       neverCapture,
       neverCapturePaths: await pathsWithin(path, neverCapture, context),
       rescan: request.rescan,
+      turns: context.turns,
       onProgress: progress(component, context, 'files'),
     },
     signal,
