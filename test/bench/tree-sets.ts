@@ -15,6 +15,8 @@ type Step = (typeof STEPS)[number];
 
 interface Cell {
   readonly runs: Measured[];
+  /** Seconds that `sync` took behind each of them: what the tool left to be written. */
+  readonly flushes: number[];
   /** Bytes and files that the step added to the repository, per round. */
   readonly bytes: number[];
   readonly objects: number[];
@@ -58,11 +60,12 @@ async function benchTree(
         }
         const before = step === 'first' ? { bytes: 0, objects: 0 } : await stored(place);
         await settleDisks();
-        const run = await once(tool, step, place, tree);
+        const { run, flushSeconds } = await once(tool, step, place, tree);
         const after = await stored(place);
-        const cell = cells.get(`${step} ${tool.name}`) ?? { runs: [], bytes: [], objects: [] };
+        const cell = cells.get(`${step} ${tool.name}`) ?? { runs: [], flushes: [], bytes: [], objects: [] };
         cells.set(`${step} ${tool.name}`, cell);
         cell.runs.push(run);
+        cell.flushes.push(flushSeconds);
         cell.bytes.push(after.bytes - before.bytes);
         cell.objects.push(after.objects - before.objects);
       }
@@ -72,13 +75,21 @@ async function benchTree(
   setup.say(table(rows(steps, tools, cells)));
 }
 
-async function once(tool: Tool, step: Step, place: string, tree: string): Promise<Measured> {
-  if (step !== 'restore' || tool.restore === null) return tool.backup(place);
+async function once(
+  tool: Tool,
+  step: Step,
+  place: string,
+  tree: string,
+): Promise<{ readonly run: Measured; readonly flushSeconds: number }> {
+  if (step !== 'restore' || tool.restore === null) return { run: await tool.backup(place), flushSeconds: 0 };
   const target = join(place, 'restored');
   await mkdir(target);
   const { run, root } = await tool.restore(place, target);
+  const flushing = performance.now();
+  await runCommand('sync', []);
+  const flushSeconds = (performance.now() - flushing) / 1000;
   await assertSameTree(tree, root, tool.name);
-  return run;
+  return { run, flushSeconds };
 }
 
 function rotated<T>(values: readonly T[], by: number): readonly T[] {
@@ -125,6 +136,17 @@ function rows(steps: readonly Step[], tools: readonly Tool[], cells: ReadonlyMap
         step === 'restore' ? '' : String(median(cell.objects)),
       ]);
     }
+    if (step === 'restore') all.push(...onTheDisk(tools, cells));
   }
   return all;
+}
+
+/** Restores once more, with the time until all of it is on the disk: this tool waits for that before it swaps, the others leave it to the system. */
+function onTheDisk(tools: readonly Tool[], cells: ReadonlyMap<string, Cell>): readonly string[][] {
+  const waits = tools.flatMap(({ name }) => {
+    const cell = cells.get(`restore ${name}`);
+    return cell === undefined ? [] : [{ name, wait: median(cell.runs.map((run, round) => run.seconds + (cell.flushes[round] ?? 0))) }];
+  });
+  const ours = waits[0]?.wait ?? 1;
+  return waits.map(({ name, wait }) => [`restore and on the disk, ${name}`, seconds(wait), ratio(wait / ours), '', '', '', '', '']);
 }
