@@ -69,7 +69,6 @@ class ArchiveTree implements TreeSource {
   readonly recipe = 'archive';
   readonly stableInodes = false;
   readonly clockIsOurs = false;
-  readonly disk = null;
   readonly singleFile: boolean;
   readonly findings: readonly Finding[];
   readonly #archive: Archive;

@@ -6,7 +6,6 @@ import type { RawPaths, TarVerdict, TreeScan, TreeSource } from '../domain/tree.
 import { McadsError } from '../errors.ts';
 import { listed, tarVerdict, toTreeScan, type ScriptEnd } from '../stream/stat-lines.ts';
 import {
-  diskScript,
   probeScript,
   recipeOf,
   restatScript,
@@ -39,7 +38,7 @@ if [ -d "$1" ]; then
   case "$(pwd -P)/" in "$root"/*) ;; *) exit 6 ;; esac
   at=.
 else kind=f; at=$1; fi
-printf '%s\\n' "$kind"; stat -f -c %T -- "$at" || exit 4; printf '%s\\n' "$version"; ${diskScript('"$at"')}; cat /proc/self/mountinfo`;
+printf '%s\\n' "$kind"; stat -f -c %T -- "$at" || exit 4; printf '%s\\n' "$version"; cat /proc/self/mountinfo`;
 
 export interface HelperTreeSpec {
   readonly mount: TreeMount;
@@ -77,7 +76,7 @@ export async function openHelperTree(
   }
   const answer = await textOf(handle ?? (await helper.exec(probe, {}, signal)));
   assertProbe(answer, spec);
-  const [kind = '', filesystem = '', tarVersion = '', disk = '', ...mountinfo] = answer.text.split('\n');
+  const [kind = '', filesystem = '', tarVersion = '', ...mountinfo] = answer.text.split('\n');
   const name = spec.target.slice(spec.target.lastIndexOf('/') + 1);
   const singleFile = kind === 'f';
   const folder = singleFile ? spec.target.slice(0, -name.length - 1) : subpath === null ? spec.target : `${spec.target}/${subpath}`;
@@ -85,7 +84,6 @@ export async function openHelperTree(
     root: { singleFile: singleFile ? name : null, temporaryDirectory: '/tmp' },
     filesystem,
     tarVersion,
-    disk: disk === '' ? null : disk,
     findings: singleFile ? [] : nestedMounts(mountinfo, folder, nameOfMount(spec.mount)),
   });
 }
@@ -94,7 +92,6 @@ interface ProbedTree {
   readonly root: TreeRoot;
   readonly filesystem: string;
   readonly tarVersion: string;
-  readonly disk: string | null;
   readonly findings: readonly Finding[];
 }
 
@@ -105,7 +102,6 @@ class HelperTree implements TreeSource {
   readonly stableInodes: boolean;
   readonly clockIsOurs: boolean;
   readonly singleFile: boolean;
-  readonly disk: string | null;
   readonly findings: readonly Finding[];
   readonly #helper: HelperContainer;
   readonly #folder: string;
@@ -117,7 +113,6 @@ class HelperTree implements TreeSource {
     this.stableInodes = !FOREIGN.test(probed.filesystem);
     this.clockIsOurs = context.sharesKernel && this.stableInodes;
     this.singleFile = probed.root.singleFile !== null;
-    this.disk = probed.disk;
     this.findings = probed.findings;
     this.#helper = helper;
     this.#folder = folder;

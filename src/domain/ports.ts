@@ -227,6 +227,8 @@ export interface HostFiles {
   readFile(path: string): Promise<HostFile | null>;
   /** Device and inode of an existing path, null where missing. */
   identify(path: string): Promise<FileIdentity | null>;
+  /** The name of the rotating disk under a path; null for any other, and where that is not known. Never rejects. */
+  rotatingDisk(path: string): Promise<string | null>;
   /** Files matching globs under a directory, sorted. */
   glob(directory: string, patterns: readonly string[]): Promise<readonly string[]>;
 }

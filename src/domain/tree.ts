@@ -74,8 +74,6 @@ export interface TreeSource extends AsyncDisposable {
   readonly clockIsOurs: boolean;
   /** The root is a single file, not a directory (single-file bind). */
   readonly singleFile: boolean;
-  /** The rotating disk on which it lies, as its device number; null for any other, and where that is not known. */
-  readonly disk: string | null;
   readonly findings: readonly Finding[];
   /** Flushes the source filesystem's dirty pages so that pending mmap stores move ctime. Returns when that began, seconds since 1970. */
   sync(signal: AbortSignal): Promise<number>;

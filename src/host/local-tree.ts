@@ -34,7 +34,7 @@ export async function openLocalTree(path: string, options: LocalTreeOptions, sig
     })
   ).isDirectory();
   const folder = isDirectory ? path : dirname(path);
-  const probe = await output(`${commands.probeScript()} || exit 1; ${commands.diskScript('.')}`, folder, signal);
+  const probe = await output(commands.probeScript(), folder, signal);
   if (probe.status !== 0) {
     throw new McadsError('usage', `GNU tar and find are needed to read ${path} ${probe.stderr.trim()}`.trim(), {
       hint: 'install the packages tar, findutils and coreutils',
@@ -45,8 +45,7 @@ export async function openLocalTree(path: string, options: LocalTreeOptions, sig
     temporaryDirectory: options.temporaryDirectory ?? tmpdir(),
     prune: options.prune ?? [],
   };
-  const [version = '', disk = ''] = probe.stdout.split('\n');
-  return new LocalTree(folder, root, commands.recipeOf('local', version), disk === '' ? null : disk);
+  return new LocalTree(folder, root, commands.recipeOf('local', probe.stdout));
 }
 
 class LocalTree implements TreeSource {
@@ -56,13 +55,11 @@ class LocalTree implements TreeSource {
   readonly stableInodes = true;
   readonly clockIsOurs = true;
   readonly singleFile: boolean;
-  readonly disk: string | null;
   readonly findings = [];
   readonly #folder: string;
   readonly #root: commands.TreeRoot;
 
-  constructor(folder: string, root: commands.TreeRoot, recipe: string, disk: string | null) {
-    this.disk = disk;
+  constructor(folder: string, root: commands.TreeRoot, recipe: string) {
     this.#folder = folder;
     this.#root = root;
     this.recipe = recipe;

@@ -36,7 +36,6 @@ class NodeTree implements TreeSource {
   readonly stableInodes = true;
   readonly clockIsOurs = true;
   readonly singleFile: boolean;
-  readonly disk = null;
   readonly #name: string;
   readonly #folder: string;
   readonly #file: string | null;

@@ -10,7 +10,7 @@ import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { McadsError, stopsRun } from '../errors.ts';
 import { assembleManifest } from './assemble-manifest.ts';
 import { captureComponent, type CaptureContext } from './capture-component.ts';
-import { DiskTurns } from './disk-turns.ts';
+import { rotatingDisks } from './data-paths.ts';
 import { discover } from './discover.ts';
 import { plan as makePlan } from './plan.ts';
 import { quiesce } from './quiesce.ts';
@@ -121,7 +121,8 @@ async function captureSnapshot(
   const components = plan.groups.flatMap((group) => group.components.map(({ id, bytes }) => ({ id, bytes })));
   ports.events({ type: 'planned', components });
   const outcomes: Outcome[] = [];
-  const context = { plan, writer, request, ports, trees, turns: new DiskTurns(), signal: running };
+  const disks = await rotatingDisks(plan, ports.host);
+  const context = { plan, writer, request, ports, trees, disks, signal: running };
   for (const group of plan.groups) outcomes.push(...(await captureGroup(group, claimed.claim, context)));
   if (!outcomes.some(isStored)) return { manifest: null, outcomes, location: repository.location };
   const undone = claimed.undone;
@@ -243,5 +244,6 @@ async function captureAll(components: readonly PlannedComponent[], context: Capt
     const raw = rawDatabase(component, outcome);
     return raw === null ? [outcome] : [outcome, await captureComponent(raw, own)];
   });
-  return (await runAll(work, context.request.jobs, context.signal)).flat();
+  const laneOf = (index: number): string | null => context.disks.get(components[index]?.id ?? '') ?? null;
+  return (await runAll(work, context.request.jobs, context.signal, laneOf)).flat();
 }

@@ -14,7 +14,6 @@ import { captureStream } from './capture-stream.ts';
 import { captureTree } from './capture-tree.ts';
 import { configTar } from './config-tar.ts';
 import { withHooks } from './hooks.ts';
-import type { DiskTurns } from './disk-turns.ts';
 import type { OpenedTrees } from './opened-trees.ts';
 import { consistencyAfter } from './still-cold.ts';
 import { neverCaptured, type BackupPorts, type BackupRequest } from './requests.ts';
@@ -26,7 +25,8 @@ export interface CaptureContext {
   readonly ports: BackupPorts;
   /** Null where there is no engine. */
   readonly trees: OpenedTrees | null;
-  readonly turns: DiskTurns;
+  /** By component: what lies on the same one is captured one after another, because two readers make its heads go back and forth. */
+  readonly disks: ReadonlyMap<string, string>;
   readonly signal: AbortSignal;
 }
 
@@ -243,7 +243,6 @@ async function captureFiles(
       neverCapture,
       neverCapturePaths: await pathsWithin(path, neverCapture, context),
       rescan: request.rescan,
-      turns: context.turns,
       onProgress: progress(component, context, 'files'),
     },
     signal,

@@ -40,7 +40,7 @@ export async function captureTree(
   await using reads = new Spool<ReadSegment>(writer.spoolDirectory);
   const began = await source.sync(signal);
   const run = new TreeCapture(source, writer, options, began, signal);
-  const messages = await run.scanAndRead(plan, reads).finally(() => run.letOthersRead());
+  const messages = await run.scanAndRead(plan, reads);
   const settled = await run.settle(plan, reads, messages);
   return await run.store(plan, reads, settled, messages);
 }
@@ -53,7 +53,6 @@ class TreeCapture {
   readonly #rules: TreeRules;
   readonly #findings = new TreeFindings();
   readonly #watch = new DatabaseWatch();
-  #turn: Disposable | null = null;
   #newestChange = Number.NEGATIVE_INFINITY;
   #reusedBytes = 0;
   #readBytes = 0;
@@ -100,10 +99,6 @@ class TreeCapture {
     return messages;
   }
 
-  letOthersRead(): void {
-    this.#turn?.[Symbol.dispose]();
-  }
-
   #isLeftOut(path: RawPath): boolean {
     return this.#rules.isExcluded(path) || this.#rules.neverCapturePaths.includes(path);
   }
@@ -125,10 +120,8 @@ class TreeCapture {
       const segment = next.value;
       for (const grouped of await groups.add(segment)) plan.write(grouped);
       this.#newestChange = Math.max(this.#newestChange, segment.newestChange);
-      if (segment.reuse === null) {
-        this.#turn ??= (await this.#options.turns?.take(this.#source.disk, this.#signal)) ?? null;
-        yield segment;
-      } else this.#reusedBytes += segment.reuse.bytes;
+      if (segment.reuse === null) yield segment;
+      else this.#reusedBytes += segment.reuse.bytes;
       this.#progress();
     }
     for (const grouped of await groups.end()) plan.write(grouped);

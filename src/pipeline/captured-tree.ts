@@ -1,7 +1,6 @@
 import type { Finding } from '../domain/finding.ts';
 import type { ManifestArtifact } from '../domain/manifest.ts';
 import type { RawPath } from '../domain/tree.ts';
-import type { DiskTurns } from './disk-turns.ts';
 import type { SeenDatabase } from './tree-databases.ts';
 
 export interface CaptureTreeOptions {
@@ -14,8 +13,6 @@ export interface CaptureTreeOptions {
   readonly neverCapturePaths?: readonly RawPath[];
   /** Reads everything again. */
   readonly rescan?: boolean;
-  /** Whoever else reads in this run; nobody where there are none. */
-  readonly turns?: DiskTurns;
   /** Bytes read or reused and bytes stored so far. */
   readonly onProgress?: (bytes: number, storedBytes: number) => void;
 }

@@ -2,6 +2,7 @@ import { isJsonObject } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { BackupPlan } from '../domain/plan.ts';
 import type { FileIdentity, HostFiles } from '../domain/ports.ts';
+import { dataPaths } from './data-paths.ts';
 
 /** What to say of a repository's place when it is about to be created: on the data's own disk, or inside a build context. */
 export async function placeFindings(repository: string, plan: BackupPlan, host: HostFiles): Promise<readonly Finding[]> {
@@ -42,21 +43,6 @@ async function nearestExisting(path: string, host: HostFiles): Promise<FileIdent
     if (identity !== null) return identity;
   }
   return host.identify('/');
-}
-
-/** Where the captured files lie on this host; nothing where the engine is another machine. */
-function dataPaths(plan: BackupPlan): readonly { readonly subject: string; readonly path: string }[] {
-  if (plan.project.host !== undefined)
-    return [...plan.project.host.databases, ...plan.project.host.trees].map(({ id, path }) => ({ subject: id, path }));
-  if (plan.project.engineInfo?.sharesFilesystem !== true) return [];
-  const mountpoints = new Map((plan.project.engine?.volumes ?? []).map((volume) => [volume.name, volume.mountpoint]));
-  return plan.groups.flatMap((group) =>
-    group.components.flatMap(({ id, method }) => {
-      if (method.kind !== 'tree') return [];
-      const path = method.mount.type === 'bind' ? method.mount.hostPath : mountpoints.get(method.mount.name);
-      return path === undefined || path === '' ? [] : [{ subject: id, path }];
-    }),
-  );
 }
 
 function buildContexts(plan: BackupPlan): readonly string[] {

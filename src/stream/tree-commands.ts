@@ -100,25 +100,6 @@ export function probeScript(): string {
   ].join(' && ');
 }
 
-/**
- * Prints the device number of the rotating disk on which $1 (a shell word) lies, or an empty line. Partitions and what the device mapper and md make
- * count as the first disk below. Filesystems with numbers of their own (btrfs, zfs, network ones) have none to look up; a virtual machine's disks mostly
- * call themselves rotating. GNU stat's number of a device is put together as in `makedev(3)`.
- */
-export function diskScript(place: string): string {
-  return `(
-  number=$(stat -c %d -- ${place}) || exit 0
-  disk=/sys/dev/block/$((number >> 8 & 4095)):$((number & 255 | number >> 12 & 1048320))
-  while [ -d "$disk" ]; do
-    [ ! -e "$disk/partition" ] || disk=$disk/..
-    set -- "$disk"/slaves/*
-    [ -d "$1" ] || break
-    disk=$1
-  done
-  [ "$(cat -- "$disk/queue/rotational")" != 1 ] || cat -- "$disk/dev"
-) 2>/dev/null | grep -m 1 : || echo`;
-}
-
 /** The argv that runs one of the scripts. */
 export function shellArguments(script: string): readonly string[] {
   return ['sh', '-c', script];

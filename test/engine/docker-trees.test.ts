@@ -8,7 +8,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TreeMount } from '../../src/domain/plan.ts';
 import type { Engine } from '../../src/domain/ports.ts';
 import type { TreeEntry, TreeSource, OpenTreeOptions } from '../../src/domain/tree.ts';
-import { openLocalTree } from '../../src/host/local-tree.ts';
 import { docker, testEngine, uniqueName } from '../support/engine.ts';
 import { inVolume, openTestEngine, ownHelpers, signal } from './docker-fixture.ts';
 
@@ -249,12 +248,6 @@ test('the helper gets the weights that it was given, and none unasked', async ()
   const format = '{{.HostConfig.CpuShares}} {{.HostConfig.BlkioWeight}}';
   const [helper = ''] = await ownHelpers();
   expect((await docker(['inspect', '--format', format, helper])).stdout.trim()).toBe('205 0');
-});
-
-test('a helper tells the same disk under a folder as this machine does', async () => {
-  await using mounted = await open('pipe', { type: 'bind', hostPath: tmpdir() });
-  await using local = await openLocalTree(tmpdir(), {}, signal);
-  expect(mounted.disk).toBe(local.disk);
 });
 
 test('files of the engine’s host are read without rights of our own', async () => {

@@ -24,7 +24,7 @@ const PORTS: PlanPorts = {
   adapters: [],
   recognise: (one) => (one.image.startsWith('redis') ? 'redis' : null),
   settingsFor: () => settingsOf(),
-  host: { readFile: async () => null, identify: async (path) => FILES[path] ?? null, glob: async () => [] },
+  host: { readFile: async () => null, identify: async (path) => FILES[path] ?? null, rotatingDisk: async () => null, glob: async () => [] },
   runId: 'run',
 };
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { componentId } from '../../src/domain/component.ts';
 import type { BackupPlan, PlannedComponent } from '../../src/domain/plan.ts';
 import type { HostFiles } from '../../src/domain/ports.ts';
+import { rotatingDisks } from '../../src/pipeline/data-paths.ts';
 import { placeFindings } from '../../src/pipeline/repository-place.ts';
 import { NO_SETTINGS, project } from '../support/project-builder.ts';
 
@@ -16,6 +17,7 @@ const DEVICES: Record<string, string> = {
 const HOST: HostFiles = {
   readFile: async () => null,
   glob: async () => [],
+  rotatingDisk: async (path) => (path.startsWith('/srv/') ? 'sda' : null),
   identify: async (path) => {
     const device = DEVICES[path];
     return device === undefined ? null : { device, inode: path, type: 'directory', realPath: path };
@@ -52,4 +54,13 @@ describe('where a new repository is put', () => {
   ])('%s', async (_, repository, codes) => {
     expect((await placeFindings(repository, planOf(), HOST)).map((finding) => finding.code)).toEqual(codes);
   });
+});
+
+test('a component’s rotating disk is known where its files are on this machine', async () => {
+  expect([...(await rotatingDisks(planOf(), HOST))]).toEqual([['bind/web/media', 'sda']]);
+  const elsewhere = planOf();
+  const engineInfo = { ...elsewhere.project.engineInfo, sharesFilesystem: false };
+  expect((await rotatingDisks({ ...elsewhere, project: { ...elsewhere.project, engineInfo } as BackupPlan['project'] }, HOST)).size).toBe(
+    0,
+  );
 });

@@ -44,3 +44,33 @@ it('throws the reason of a cancelled run, not what the work made of it', async (
   };
   await expect(runAll([work], 1, stop.signal)).rejects.toThrow('cancelled by the user');
 });
+
+it('runs what has the same lane one after another, and lets nobody else wait for it', async () => {
+  const lanes = ['sda', 'sda', 'sda', 'sdb', null, null];
+  const running = new Set<number>();
+  const order: number[] = [];
+  const free = Promise.withResolvers<void>();
+  const work = lanes.map((_, index) => async (): Promise<number> => {
+    expect([...running].some((other) => lanes[index] !== null && lanes[other] === lanes[index])).toBe(false);
+    running.add(index);
+    order.push(index);
+    // The first one of sda takes as long as all that is on no rotating disk, or on another one.
+    if (index === 0) await free.promise;
+    if (index === 5) free.resolve();
+    await turn();
+    running.delete(index);
+    return index;
+  });
+  expect(await runAll(work, 2, never, (index) => lanes[index] ?? null)).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(order).toEqual([0, 3, 4, 5, 1, 2]);
+});
+
+it('goes on with a lane after an error no more than with anything else', async () => {
+  const begun: number[] = [];
+  const work = [0, 1, 2].map((index) => async (): Promise<void> => {
+    begun.push(index);
+    throw new Error(`${index} failed`);
+  });
+  await expect(runAll(work, 2, never, () => 'sda')).rejects.toThrow('0 failed');
+  expect(begun).toEqual([0]);
+});

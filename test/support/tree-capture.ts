@@ -30,7 +30,7 @@ export class TreeFixture implements AsyncDisposable {
   /** Its times can be trusted at once: the clock is an hour ahead. */
   async source(over: Partial<TreeSource> | ((real: TreeSource) => Partial<TreeSource>) = {}): Promise<TreeSource> {
     const real = await openLocalTree(this.tree, {}, NEVER);
-    const { transport, scans, recipe, stableInodes, clockIsOurs, singleFile, disk, findings } = real;
+    const { transport, scans, recipe, stableInodes, clockIsOurs, singleFile, findings } = real;
     return {
       transport,
       scans,
@@ -38,7 +38,6 @@ export class TreeFixture implements AsyncDisposable {
       stableInodes,
       clockIsOurs,
       singleFile,
-      disk,
       findings,
       sync: async (signal) => (await real.sync(signal)) + 3600,
       scan: (signal) => real.scan(signal),

@@ -48,7 +48,7 @@ type Overrides = Partial<Pick<TreeSource, 'sync' | 'read' | 'restat' | 'scan'>>;
 /** The local tree with a clock that is an hour ahead, so that its times can be trusted at once; `over` puts hooks between. */
 async function source(over: (real: TreeSource) => Overrides = () => ({}), path = tree): Promise<TreeSource> {
   const real = await openLocalTree(path, {}, NEVER);
-  const { transport, scans, recipe, stableInodes, clockIsOurs, singleFile, disk, findings } = real;
+  const { transport, scans, recipe, stableInodes, clockIsOurs, singleFile, findings } = real;
   return {
     transport,
     scans,
@@ -56,7 +56,6 @@ async function source(over: (real: TreeSource) => Overrides = () => ({}), path =
     stableInodes,
     clockIsOurs,
     singleFile,
-    disk,
     findings,
     sync: async (signal) => (await real.sync(signal)) + 3600,
     scan: (signal) => real.scan(signal),
