@@ -78,8 +78,9 @@ export class HelperContainer implements AsyncDisposable {
 
   /** Creates and starts it. `pipes` becomes the helper's to dispose. Rejects `UnfitImageError`, or `component-failed` for a mount that cannot be. */
   static async start(client: EngineClient, spec: HelperSpec, pipes: PipeFolder | null, signal: AbortSignal): Promise<HelperContainer> {
+    // A FIFO is written to all the same; what comes too late for one that is gone must not leave a file in its place.
     const pipeMount =
-      pipes === null ? [] : [{ type: pipes.mount.type, source: pipes.mount.source, target: PIPE_MOUNT_POINT, readOnly: false }];
+      pipes === null ? [] : [{ type: pipes.mount.type, source: pipes.mount.source, target: PIPE_MOUNT_POINT, readOnly: true }];
     const id = await createHelper(client, { ...spec, mounts: [...spec.mounts, ...pipeMount] }, ['sh', '-c', SHELL], signal);
     const connection = new AbortController();
     try {

@@ -152,7 +152,7 @@ export class ObjectSink implements AsyncDisposable {
         }
       }
     } catch (error) {
-      const failure = new McadsError('store-failed', 'the threads that compress failed', {
+      const failure = new McadsError('store-failed', 'hashing and compressing failed', {
         hint: "Check this machine's memory; nothing was committed.",
         cause: error,
       });

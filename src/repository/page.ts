@@ -51,9 +51,10 @@ const CHUNKS_KEY = Buffer.from('"chunks"');
 const [QUOTE, COMMA, OPEN, CLOSE, BACKSLASH, END] = [0x22, 0x2c, 0x5b, 0x5d, 0x5c, 0x7d];
 
 /**
- * Where in a page's bytes the 64 hex digits of each chunk's id are, each told once and in order. Who marks what a repository needs has millions of them
+ * Where in a page's bytes the 64 hex digits of each mentioned chunk's id are, in order. Who marks what a repository needs has millions of them
  * to look at, and no use for anything else: lines as `toPageLine` writes them are only gone through, any other one is parsed and its ids are handed out
- * from bytes of their own. Throws `damaged` as `parsePage` does.
+ * from bytes of their own. Throws `damaged` where a line is
+ * no segment, ids of the lines before it are told by then; what is not about chunks is not looked at as closely as `parsePage` does.
  */
 export function eachChunkId(bytes: Buffer, id: string, use: (digits: Buffer, at: number) => void): void {
   const found: number[] = [];

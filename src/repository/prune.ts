@@ -203,7 +203,7 @@ async function sweep(
 
 /**
  * Whether a tenth of the bytes is garbage. Decision: every night's look lists all names, but asks for the size of only so many of each kind. Names are
- * hashes and listed in their order, so the first ones are like all others; the sizes of 14,000 chunks took as long as a whole backup that found nothing new.
+ * hashes, so that the first ones of a folder that are told are like all others there; the sizes of 14,000 chunks took as long as a whole backup that found nothing new.
  */
 async function estimate(
   store: Store,
@@ -211,14 +211,32 @@ async function estimate(
   limit: number,
   signal: AbortSignal,
 ): Promise<{ readonly garbageBytes: number; readonly isDue: boolean }> {
-  const useful = new Sample();
-  const useless = new Sample();
-  for await (const key of keys(store, signal)) (isUnneeded(key, needed) ? useless : useful).add(key);
-  if (useless.count === 0) return { garbageBytes: 0, isDue: false };
-  const garbage = await useless.measure(store, limit, signal);
+  const [useful, useless]: [Sample[], Sample[]] = [[], []];
+  for (const folder of [CHUNKS, SEGMENTS]) {
+    const [needs, garbage] = [new Sample(), new Sample()];
+    for await (const key of keysIn(store, folder, signal)) (isUnneeded(key, needed) ? garbage : needs).add(key);
+    useful.push(needs);
+    useless.push(garbage);
+  }
+  const garbage = await measureAll(useless, store, limit, signal);
   if (garbage.oldBytes === 0) return { garbageBytes: garbage.bytes, isDue: false };
-  const kept = await useful.measure(store, limit, signal);
+  const kept = await measureAll(useful, store, limit, signal);
   return { garbageBytes: garbage.bytes, isDue: garbage.bytes >= SWEEP_SHARE * (garbage.bytes + kept.bytes) };
+}
+
+interface Sizes {
+  readonly bytes: number;
+  readonly oldBytes: number;
+}
+
+async function measureAll(samples: readonly Sample[], store: Store, limit: number, signal: AbortSignal): Promise<Sizes> {
+  let [bytes, oldBytes] = [0, 0];
+  for (const sample of samples) {
+    const found = await sample.measure(store, limit, signal);
+    bytes += found.bytes;
+    oldBytes += found.oldBytes;
+  }
+  return { bytes, oldBytes };
 }
 
 /** Counts objects and keeps the first of them, whose sizes speak for all. */
@@ -231,7 +249,7 @@ class Sample {
     if (this.#keys.length < SAMPLE_OBJECTS) this.#keys.push(key);
   }
 
-  async measure(store: Store, limit: number, signal: AbortSignal): Promise<{ readonly bytes: number; readonly oldBytes: number }> {
+  async measure(store: Store, limit: number, signal: AbortSignal): Promise<Sizes> {
     let bytes = 0;
     let oldBytes = 0;
     for await (const entry of sizes(store, this.#keys, signal)) {
@@ -286,10 +304,12 @@ async function* sizes(store: Store, wanted: readonly string[], signal: AbortSign
 }
 
 async function* keys(store: Store, signal: AbortSignal): AsyncGenerator<string> {
-  for (const folder of [CHUNKS, SEGMENTS]) {
-    for await (const page of store.list(folder)) {
-      signal.throwIfAborted();
-      for (const { key } of page) yield key;
-    }
+  for (const folder of [CHUNKS, SEGMENTS]) yield* keysIn(store, folder, signal);
+}
+
+async function* keysIn(store: Store, folder: string, signal: AbortSignal): AsyncGenerator<string> {
+  for await (const page of store.list(folder)) {
+    signal.throwIfAborted();
+    for (const { key } of page) yield key;
   }
 }

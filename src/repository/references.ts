@@ -93,7 +93,7 @@ export async function walkSegments(
   }
 }
 
-/** The same of nothing but the chunks' ids, in a tenth of the time. Pages in `seen` are passed by. */
+/** The same of nothing but the chunks' ids, in half the time and without garbage. Pages in `seen` are passed by. */
 export async function walkChunkIds(
   reader: ObjectReader,
   manifests: Iterable<Manifest>,

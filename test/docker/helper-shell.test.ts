@@ -29,7 +29,11 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   helper.close();
-  process.kill(-(shell.pid ?? 0), 'SIGKILL'); // with all that still runs
+  try {
+    process.kill(-(shell.pid ?? 0), 'SIGKILL'); // with all that still runs
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // nothing is left
+  }
   await folder[Symbol.asyncDispose]();
 });
 
@@ -117,6 +121,27 @@ test('where the shell goes, everything that runs is lost, and nothing more begin
   await Promise.all(runs);
   expect(asked).toBe(1);
   await expect(end(['true'])).rejects.toThrow('it is gone');
+});
+
+test('a command whose status nobody can tell any more is an error', async () => {
+  const own = spawn('sh', [], { stdio: ['pipe', 'pipe', 'inherit'], detached: true });
+  const impatient = new HelperShell(multiplexed(own), async () => new McadsError('engine-failed', 'asked'), 10);
+  const killing = await impatient.start(folder, folder.mount.source, ['sh', '-c', 'kill -9 $PPID'], {}, NEVER);
+  await expect(killing.exit).rejects.toThrow('nothing told how');
+  impatient.close();
+  await once(own, 'exit');
+});
+
+test('where nothing can be begun, nothing is left in the folder', async () => {
+  const before = await readdir(folder.mount.source);
+  const stop = new AbortController();
+  stop.abort(new McadsError('cancelled', 'no more'));
+  await expect(end(['true'], stop.signal)).rejects.toMatchObject({ code: 'cancelled' });
+  helper.close();
+  await expect(end(['true'])).rejects.toThrow('it is gone');
+  const after = await readdir(folder.mount.source);
+  // FIFOs are made many at a time; those that were taken are gone.
+  expect(after.length % 32).toBe((before.length % 32) + 30);
 });
 
 test('frames that are none are an error of what runs', async () => {

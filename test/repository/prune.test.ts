@@ -98,6 +98,20 @@ describe('prune', () => {
     },
   );
 
+  test('pages that nobody needs count however many chunks nobody needs', async () => {
+    await withSnapshots(1, async (repository, path) => {
+      await backUp(repository, day(2), { config: noise(5, 1_000_000) });
+      for (let number = 0; number < 3000; number += 1) {
+        const id = sha256Hex(Buffer.from(String(number)));
+        const place = number % 15 === 0 ? join(path, 'segments', id.slice(0, 2)) : join(path, 'chunks', id.slice(0, 2));
+        await mkdir(place, { recursive: true });
+        await writeFile(join(place, id), new Uint8Array(number % 15 === 0 ? 1000 : 1));
+      }
+      const report = await repository.prune({ policy: { last: 2 }, dryRun: false, gracePeriodMs: -60_000, signal: NEVER });
+      expect(report).toMatchObject({ freedBytes: 200 * 1000 + 2800, garbageBytes: 0 });
+    });
+  });
+
   test('keeps the newest snapshot of every component, and what nobody asked about', async () => {
     await withSnapshots(1, async (repository) => {
       await backUp(repository, day(2), { config: noise(1, 10) });
