@@ -1,7 +1,8 @@
 import PQueue from 'p-queue';
 
 /**
- * Runs the work, so many at a time, and of what has the same lane (null is none) one after another: who waits for that keeps nobody else from being run. The first error aborts the others and is thrown once all of them have ended. Results are in the order of the work.
+ * Runs the work, so many at a time, and of what has the same lane (null is none) one after another: who waits for that keeps nobody else from being run.
+ * The first error aborts the others and is thrown once all of them have ended. Results are in the order of the work.
  */
 export async function runAll<T>(
   work: readonly ((signal: AbortSignal) => Promise<T>)[],
