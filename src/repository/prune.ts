@@ -28,7 +28,7 @@ export interface PruneOptions {
   readonly project?: string;
   readonly strategy?: StrategyName;
   /** `auto`: chunks are deleted once a tenth of the bytes is garbage. */
-  readonly sweep?: 'auto' | 'always' | 'never';
+  readonly sweep?: 'auto' | 'always';
   /** Objects younger than this stay; an hour unless given. */
   readonly gracePeriodMs?: number;
   readonly now?: Date;
@@ -196,7 +196,7 @@ async function sweep(
     if (modifiedMs > limit) youngBytes += bytes;
     else oldBytes += bytes;
   }
-  if (mode === 'never' || oldBytes === 0) return { freedBytes: 0, garbageBytes: youngBytes + oldBytes };
+  if (oldBytes === 0) return { freedBytes: 0, garbageBytes: youngBytes + oldBytes };
   if (lease !== null) await deleteGarbage(store, lease, needed, limit, signal);
   return { freedBytes: oldBytes, garbageBytes: youngBytes };
 }

@@ -5,7 +5,8 @@ import { McadsError } from '../errors.ts';
 import { IdSet } from './id-set.ts';
 import { listSnapshotFolders, readManifest, type SnapshotFolder } from './manifest-store.ts';
 import type { ObjectReader } from './object-reader.ts';
-import { eachChunkId, parsePage } from './page.ts';
+import { eachChunkId } from './page-ids.ts';
+import { parsePage } from './page.ts';
 import type { Store } from './store.ts';
 
 export interface HeldSnapshot {

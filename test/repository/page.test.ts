@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Segment } from '../../src/domain/tree.ts';
-import { eachChunkId, endsPage, parsePage, toPageLine } from '../../src/repository/page.ts';
+import { eachChunkId } from '../../src/repository/page-ids.ts';
+import { endsPage, parsePage, toPageLine } from '../../src/repository/page.ts';
 import { sha256Hex } from '../../src/stream/digest.ts';
 
 const anyId = fc.nat().map((n) => sha256Hex(Buffer.from(String(n))));
