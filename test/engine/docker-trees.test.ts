@@ -231,6 +231,29 @@ test('aborting in the middle ends the reading, and disposing leaves no helper', 
   expect(await ownHelpers()).toEqual([]);
 });
 
+test('a helper that is removed while a command runs in it is an error of what runs, and nothing more begins there', async () => {
+  await using tree = await open('pipe');
+  const gate = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  // tar waits for more names: it runs until the helper goes.
+  async function* names(): AsyncGenerator<readonly string[]> {
+    yield ['sub'];
+    begun.resolve();
+    await gate.promise;
+  }
+  const { body, done } = tree.read(names(), signal);
+  // A pipe just ends; what counts is what is told of the command.
+  const read = text(body).catch(() => '');
+  const told = expect(done).rejects.toMatchObject({ code: 'engine-failed' });
+  await begun.promise;
+  const [helper = ''] = await ownHelpers();
+  await docker(['rm', '--force', helper]);
+  await told;
+  gate.resolve();
+  await read;
+  await expect(tree.sync(signal)).rejects.toMatchObject({ code: 'engine-failed' });
+});
+
 test('the helper has no network, no rights but reading, and a read-only source', async () => {
   await using _tree = await open('pipe');
   const [helper = ''] = await ownHelpers();
