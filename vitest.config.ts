@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { EngineSummaryReporter } from './test/support/engine-summary-reporter.ts';
 
@@ -8,6 +9,8 @@ export default defineConfig({
   test: {
     // The engine tests share one engine, its disk and often two cores: more at a time only makes each slower (three at a time took no less in all).
     maxWorkers: 2,
+    // The program runs from its sources, often with a home of the test's own: else each run would compile them anew.
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/mcads-orchestrate-test', import.meta.url)) },
     globalSetup: ['test/support/host-tools.ts'],
     teardownTimeout: 120_000,
     reporters: [

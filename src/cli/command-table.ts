@@ -1,4 +1,4 @@
-import { QUIESCE_MODES, TRANSPORTS } from '../config/schema.ts';
+import { QUIESCE_MODES, TRANSPORTS } from '../config/value-lists.ts';
 import type { OptionSpec } from './command-facts.ts';
 import type { CommandSpec } from './command-spec.ts';
 import { KEEP_OPTIONS, PING_OPTION } from './global-options.ts';

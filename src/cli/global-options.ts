@@ -1,4 +1,4 @@
-import { PROGRESS_MODES, STRATEGIES } from '../config/schema.ts';
+import { PROGRESS_MODES, STRATEGIES } from '../config/value-lists.ts';
 import type { OptionSpec } from './command-facts.ts';
 
 /** Options of every command; they may stand before or after its name. */

@@ -17,7 +17,6 @@ import { pingAddress, startPings } from './ping.ts';
 import type { Pinger } from './ping.ts';
 import { parseCommandLine } from './program.ts';
 import type { ParsedCommand } from './program.ts';
-import { openProject } from './project-context.ts';
 import type { ProjectContext } from './project-context.ts';
 import { watchSignals } from './signals.ts';
 import type { Announcer } from './announcer.ts';
@@ -113,6 +112,8 @@ function contextOf(
   const colored = options.flag('color');
   let project: Promise<ProjectContext> | null = null;
   const open = async (): Promise<ProjectContext> => {
+    // Not for --help: it reads Compose files, and loads what that takes.
+    const { openProject } = await import('./project-context.ts');
     const opened = await openProject({
       options,
       environment: io.environment,

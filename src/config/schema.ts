@@ -3,6 +3,7 @@ import { DJANGO_PARTS } from '../domain/host.ts';
 import { Secret } from '../domain/secret.ts';
 import { parseDuration, parsePeriod } from './duration.ts';
 import { parseRate } from './rate.ts';
+import { PROGRESS_MODES, QUIESCE_MODES, STRATEGIES, TRANSPORTS } from './value-lists.ts';
 
 /** The one schema of `mcads.yaml` and `x-mcads:`; labels are read into the shape of its services and volumes. */
 
@@ -49,11 +50,6 @@ const period = z.string({ error: 'must be a period such as 30d or 1y6m' }).trans
 const command = z
   .union([text, z.array(z.string()).min(1)], { error: 'must be a command: text for sh -c, or a list of arguments' })
   .transform((value): readonly string[] => (typeof value === 'string' ? ['sh', '-c', value] : value));
-
-export const STRATEGIES = ['auto', 'docker', 'host'] as const;
-export const TRANSPORTS = ['auto', 'pipe', 'attach', 'archive'] as const;
-export const QUIESCE_MODES = ['none', 'pause', 'stop'] as const;
-export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'quiet'] as const;
 
 /** Claims about the restored copy, tried by drills. */
 const assertion = {

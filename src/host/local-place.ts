@@ -6,10 +6,9 @@ import type { JsonObject } from '../domain/byte-stream.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { isStagingName, STAGING_PREFIX } from '../stream/restore-commands.ts';
 import { ScriptTarget, stagingOf } from '../stream/script-target.ts';
-import { probeScript, shellArguments } from '../stream/tree-commands.ts';
+import { gnuPrograms } from './gnu-programs.ts';
 import { localScripts } from './local-script.ts';
 import { NodeTarget } from './node-target.ts';
-import { runProgram } from './run-program.ts';
 import { checkSqlite } from './sqlite-copy.ts';
 
 /** What `Engine.probePlace` promises, for a path of this machine. */
@@ -41,10 +40,8 @@ export async function openLocalTarget(place: TreePlace, signal: AbortSignal): Pr
   await makeFolder(folder);
   const root = await realpath(folder);
   const name = place.singleFile === null ? folder : join(folder, place.singleFile);
-  const [program = 'sh', ...args] = shellArguments(probeScript());
-  const probe = await runProgram(program, args, {}, signal);
-  if (probe?.code === 0) return new LocalTarget(place, root, name);
-  return new NodeTarget(place, root, name);
+  signal.throwIfAborted();
+  return (await gnuPrograms()).tarVersion === null ? new NodeTarget(place, root, name) : new LocalTarget(place, root, name);
 }
 
 class LocalTarget extends ScriptTarget {

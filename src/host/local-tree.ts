@@ -11,6 +11,7 @@ import type { RawPaths, TarVerdict, TreeScan, TreeSource } from '../domain/tree.
 import { McadsError } from '../errors.ts';
 import { listed, tarVerdict, toTreeScan, type ScriptEnd } from '../stream/stat-lines.ts';
 import * as commands from '../stream/tree-commands.ts';
+import { gnuPrograms } from './gnu-programs.ts';
 
 /** Keeps a broken tree's messages bounded. */
 const STDERR_BYTES = 8 * 1024 * 1024;
@@ -34,9 +35,10 @@ export async function openLocalTree(path: string, options: LocalTreeOptions, sig
     })
   ).isDirectory();
   const folder = isDirectory ? path : dirname(path);
-  const probe = await output(commands.probeScript(), folder, signal);
-  if (probe.status !== 0) {
-    throw new McadsError('usage', `GNU tar and find are needed to read ${path} ${probe.stderr.trim()}`.trim(), {
+  signal.throwIfAborted();
+  const { tarVersion, words } = await gnuPrograms();
+  if (tarVersion === null) {
+    throw new McadsError('usage', `GNU tar and find are needed to read ${path} ${words}`.trim(), {
       hint: 'install the packages tar, findutils and coreutils',
     });
   }
@@ -45,7 +47,7 @@ export async function openLocalTree(path: string, options: LocalTreeOptions, sig
     temporaryDirectory: options.temporaryDirectory ?? tmpdir(),
     prune: options.prune ?? [],
   };
-  return new LocalTree(folder, root, commands.recipeOf('local', probe.stdout));
+  return new LocalTree(folder, root, commands.recipeOf('local', tarVersion));
 }
 
 class LocalTree implements TreeSource {

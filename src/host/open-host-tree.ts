@@ -3,7 +3,6 @@ import type { OpenHostTree } from '../domain/host.ts';
 import type { TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { openLocalTree } from './local-tree.ts';
-import { openNodeTree } from './node-tree.ts';
 
 /** By GNU tar and find where they are, else by tar-fs. Rejects `component-failed` where the path cannot be looked at. */
 export async function openHostTree(path: string, options: OpenHostTree, signal: AbortSignal): Promise<TreeSource> {
@@ -12,8 +11,9 @@ export async function openHostTree(path: string, options: OpenHostTree, signal: 
     return await openLocalTree(path, options, signal);
   } catch (error) {
     signal.throwIfAborted();
-    if (!isWithoutPrograms(error)) throw error;
-    return openNodeTree(path, options.prune, options.exclude);
+    if (!(error instanceof McadsError) || error.code !== 'usage') throw error; // no GNU programs
+    const { openNodeTree } = await import('./node-tree.ts');
+    return await openNodeTree(path, options.prune, options.exclude);
   }
 }
 
@@ -29,10 +29,4 @@ async function assertReadable(path: string): Promise<void> {
       cause: error,
     });
   }
-}
-
-/** GNU's programs are not here, or not even a shell. */
-export function isWithoutPrograms(error: unknown): boolean {
-  if (error instanceof McadsError) return error.code === 'usage';
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

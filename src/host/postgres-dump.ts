@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import pg from 'pg';
+import type { Client } from 'pg';
 import type { ByteStream, JsonValue, Verdict } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { HostServerDatabase } from '../domain/host.ts';
@@ -66,7 +66,8 @@ export async function dumpPostgres(
   }
 }
 
-async function connect(server: HostServerDatabase): Promise<pg.Client> {
+async function connect(server: HostServerDatabase): Promise<Client> {
+  const { default: pg } = await import('pg'); // most hosts have SQLite
   const { host, port, user, database, password, parameters } = server;
   const sslmode = parameters['sslmode'];
   const client = new pg.Client({
@@ -90,7 +91,7 @@ async function connect(server: HostServerDatabase): Promise<pg.Client> {
   return client;
 }
 
-async function countRows(client: pg.Client): Promise<Readonly<Record<string, number>>> {
+async function countRows(client: Client): Promise<Readonly<Record<string, number>>> {
   const { rows: tables } = await client.query<{ schema: string; table: string }>(TABLES);
   const counts: Record<string, number> = {};
   for (const { schema, table } of tables) {
@@ -100,13 +101,13 @@ async function countRows(client: pg.Client): Promise<Readonly<Record<string, num
   return counts;
 }
 
-async function one(client: pg.Client, sql: string): Promise<Readonly<Record<string, string>>> {
+async function one(client: Client, sql: string): Promise<Readonly<Record<string, string>>> {
   const { rows } = await client.query<Record<string, string>>(sql);
   return rows[0] ?? {};
 }
 
 /** The one value of a query that gives JSON, parsed by the driver. */
-async function jsonOf(client: pg.Client, sql: string): Promise<JsonValue> {
+async function jsonOf(client: Client, sql: string): Promise<JsonValue> {
   const { rows } = await client.query<[JsonValue]>({ text: sql, rowMode: 'array' });
   return rows[0]?.[0] ?? null;
 }
@@ -144,7 +145,7 @@ function start(program: string, args: readonly string[], server: HostServerDatab
 function streamOf(
   dump: Running,
   check: Running,
-  client: pg.Client,
+  client: Client,
   facts: Readonly<Record<string, JsonValue>>,
   findings: readonly Finding[],
   signal: AbortSignal,

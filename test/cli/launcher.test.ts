@@ -50,7 +50,7 @@ test('a command that waits for what never comes does not end as if all had been 
 test('compiled code is cached below the own home folder only', async () => {
   const home = await mkdtemp(join(tmpdir(), 'mcads-home-'));
   try {
-    await runCli(['--help'], { env: { HOME: home, XDG_CACHE_HOME: undefined } });
+    await runCli(['--help'], { env: { HOME: home, XDG_CACHE_HOME: undefined, NODE_COMPILE_CACHE: undefined } });
     expect(await readdir(join(home, '.cache'))).toEqual(['mcads-orchestrate']);
   } finally {
     await rm(home, { recursive: true, force: true });
