@@ -1,12 +1,18 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathOf, readDatabases, type DjangoDatabases } from './django-databases.ts';
+import { expressionAt } from './python-text.ts';
+import { readText, settingsText } from './settings-text.ts';
 
 /** What of Django's settings can be read without running them. Paths are absolute; null: not said, or said in a way that only Python understands. */
 export interface DjangoSettings {
   readonly settingsPackage: string | null;
+  /** False where manage.py names no settings, or they are not in the directory. */
+  readonly areThere: boolean;
   readonly mediaRoot: string | null;
   readonly staticRoot: string | null;
+  /** Which of the two may be another place than is said here: only Python understands it, or it depends on a condition. */
+  readonly unclear: readonly string[];
   readonly databases: DjangoDatabases;
 }
 
@@ -17,23 +23,44 @@ export async function readDjangoSettings(directory: string, lookup: Lookup): Pro
   const manage = await readText(join(directory, 'manage.py'));
   if (manage === null) return null;
   const module = lookup('DJANGO_SETTINGS_MODULE') ?? /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]/.exec(manage)?.[1] ?? null;
-  const text = module === null ? '' : await settingsText(directory, module);
-  const value = (name: string): string | null => {
-    const expression = new RegExp(`^${name}\\s*=\\s*(.+)$`, 'm').exec(text)?.[1];
-    return expression === undefined ? null : pathOf(expression, directory, lookup);
-  };
+  const own = module === null ? null : await settingsText(directory, module);
+  const text = module === null || own === null ? '' : `${await besides(directory, module)}\n${own}`;
+  const media = placeOf('MEDIA_ROOT', text, directory, lookup);
+  const statics = placeOf('STATIC_ROOT', text, directory, lookup);
   return {
     settingsPackage: module === null || !module.includes('.') ? null : (module.split('.')[0] ?? null),
-    mediaRoot: value('MEDIA_ROOT'),
-    staticRoot: value('STATIC_ROOT'),
+    areThere: own !== null,
+    mediaRoot: media.path,
+    staticRoot: statics.path,
+    unclear: [...(media.isClear ? [] : ['MEDIA_ROOT']), ...(statics.isClear ? [] : ['STATIC_ROOT'])],
     databases: readDatabases(text, directory, lookup),
   };
 }
 
-/** The module itself, or all files of the package where settings are one. */
-async function settingsText(directory: string, module: string): Promise<string> {
+/** The last one counts, as in Python, and one on a condition may. */
+function placeOf(
+  name: string,
+  text: string,
+  directory: string,
+  lookup: Lookup,
+): { readonly path: string | null; readonly isClear: boolean } {
+  const assignments = text.matchAll(new RegExp(`^([ \\t]*)${name}[ \\t]*(?::[^=\\n]+)?=(?!=)[ \\t]*`, 'gm'));
+  let path: string | null = null;
+  let isClear = true;
+  for (const match of assignments) {
+    const [assigned, indent] = match;
+    const expression = expressionAt(text, match.index + assigned.length);
+    const found = pathOf(expression, directory, lookup);
+    if (indent === '') [path, isClear] = [found, found !== null || /^(?:''|""|None)$/.test(expression.trim())];
+    else if (found === null || found !== path) isClear = false;
+  }
+  return { path, isClear };
+}
+
+/** Where settings are a package, its common part may be taken over in a way that is not seen. What the module itself says comes after it. */
+async function besides(directory: string, module: string): Promise<string> {
   const base = join(directory, ...module.split('.'));
-  const files = [`${base}.py`, join(base, '__init__.py'), join(base, '..', 'base.py'), join(base, 'base.py')];
+  const files = [join(base, '..', 'base.py'), join(base, 'base.py')];
   if (module.split('.').length > 2) {
     const folder = join(base, '..');
     for (const name of await readdir(folder).catch(() => [])) if (/^(?:base|common)\.py$/.test(name)) files.push(join(folder, name));
@@ -41,8 +68,4 @@ async function settingsText(directory: string, module: string): Promise<string> 
   const texts: string[] = [];
   for (const file of new Set(files)) texts.push((await readText(file)) ?? '');
   return texts.join('\n');
-}
-
-async function readText(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').catch(() => null);
 }

@@ -28,6 +28,7 @@ import { lookForServers } from './look-for-servers.ts';
 import { isSqliteFile, mayBeSqlite, SQLITE_COMPANIONS } from './sqlite-files.ts';
 import { PROJECT_MARKS } from './profile-of.ts';
 import type { Systemd } from './systemd.ts';
+import { tellUnclear } from './unclear-settings.ts';
 
 /** More than this are data, not databases. */
 const MOST_DATABASES = 64;
@@ -168,7 +169,7 @@ class Survey {
       servers: servers.found,
       configFiles: [...new Set([...configured, ...unitFiles])].toSorted(),
       units,
-      findings: [...this.#findings, ...servers.findings],
+      findings: [...this.#findings, ...tellUnclear(this.#django, trees, this.#request.settings.paths), ...servers.findings],
       uncovered: [...this.#uncovered, ...servers.uncovered],
     };
   }

@@ -95,6 +95,25 @@ test('a database whose place only Python knows makes the backup partial, until i
   expect(await codes({})).not.toContain('database-not-covered');
 });
 
+test('a place of media that only Python knows is told with what is captured instead, until it is named', async () => {
+  const told = async (settings: Partial<HostSettings> = {}): Promise<readonly Partial<Finding>[]> =>
+    (await look(settings)).findings.filter(({ code }) => code === 'settings-unread');
+  write('shop/settings.py', 'MEDIA_ROOT = where()\nSTATIC_ROOT = where()\n');
+  const nothing = expect.stringContaining('nothing is captured as files/media') as unknown;
+  expect(await told()).toMatchObject([
+    { severity: 'error', subject: 'MEDIA_ROOT', message: nothing },
+    { severity: 'info', subject: 'STATIC_ROOT' },
+  ]);
+  write('media/a.txt', 'x');
+  const instead = expect.stringContaining(`files/media is ${join(directory, 'media')}`) as unknown;
+  expect((await told())[0]).toMatchObject({ severity: 'warning', message: instead });
+  expect(await told({ paths: { media: join(directory, 'media'), staticfiles: false } })).toEqual([]);
+  write('shop/settings.py', "MEDIA_ROOT = BASE_DIR / 'media'\n");
+  expect(await told()).toEqual([]);
+  rmSync(join(directory, 'shop/settings.py'));
+  expect(await told()).toMatchObject([{ severity: 'info', subject: 'manage.py' }]);
+});
+
 test('a part that is left out is in no other component, and neither are its databases', async () => {
   write('media/a.txt', 'x');
   write('static/a.txt', 'x');

@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readDjangoSettings } from '../../src/host/django-settings.ts';
 import { parseDatabaseUrl } from '../../src/host/project-variables.ts';
@@ -47,6 +47,46 @@ test('settings that only Python understands are no guess', async () => {
   expect(await readDjangoSettings(base, () => null)).toMatchObject({
     databases: { files: [], serverEngine: 'postgresql' },
     mediaRoot: null,
+    areThere: true,
+    unclear: ['MEDIA_ROOT'],
+  });
+});
+
+test.each([
+  ['one that comes later counts', "MEDIA_ROOT = '/a'\nMEDIA_ROOT = '/b'\n", '/b', true],
+  ['over several lines', "MEDIA_ROOT = os.path.join(\n    BASE_DIR,  # here\n    'up',\n)\n", 'up', true],
+  ['with a type', "MEDIA_ROOT: str = '/a'\n", '/a', true],
+  ['none', "MEDIA_ROOT = ''\nOTHER_MEDIA_ROOT = '/a'\n", null, true],
+  ['another one on a condition', "MEDIA_ROOT = '/a'\nif PRODUCTION:\n    MEDIA_ROOT = '/b'\n", '/a', false],
+  ['the same one on a condition', "MEDIA_ROOT = '/a'\nif PRODUCTION:\n    MEDIA_ROOT = '/a'\n", '/a', true],
+  ['on a condition only', "if PRODUCTION:\n    MEDIA_ROOT = '/b'\n", null, false],
+  ['compared, not set', "MEDIA_ROOT = '/a'\nassert (\nMEDIA_ROOT == '/b')\n", '/a', true],
+])('MEDIA_ROOT, %s', async (_, text, path, isClear) => {
+  mkdirSync(join(base, 'shop'));
+  writeFileSync(join(base, 'manage.py'), "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')");
+  writeFileSync(join(base, 'shop/settings.py'), text);
+  expect(await readDjangoSettings(base, () => null)).toMatchObject({
+    mediaRoot: path === null ? null : resolve(base, path),
+    unclear: isClear ? [] : ['MEDIA_ROOT'],
+  });
+});
+
+test('what settings take over from other modules is read in its place', async () => {
+  mkdirSync(join(base, 'shop/settings/parts'), { recursive: true });
+  writeFileSync(join(base, 'manage.py'), "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings.production')");
+  const module = (name: string, text: string): void => writeFileSync(join(base, 'shop/settings', name), text);
+  module(
+    'production.py',
+    "from .base import *\nSTATIC_ROOT = '/own'\ntry:\n    from shop.settings.local import *  # of this machine\nexcept ImportError:\n    pass\n",
+  );
+  module('base.py', "MEDIA_ROOT = '/base'\nSTATIC_ROOT = '/base'\nfrom .parts import *\n");
+  module('parts/__init__.py', "from ..production import *\nfrom . import *\nfrom ....elsewhere import *\nMEDIA_ROOT = '/part'\n");
+  expect(await readDjangoSettings(base, () => null)).toMatchObject({ mediaRoot: '/part', staticRoot: '/own', unclear: [], areThere: true });
+  module('local.py', "MEDIA_ROOT = '/local'\n");
+  expect(await readDjangoSettings(base, () => null)).toMatchObject({ mediaRoot: '/local', staticRoot: '/own' });
+  expect(await readDjangoSettings(base, (name) => (name === 'DJANGO_SETTINGS_MODULE' ? 'shop.gone' : null))).toMatchObject({
+    mediaRoot: null,
+    areThere: false,
   });
 });
 
