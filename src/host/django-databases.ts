@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { parseDatabaseUrl } from './project-variables.ts';
+import { pathOf, textOf, type Scope } from './python-path.ts';
 import { dictEntries, expressionAt, splitOutside, stringOf } from './python-text.ts';
 
 export interface DjangoDatabases {
@@ -21,7 +22,6 @@ interface NamedDatabase {
   readonly isConditional: boolean;
 }
 
-type Lookup = (name: string) => string | null;
 type Reading =
   { readonly kind: 'file'; readonly path: string } | { readonly kind: 'server'; readonly engine: string } | 'url' | 'unclear' | 'none';
 
@@ -30,14 +30,14 @@ const SERVERS = /^(?:postgresql|postgis|mysql|oracle)/;
 const URL_CALL = /^(?:dj_database_url\.config|env\.(?:db|db_url|dj_db_url))\((.*)\)$/s;
 
 /** Every database that `DATABASES` names, in whichever way it is assigned. */
-export function readDatabases(settings: string, directory: string, lookup: Lookup): DjangoDatabases {
+export function readDatabases(settings: string, scope: Scope): DjangoDatabases {
   const files: string[] = [];
   const engines: string[] = [];
   const unclear: string[] = [];
   const conditional: string[] = [];
   let usesUrl = false;
   for (const { name, expression, isConditional } of namedDatabases(settings)) {
-    const reading = read(expression, directory, lookup);
+    const reading = read(expression, scope);
     if (reading === 'url') usesUrl = true;
     if (reading === 'url' || reading === 'none') continue;
     if (reading !== 'unclear' && reading.kind === 'file') files.push(reading.path);
@@ -62,13 +62,13 @@ function namedDatabases(settings: string): readonly NamedDatabase[] {
   });
 }
 
-function read(expression: string, directory: string, lookup: Lookup): Reading {
+function read(expression: string, scope: Scope): Reading {
   const call = URL_CALL.exec(expression)?.[1];
-  if (call !== undefined) return readUrlCall(call, directory, lookup);
+  if (call !== undefined) return readUrlCall(call, scope);
   const entries = dictEntries(expression);
   if (entries === null) return 'unclear';
   const block = new Map(entries);
-  const engine = textOf(block.get('ENGINE') ?? '', lookup)
+  const engine = textOf(block.get('ENGINE') ?? '', scope.lookup)
     ?.split('.')
     .at(-1);
   if (engine === undefined) return 'unclear';
@@ -76,24 +76,24 @@ function read(expression: string, directory: string, lookup: Lookup): Reading {
   if (engine === 'dummy') return 'none';
   if (engine !== 'sqlite3') return 'unclear';
   const name = block.get('NAME') ?? '';
-  if (textOf(name, lookup) === ':memory:') return 'none';
-  const path = pathOf(name, directory, lookup);
+  if (textOf(name, scope.lookup) === ':memory:') return 'none';
+  const path = pathOf(name, scope);
   return path === null ? 'unclear' : { kind: 'file', path };
 }
 
 /** A `DATABASE_URL` that is set is read elsewhere, for everything that may use it. */
-function readUrlCall(call: string, directory: string, lookup: Lookup): Reading {
+function readUrlCall(call: string, scope: Scope): Reading {
   const given = splitOutside(call, ',').map((argument) => /^(?:(\w+)\s*=\s*)?([^]*)$/.exec(argument) ?? []);
   const value = (name: string): string | undefined => given.find(([, key]) => key === name)?.[2];
   const variable = stringOf(value('env') ?? value('var') ?? given.find(([, key]) => key === undefined)?.[2] ?? '') ?? 'DATABASE_URL';
-  const set = lookup(variable);
-  if (set !== null && set !== '') return variable === 'DATABASE_URL' ? 'url' : readUrl(set, directory);
+  const set = scope.lookup(variable);
+  if (set !== null && set !== '') return variable === 'DATABASE_URL' ? 'url' : readUrl(set, scope.directory);
   const fallback = value('default');
   if (fallback === undefined) return 'unclear';
   const url = stringOf(fallback);
-  if (url !== null) return readUrl(url, directory);
+  if (url !== null) return readUrl(url, scope.directory);
   const made = sqliteUrl(fallback);
-  const path = made === null ? null : pathOf(made, directory, lookup);
+  const path = made === null ? null : pathOf(made, scope);
   return path === null ? 'unclear' : { kind: 'file', path };
 }
 
@@ -113,34 +113,4 @@ function sqliteUrl(expression: string): string | null {
     return below === '' ? (formatted[2] ?? null) : `${formatted[2] ?? ''} / '${below}'`;
   }
   return /^['"]sqlite:\/\/\/['"]\s*\+\s*(.+)$/s.exec(expression)?.[1] ?? null;
-}
-
-const VARIABLE =
-  /^(?:os\.environ\.get|os\.getenv|env|config|env\.str|env\.path)\(\s*['"](\w+)['"]\s*(?:,\s*(?:default\s*=\s*)?(.+))?\)$|^os\.environ\[\s*['"](\w+)['"]\s*\]$/s;
-
-/** A literal, or a variable of the environment with its default. */
-function textOf(expression: string, lookup: Lookup): string | null {
-  const variable = VARIABLE.exec(expression.trim());
-  if (variable === null) return stringOf(expression);
-  return lookup(variable[1] ?? variable[3] ?? '') ?? (variable[2] === undefined ? null : textOf(variable[2], lookup));
-}
-
-/** The few ways in which settings write a path: literals, `BASE_DIR / 'a'`, `os.path.join(BASE_DIR, 'a')`, variables with a default. */
-export function pathOf(expression: string, directory: string, lookup: Lookup): string | null {
-  const text = expression.trim().replace(/,$/, '').trim();
-  const variable = VARIABLE.exec(text);
-  if (variable !== null) {
-    const set = lookup(variable[1] ?? variable[3] ?? '');
-    if (set !== null) return resolve(directory, set);
-    return variable[2] === undefined ? null : pathOf(variable[2], directory, lookup);
-  }
-  const wrapped = /^(?:str|Path|os\.fspath)\((.+)\)$/s.exec(text)?.[1];
-  if (wrapped !== undefined) return pathOf(wrapped, directory, lookup);
-  const literal = stringOf(text);
-  if (literal !== null) return literal === '' || literal === ':memory:' ? null : resolve(directory, literal);
-  const joined = /^os\.path\.join\(\s*(.+)\)$/s.exec(text)?.[1];
-  const [first, ...rest] = splitOutside(joined ?? text, joined === undefined ? '/' : ',').filter((part) => part !== '');
-  if (first === undefined || !/^(?:str\()?(?:BASE_DIR|PROJECT_ROOT|ROOT_DIR|BASE_PATH)\)?$/.test(first)) return null;
-  const names = rest.map((part) => stringOf(part));
-  return names.some((name) => name === null || name === '') ? null : resolve(directory, ...names.filter((name) => name !== null));
 }

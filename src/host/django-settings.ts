@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathOf, readDatabases, type DjangoDatabases } from './django-databases.ts';
-import { expressionAt } from './python-text.ts';
+import { readDatabases, type DjangoDatabases } from './django-databases.ts';
+import { assignmentsTo, pathOf, scopeOf, type Scope } from './python-path.ts';
 import { readText, settingsText } from './settings-text.ts';
 
 /** What of Django's settings can be read without running them. Paths are absolute; null: not said, or said in a way that only Python understands. */
@@ -25,33 +25,26 @@ export async function readDjangoSettings(directory: string, lookup: Lookup): Pro
   const module = lookup('DJANGO_SETTINGS_MODULE') ?? /DJANGO_SETTINGS_MODULE['"]\s*,\s*['"]([\w.]+)['"]/.exec(manage)?.[1] ?? null;
   const own = module === null ? null : await settingsText(directory, module);
   const text = module === null || own === null ? '' : `${await besides(directory, module)}\n${own}`;
-  const media = placeOf('MEDIA_ROOT', text, directory, lookup);
-  const statics = placeOf('STATIC_ROOT', text, directory, lookup);
+  const scope = scopeOf(text, directory, lookup);
+  const media = placeOf('MEDIA_ROOT', text, scope);
+  const statics = placeOf('STATIC_ROOT', text, scope);
   return {
     settingsPackage: module === null || !module.includes('.') ? null : (module.split('.')[0] ?? null),
     areThere: own !== null,
     mediaRoot: media.path,
     staticRoot: statics.path,
     unclear: [...(media.isClear ? [] : ['MEDIA_ROOT']), ...(statics.isClear ? [] : ['STATIC_ROOT'])],
-    databases: readDatabases(text, directory, lookup),
+    databases: readDatabases(text, scope),
   };
 }
 
 /** The last one counts, as in Python, and one on a condition may. */
-function placeOf(
-  name: string,
-  text: string,
-  directory: string,
-  lookup: Lookup,
-): { readonly path: string | null; readonly isClear: boolean } {
-  const assignments = text.matchAll(new RegExp(`^([ \\t]*)${name}[ \\t]*(?::[^=\\n]+)?=(?!=)[ \\t]*`, 'gm'));
+function placeOf(name: string, text: string, scope: Scope): { readonly path: string | null; readonly isClear: boolean } {
   let path: string | null = null;
   let isClear = true;
-  for (const match of assignments) {
-    const [assigned, indent] = match;
-    const expression = expressionAt(text, match.index + assigned.length);
-    const found = pathOf(expression, directory, lookup);
-    if (indent === '') [path, isClear] = [found, found !== null || /^(?:''|""|None)$/.test(expression.trim())];
+  for (const { expression, isConditional } of assignmentsTo(name, text)) {
+    const found = pathOf(expression, scope);
+    if (!isConditional) [path, isClear] = [found, found !== null || /^(?:''|""|None)$/.test(expression)];
     else if (found === null || found !== path) isClear = false;
   }
   return { path, isClear };

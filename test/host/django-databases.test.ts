@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest';
 import { readDatabases } from '../../src/host/django-databases.ts';
+import { pathOf, scopeOf } from '../../src/host/python-path.ts';
 
 const SQLITE = "'ENGINE': 'django.db.backends.sqlite3'";
 
 function read(settings: string, variables: Readonly<Record<string, string>> = {}): ReturnType<typeof readDatabases> {
-  return readDatabases(settings, '/srv/app', (name) => variables[name] ?? null);
+  return readDatabases(
+    settings,
+    scopeOf(settings, '/srv/app', (name) => variables[name] ?? null),
+  );
 }
 
 test.each([
@@ -59,4 +63,36 @@ if "DATABASE_URL" in os.environ:
     conditional: ["DATABASES['default']"],
     usesUrl: false,
   });
+});
+
+test.each([
+  ["BASE_DIR / 'a' / 'b'", '/srv/app/a/b'],
+  ['BASE_DIR', '/srv/app'],
+  ["APPS_DIR / 'media'", '/srv/app/shop/media'],
+  ["str(APPS_DIR / 'media')", '/srv/app/shop/media'],
+  ["str(BASE_DIR) + '/up' + '/loads'", '/srv/app/up/loads'],
+  ["f'{BASE_DIR}/up'", '/srv/app/up'],
+  ['f"{str(APPS_DIR)}/up"', '/srv/app/shop/up'],
+  ["os.path.join(APPS_DIR, 'a/', 'b')", '/srv/app/shop/a/b'],
+  ["os.path.abspath(os.path.join(BASE_DIR, '..', 'b'))", '/srv/b'],
+  ["Path('/data', 'b')", '/data/b'],
+  ["Path('/data') / 'b'", '/data/b'],
+  ["DATA / 'b'", '/var/data/b'],
+  ["AROUND / 'b'", null],
+  ["UNKNOWN / 'b'", null],
+  ["CHOSEN / 'b'", null],
+  ['BASE_DIR / name', null],
+  ["BASE_DIR.parent / 'b'", null],
+  ["f'{BASE_DIR}/{name}'", null],
+  ['str(BASE_DIR) + name', null],
+  ["''", null],
+])('a path written as %s', (expression, path) => {
+  const settings =
+    "APPS_DIR = BASE_DIR / 'shop'\nDATA = env('DATA', default='/var/data')\nAROUND = AROUND / 'a'\nif DEBUG:\n    CHOSEN = '/c'\n";
+  expect(
+    pathOf(
+      expression,
+      scopeOf(settings, '/srv/app', () => null),
+    ),
+  ).toBe(path);
 });
