@@ -141,7 +141,11 @@ class Survey {
 
   async application(systemd: Systemd): Promise<HostApplication> {
     const configured = await configFiles(this.#directory, this.#profile);
-    const trees = [...(await this.#trees(configured)), ...(await this.#named())];
+    const named = await this.#named();
+    const trees = [...(await this.#trees(configured)), ...named].map((tree) => ({
+      ...tree,
+      exclude: [...tree.exclude, ...nestedIn(tree, named)],
+    }));
     const databases = [...this.#databases.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
     const units = await findUnits(
       systemd,

@@ -80,7 +80,7 @@ export async function* planSegments(
     const member = { ...entry, link: names.firstOf(entry) };
     const isAlone = SegmentCutter.isLarge(member, member.link !== null);
     if (isAlone && members.length > 0) yield end(true);
-    if (watch.see(member) || (member.links > 1 && member.type !== 'd')) isPlain = false;
+    if (watch.see(member) || filter.isMountPoint(member) || (member.links > 1 && member.type !== 'd')) isPlain = false;
     members.push(member);
     if (isAlone || cutter.endsAfter(member.path, member.type === 'f' && member.link === null ? member.size : 0)) yield end(false);
   }
@@ -155,6 +155,7 @@ class CaptureFilter {
   readonly #rules: TreeRules;
   readonly #findings: TreeFindings;
   #below: RawPath | null = null;
+  #device: string | null = null;
   #excluded = 0;
 
   constructor(rules: TreeRules, findings: TreeFindings) {
@@ -177,6 +178,21 @@ class CaptureFilter {
     if (entry.type !== 's') return true;
     this.#findings.add('info', 'socket', entry.path, 'a socket holds no data and is not stored');
     return false;
+  }
+
+  /** A scan stays on one filesystem: of another one it tells the directory where that is mounted, and nothing below. */
+  isMountPoint({ path, type, device }: TreeEntry): boolean {
+    if (path === '') this.#device = device;
+    if (type !== 'd' || this.#device === null || device === this.#device) return false;
+    const hint = 'capture it by itself (a component under `host: components:`, a bind or volume of its own), or exclude it';
+    this.#findings.add(
+      'error',
+      'other-filesystem',
+      path,
+      'another filesystem is mounted there, and what lies on it is NOT in this snapshot',
+      hint,
+    );
+    return true;
   }
 
   end(): void {

@@ -9,7 +9,7 @@ const BEHIND_ALL: RawPath = '\uffff';
 /** A part of a catalogue never had more. */
 const MOST_SEGMENTS = 64 * 1024;
 /** Counted up with whatever decides what is captured of an entry, or where segments and parts end, and is not in the context by itself. */
-const OWN_RULES = 1;
+const OWN_RULES = 2;
 
 /** Consecutive segments with all that the catalogue has of them, as the parent has them. */
 export interface UnchangedPart {

@@ -114,6 +114,30 @@ test('a place of media that only Python knows is told with what is captured inst
   expect(await told()).toMatchObject([{ severity: 'info', subject: 'manage.py' }]);
 });
 
+test('a filesystem that is mounted inside is told each time, until it is excluded or captured by itself', async () => {
+  write('media/2025/inner/photo.jpg', 'below the mount');
+  write('media/a.txt', 'x');
+  write('.env', 'A=1');
+  const script = 'mount -t tmpfs none "$1/media/2025" && echo family > "$1/media/2025/photo.jpg" && shift && exec "$@"';
+  const backUp = async (): Promise<Made & { readonly code: number | null }> => {
+    const argv = ['--mount', 'sh', '-c', script, 'sh', directory, process.execPath, MAIN, 'backup', '--json'];
+    const { code, stdout } = await runCommand('unshare', argv, { cwd: directory, env: environment(), accept: 'any' });
+    return { code, ...(JSON.parse(stdout) as Made) }; // design §8
+  };
+  for (const attempt of ['first', 'unchanged']) {
+    const { code, findings } = await backUp();
+    expect(code, attempt).toBe(3);
+    expect(findings, attempt).toContainEqual(expect.objectContaining({ severity: 'error', code: 'other-filesystem' }));
+  }
+  write('mcads.yaml', JSON.stringify({ host: { components: { y2025: 'media/2025' } } }));
+  const { code, findings, components } = await backUp();
+  expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+  expect(code).toBe(0);
+  expect(components).toContainEqual(expect.objectContaining({ id: 'files/y2025', outcome: 'captured' }));
+  write('mcads.yaml', JSON.stringify({ host: { exclude: ['2025'] } }));
+  expect(await backUp()).toMatchObject({ code: 0 });
+});
+
 test('a part that is left out is in no other component, and neither are its databases', async () => {
   write('media/a.txt', 'x');
   write('static/a.txt', 'x');
