@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { ComponentId } from '../domain/component.ts';
 import type { HostUnit } from '../domain/host.ts';
+import { withRealPaths } from './named-paths.ts';
 import { mentions, type Systemd, type SystemdUnit, unitName } from './systemd.ts';
 
 /** Always looked for: the names of the MCADS installation. */
@@ -28,7 +29,7 @@ export async function findUnits(systemd: Systemd, search: UnitSearch, signal: Ab
     const text = `${await unitText(unit)}\n${basename(unit.name, '.service') === 'nginx' ? await nginxText() : ''}`;
     if (/\bmcads-orchestrate\b/.test(text)) continue; // a timer's backup must not stop itself
     const { name, file, enabled, active, triggeredBy, after } = unit;
-    found.push({ name, file, enabled, active, triggeredBy, after, uses: usesOf(text, search) });
+    found.push({ name, file, enabled, active, triggeredBy, after, uses: usesOf(await withRealPaths(text), search) });
   }
   return found;
 }

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { McadsError } from '../errors.ts';
+import { withRealPaths } from './named-paths.ts';
 import { runProgram } from './run-program.ts';
 
 /** Where administrators put units; those of packages belong to no application. */
@@ -54,7 +55,7 @@ export class Systemd {
     const names = new Set<string>();
     for (const folder of this.#folders) {
       for (const name of (await readdir(folder).catch(() => [])).filter((one) => one.endsWith('.service'))) {
-        if (mentions(await readFile(join(folder, name), 'utf8').catch(() => ''), path)) names.add(name);
+        if (mentions(await withRealPaths(await readFile(join(folder, name), 'utf8').catch(() => '')), path)) names.add(name);
       }
     }
     return [...names].toSorted();

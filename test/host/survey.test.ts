@@ -129,6 +129,11 @@ test('units are asked of systemd; whoever names the directory uses what lies in 
   writeFileSync(join(folder, 'other.service'), `[Service]\nExecStart=/usr/bin/serve ${app}2/media\n`);
   writeFileSync(join(folder, 'nightly.service'), `[Service]\nWorkingDirectory=${app}\nExecStart=/usr/bin/mcads-orchestrate backup\n`);
   symlinkSync('/dev/null', join(folder, 'masked.service'));
+  // As releases are linked: the unit knows the link alone.
+  symlinkSync('app', join(base, 'current'));
+  symlinkSync('current', join(base, 'live'));
+  writeFileSync(join(folder, 'linked.service'), `[Service]\nWorkingDirectory=${base}/live\nExecStart=/usr/bin/true\n`);
+  writeFileSync(join(folder, 'optional.service'), `[Service]\nEnvironmentFile=-${base}/current/media/settings\nExecStart=/usr/bin/true\n`);
   // Without an answer of systemd the files alone say what there is.
   const path = process.env['PATH'];
   process.env['PATH'] = base;
@@ -142,6 +147,8 @@ test('units are asked of systemd; whoever names the directory uses what lies in 
     expect(own.map(({ name, uses, active }) => ({ name, uses, active }))).toEqual([
       { name: 'shop.service', uses: ['files/media', 'sqlite/db.sqlite3'], active: null },
       { name: 'files.service', uses: ['files/media'], active: null },
+      { name: 'linked.service', uses: ['files/media', 'sqlite/db.sqlite3'], active: null },
+      { name: 'optional.service', uses: ['files/media'], active: null },
     ]);
   } finally {
     process.env['PATH'] = path;
