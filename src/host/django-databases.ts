@@ -20,6 +20,8 @@ interface NamedDatabase {
   readonly name: string;
   readonly expression: string;
   readonly isConditional: boolean;
+  /** It changes some keys of an entry and is none by itself. */
+  readonly isPart?: boolean;
 }
 
 type Reading =
@@ -36,8 +38,8 @@ export function readDatabases(settings: string, scope: Scope): DjangoDatabases {
   const unclear: string[] = [];
   const conditional: string[] = [];
   let usesUrl = false;
-  for (const { name, expression, isConditional } of namedDatabases(settings)) {
-    const reading = read(expression, scope);
+  for (const { name, expression, isConditional, isPart } of namedDatabases(settings)) {
+    const reading = isPart === true ? readPart(expression, scope) : read(expression, scope);
     if (reading === 'url') usesUrl = true;
     if (reading === 'url' || reading === 'none') continue;
     if (reading !== 'unclear' && reading.kind === 'file') files.push(reading.path);
@@ -48,18 +50,54 @@ export function readDatabases(settings: string, scope: Scope): DjangoDatabases {
   return { files, serverEngine: engines[0] ?? null, unclear: [...new Set(unclear)], conditional: [...new Set(conditional)], usesUrl };
 }
 
-/** `DATABASES = {…}` and `DATABASES['a'] = …`, one by one; `DATABASES = …` of any other kind as a whole. */
+/** What is done to `DATABASES`, one of its entries, or one key of an entry: up to the value, or the bracket before it. */
+const CHANGE =
+  /^([ \t]*)DATABASES\b((?:[ \t]*\[[ \t]*['"][\w-]+['"][ \t]*\])*)[ \t]*(?:\.update[ \t]*(?=\()|\|=|(?::[^=\n]+)?=(?!=))[ \t]*/gm;
+
+/** Each entry that is assigned, one by one, and each change of one; what is assigned in any other way as a whole. */
 function namedDatabases(settings: string): readonly NamedDatabase[] {
-  const assignments = settings.matchAll(/^([ \t]*)DATABASES[ \t]*(?:\[[ \t]*['"]([\w-]+)['"][ \t]*\][ \t]*)?(?::[^=\n]+)?=(?!=)[ \t]*/gm);
-  return [...assignments].flatMap((match) => {
-    const [assigned, indent, alias] = match;
-    const expression = expressionAt(settings, match.index + assigned.length);
+  return [...settings.matchAll(CHANGE)].flatMap((match) => {
+    const [begin, indent, subscripts = ''] = match;
+    const [alias, key, ...deeper] = [...subscripts.matchAll(/['"]([\w-]+)['"]/g)].map(([, name = '']) => name);
+    const written = expressionAt(settings, match.index + begin.length);
+    const isUpdate = begin.trimEnd().endsWith('.update');
+    const expression = isUpdate ? argumentOf(written) : written;
     const isConditional = indent !== '';
-    if (alias !== undefined) return [{ name: `DATABASES['${alias}']`, expression, isConditional }];
-    const entries = dictEntries(expression);
-    if (entries === null) return [{ name: 'DATABASES', expression, isConditional }];
-    return entries.map(([key, value]) => ({ name: key === '' ? 'DATABASES' : `DATABASES['${key}']`, expression: value, isConditional }));
+    if (deeper.length > 0) return []; // of OPTIONS and TEST
+    if (alias === undefined) {
+      const entries = dictEntries(expression);
+      if (entries === null) return [{ name: 'DATABASES', expression, isConditional }];
+      return entries.map(([of, value]) => ({ name: of === '' ? 'DATABASES' : nameOf(of), expression: value, isConditional }));
+    }
+    if (key !== undefined) return [{ name: nameOf(alias), expression: `{'${key}': ${expression}}`, isConditional, isPart: true }];
+    const isPart = isUpdate || begin.includes('|=');
+    return [{ name: nameOf(alias), expression, isConditional, isPart }];
   });
+}
+
+function nameOf(alias: string): string {
+  return `DATABASES['${alias}']`;
+}
+
+/** What `.update(…)` gets; `a=1, b=2` as the dict that it stands for. */
+function argumentOf(call: string): string {
+  const inner = /^\(([^]*)\)$/.exec(call)?.[1]?.trim() ?? '';
+  const named = splitOutside(inner, ',').map((argument) => /^(\w+)\s*=\s*([^=][^]*)$/.exec(argument));
+  if (inner === '' || named.some((one) => one === null)) return inner;
+  return `{${named.map((one) => `'${one?.[1] ?? ''}': ${one?.[2] ?? ''}`).join(', ')}}`;
+}
+
+/** A change of an entry that is read by itself: what it says of another place or kind. */
+function readPart(expression: string, scope: Scope): Reading {
+  const entries = dictEntries(expression);
+  if (entries === null) return read(expression, scope);
+  const block = new Map(entries);
+  const [engine, name] = [block.get('ENGINE'), block.get('NAME')];
+  if (engine !== undefined) return read(expression, scope);
+  if (name === undefined) return block.has('') ? 'unclear' : 'none';
+  if (textOf(name, scope.lookup) === ':memory:') return 'none';
+  const path = pathOf(name, scope);
+  return path === null ? 'unclear' : { kind: 'file', path };
 }
 
 function read(expression: string, scope: Scope): Reading {

@@ -18,16 +18,30 @@ export function tellUnclear(django: DjangoSettings | null, trees: readonly HostT
     const hint = 'set DJANGO_SETTINGS_MODULE in .env, or name the places under `host: paths:` and `host: databases:`';
     return [{ severity: 'info', code: 'settings-unread', subject: 'manage.py', message, hint }];
   }
-  return PARTS.filter(([name, part]) => django.unclear.includes(name) && paths[part] === undefined).map(([name, part]): Finding => {
-    const id = componentId('files', part);
-    const taken = trees.find((tree) => tree.id === id);
-    return {
-      // What collectstatic makes can be made again; uploads that are nowhere in a snapshot are lost with the disk.
-      severity: part !== 'media' ? 'info' : taken === undefined ? 'error' : 'warning',
-      code: 'settings-unread',
-      subject: name,
-      message: `Django's settings say only to Python, or on a condition, where ${name} lies: ${taken === undefined ? `nothing is captured as ${id}` : `${id} is ${taken.path}`}`,
-      hint: `name its place, or false for none: \`host: paths: {${part}: …}\``,
-    };
-  });
+  const elsewhere: readonly Finding[] =
+    django.uploadsTo === null
+      ? []
+      : [
+          {
+            severity: 'info',
+            code: 'uploads-elsewhere',
+            subject: 'media',
+            message: `Django keeps uploads with ${django.uploadsTo}: what is not in a folder of this machine is NOT in this snapshot`,
+          },
+        ];
+  const unclear = PARTS.filter(([name, part]) => django.unclear.includes(name) && paths[part] === undefined).map(
+    ([name, part]): Finding => {
+      const id = componentId('files', part);
+      const taken = trees.find((tree) => tree.id === id);
+      return {
+        // What collectstatic makes can be made again; uploads that are nowhere in a snapshot are lost with the disk.
+        severity: part !== 'media' ? 'info' : taken === undefined ? 'error' : 'warning',
+        code: 'settings-unread',
+        subject: name,
+        message: `Django's settings say only to Python, or on a condition, where ${name} lies: ${taken === undefined ? `nothing is captured as ${id}` : `${id} is ${taken.path}`}`,
+        hint: `name its place, or false for none: \`host: paths: {${part}: …}\``,
+      };
+    },
+  );
+  return [...elsewhere, ...unclear];
 }

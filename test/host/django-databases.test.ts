@@ -23,6 +23,34 @@ test.each([
   expect(read(settings)).toMatchObject({ files: [], serverEngine: null, unclear: ["DATABASES['default']"] });
 });
 
+test.each([
+  ["DATABASES['default']['NAME'] = '/srv/x.db'", ['/srv/x.db'], []],
+  ["DATABASES['default']['NAME'] = os.environ['SQLITE_PATH']", [], ["DATABASES['default']"]],
+  ["DATABASES['default']['NAME'] = os.environ['SET']", ['/set.db'], []],
+  ["if CI:\n    DATABASES['default']['NAME'] = BASE_DIR / 'ci.db'", ['/srv/app/ci.db'], []],
+  ["DATABASES['default'].update({'NAME': '/srv/x.db', 'CONN_MAX_AGE': 60})", ['/srv/x.db'], []],
+  ["DATABASES['default'].update(NAME=where(), CONN_MAX_AGE=60)", [], ["DATABASES['default']"]],
+  ["DATABASES['default'].update(dj_database_url.config(conn_max_age=500))", [], ["DATABASES['default']"]],
+  ["DATABASES['default'] |= OTHERS", [], ["DATABASES['default']"]],
+  ["DATABASES['default'].update({'CONN_MAX_AGE': 60})", [], []],
+  ["DATABASES['default'].update({**OTHERS})", [], ["DATABASES['default']"]],
+  ["DATABASES['default']['ATOMIC_REQUESTS'] = True", [], []],
+  ["DATABASES['default']['TEST']['NAME'] = where()", [], []],
+  ["DATABASES['default']['NAME'] == 'a'\nprint(DATABASES['default']['NAME'])", [], []],
+  [`DATABASES.update(audit={${SQLITE}, 'NAME': '/srv/x.db'})`, ['/srv/x.db'], []],
+  [`DATABASES |= {\n  'audit': {${SQLITE}, 'NAME': '/srv/x.db'},\n}`, ['/srv/x.db'], []],
+  ['DATABASES.update(more())', [], ['DATABASES']],
+  ['DATABASES.update({})', [], []],
+])('what is changed behind the assignment counts: %s', (change, files, unclear) => {
+  const settings = `DATABASES = {'default': {${SQLITE}, 'NAME': BASE_DIR / 'db.sqlite3'}}\n${change}\n`;
+  expect(read(settings, { SET: '/set.db' })).toMatchObject({ files: ['/srv/app/db.sqlite3', ...files], unclear, serverEngine: null });
+});
+
+test('another kind of server behind the assignment', () => {
+  const settings = `DATABASES = {'default': {${SQLITE}, 'NAME': 'a'}}\nDATABASES['default'].update({'ENGINE': 'django.db.backends.postgresql', 'NAME': 'shop'})\n`;
+  expect(read(settings)).toMatchObject({ files: ['/srv/app/a'], serverEngine: 'postgresql' });
+});
+
 test('what is assigned as a whole, or mixed in, is unclear too', () => {
   expect(read('DATABASES = databases()').unclear).toEqual(['DATABASES']);
   expect(read(`DATABASES = {**COMMON, 'default': {${SQLITE}, 'NAME': 'a'}}`)).toMatchObject({

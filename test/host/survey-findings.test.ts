@@ -110,6 +110,8 @@ test('a place of media that only Python knows is told with what is captured inst
   expect(await told({ paths: { media: join(directory, 'media'), staticfiles: false } })).toEqual([]);
   write('shop/settings.py', "MEDIA_ROOT = BASE_DIR / 'media'\n");
   expect(await told()).toEqual([]);
+  write('shop/settings.py', "STORAGES = {'default': {'BACKEND': 'storages.backends.s3.S3Storage'}}\n");
+  expect((await look()).findings).toContainEqual(expect.objectContaining({ severity: 'info', code: 'uploads-elsewhere' }));
   rmSync(join(directory, 'shop/settings.py'));
   expect(await told()).toMatchObject([{ severity: 'info', subject: 'manage.py' }]);
 });

@@ -60,6 +60,14 @@ test.each([
   ['another one on a condition', "MEDIA_ROOT = '/a'\nif PRODUCTION:\n    MEDIA_ROOT = '/b'\n", '/a', false],
   ['the same one on a condition', "MEDIA_ROOT = '/a'\nif PRODUCTION:\n    MEDIA_ROOT = '/a'\n", '/a', true],
   ['on a condition only', "if PRODUCTION:\n    MEDIA_ROOT = '/b'\n", null, false],
+  [
+    'as an option of its storage',
+    "MEDIA_ROOT = '/a'\nSTORAGES = {'default': {'OPTIONS': {'location': BASE_DIR / 'up'}}, 'staticfiles': {}}\n",
+    'up',
+    true,
+  ],
+  ['as an option that only Python knows', "MEDIA_ROOT = '/a'\nSTORAGES = {'default': {'OPTIONS': {'location': where()}}}\n", null, false],
+  ['with another storage for the rest', "MEDIA_ROOT = '/a'\nSTORAGES = {'staticfiles': {'OPTIONS': {'location': where()}}}\n", '/a', true],
   ['compared, not set', "MEDIA_ROOT = '/a'\nassert (\nMEDIA_ROOT == '/b')\n", '/a', true],
 ])('MEDIA_ROOT, %s', async (_, text, path, isClear) => {
   mkdirSync(join(base, 'shop'));
