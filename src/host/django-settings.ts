@@ -29,7 +29,7 @@ export async function readDjangoSettings(directory: string, lookup: Lookup): Pro
   const own = module === null ? null : await settingsText(directory, module);
   const text = module === null || own === null ? '' : `${await besides(directory, module)}\n${own}`;
   const scope = scopeOf(text, directory, lookup);
-  const storage = storageOf(text, scope);
+  const storage = storageOf(scope);
   const media = storage.place ?? placeOf('MEDIA_ROOT', text, scope);
   const statics = placeOf('STATIC_ROOT', text, scope);
   return {
@@ -49,7 +49,7 @@ interface Place {
 }
 
 /** What `STORAGES['default']` says of uploads: a folder of their own, or another kind of storage than files. */
-function storageOf(text: string, scope: Scope): { readonly place: Place | null; readonly elsewhere: string | null } {
+function storageOf(scope: Scope): { readonly place: Place | null; readonly elsewhere: string | null } {
   const entry = (expression: string | null | undefined, key: string): string | null =>
     (dictEntries(expression ?? '') ?? []).find(([name]) => name === key)?.[1] ?? null;
   const storage = entry(scope.valueOf('STORAGES'), 'default');
