@@ -13,6 +13,7 @@ import { captureComponent, type CaptureContext } from './capture-component.ts';
 import { rotatingDisks } from './data-paths.ts';
 import { discover } from './discover.ts';
 import { plan as makePlan } from './plan.ts';
+import { otherPlace, sharedNameFinding } from './other-place.ts';
 import { quiesce } from './quiesce.ts';
 import { OpenedTrees } from './opened-trees.ts';
 import { rawDatabase } from './raw-database.ts';
@@ -127,7 +128,8 @@ async function captureSnapshot(
   if (!outcomes.some(isStored)) return { manifest: null, outcomes, location: repository.location };
   const undone = claimed.undone;
   const made = assembleManifest({ plan, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, undone });
-  const manifest = withSizeFinding(made, await earlierSnapshots(repository));
+  const sized = withSizeFinding(made, await earlierSnapshots(repository));
+  const manifest = withFindings(sized, await sharedName(plan, writer, ports));
   ports.events({ type: 'stage', stage: 'commit', detail: manifest.name });
   await writer.commit(manifest, ports.renderVerification(manifest));
   return { manifest, outcomes, location: repository.location };
@@ -147,7 +149,22 @@ async function earlierSnapshots(repository: SnapshotRepository): Promise<readonl
 function withSizeFinding(manifest: Manifest, others: readonly SnapshotSummary[]): Manifest {
   const { sealed, name } = manifest;
   const unusual = unusualSize({ ...sealed, name, bytes: sealed.stats.bytes }, others);
-  return unusual === null ? manifest : { ...manifest, sealed: { ...sealed, findings: [...sealed.findings, sizeFinding(unusual)] } };
+  return unusual === null ? manifest : withFindings(manifest, [sizeFinding(unusual)]);
+}
+
+function withFindings(manifest: Manifest, more: readonly Finding[]): Manifest {
+  const { sealed } = manifest;
+  return more.length === 0 ? manifest : { ...manifest, sealed: { ...sealed, findings: [...sealed.findings, ...more] } };
+}
+
+/** Nothing else tells two applications of one name in a repository apart. */
+async function sharedName({ project, groups }: BackupPlan, writer: SnapshotWriter, ports: BackupPorts): Promise<readonly Finding[]> {
+  const ids = groups.flatMap(({ components }) => components.map(({ id }) => id));
+  const before = ids.map((id) => writer.parentOf(id)).filter((manifest) => manifest !== null);
+  const newest = before.toSorted((a, b) => (a.sealed.startedAt < b.sealed.startedAt ? 1 : -1))[0];
+  if (newest === undefined || project.directory === null) return [];
+  const place = await otherPlace(newest, { directory: project.directory, machine: ports.machine.name }, ports.host);
+  return place === null ? [] : [sharedNameFinding(project.name, newest.name, place)];
 }
 
 function assertSomethingToDo(plan: BackupPlan): void {

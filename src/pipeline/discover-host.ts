@@ -42,6 +42,11 @@ export function hasHostSettings({ profile, databases, components, services }: Ho
   return profile !== null || databases.length + services.length + Object.keys(components).length > 0;
 }
 
+/** Packages of settings that are called so in one project after the other, by tutorials and templates. */
+const USUAL_PACKAGES = /^(?:api|app|backend|conf|config|core|django|main|mysite|project|server|settings|site|src|web|website)$/;
+/** Of `/srv/shop/releases/42` and `/srv/shop/current` the application is what holds them. */
+const RELEASE_FOLDER = /^(?:\d+|current|releases)$/;
+
 /** `-p` and settings, a `name:` in the Compose files, Django's settings package, the newest classic archive, the directory. */
 export async function nameOnHost(
   { projectName, directory }: PlanRequest,
@@ -51,9 +56,15 @@ export async function nameOnHost(
 ): Promise<string> {
   if (projectName !== null) return projectName;
   if (model !== null && model.nameFrom !== 'directory') return model.name;
-  const fromSettings = normalised((await ports.hostRuntime?.settingsPackage(directory)) ?? '');
+  const settingsPackage = normalised((await ports.hostRuntime?.settingsPackage(directory)) ?? '');
+  const fromSettings = USUAL_PACKAGES.test(settingsPackage) ? '' : settingsPackage;
   const fromArchive = history.findLast(({ isClassic }) => isClassic)?.project;
-  return [fromSettings, fromArchive ?? '', normalised(directory.split('/').at(-1) ?? '')].find((one) => one !== '') ?? 'host';
+  return [fromSettings, fromArchive ?? '', normalised(folderName(directory))].find((one) => one !== '') ?? 'host';
+}
+
+function folderName(directory: string): string {
+  const names = directory.split('/').filter((name) => name !== '');
+  return names.findLast((name) => !RELEASE_FOLDER.test(name)) ?? names.at(-1) ?? '';
 }
 
 /** The data of a project on the engine that lies on this host beside it. */

@@ -7,6 +7,7 @@ import type { RawPath } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { printableRaw } from '../stream/catalogue.ts';
 import { adoptedFacts, adoptedPlace } from './adopted-place.ts';
+import { ONE_NAME_HINT, otherPlace } from './other-place.ts';
 import { assertNoneOutside, withoutOutside } from './outside-places.ts';
 import { planHostDatabase } from './plan-restore-databases.ts';
 import { actionOf, assertRoom, tornFindings, toRaw, wordsFor, type TreeRestorePlan } from './plan-restore-trees.ts';
@@ -37,6 +38,11 @@ export async function planRestoreOnHost(
   const selection = selectForRestore(request, manifest);
   const findings: Finding[] = selection.isWhole ? [...lackingFindings(manifest)] : [];
   const project = request.projectName ?? manifest.sealed.project;
+  const place = await otherPlace(manifest, { directory: request.directory, machine: ports.engine.info.name }, ports.host);
+  if (place !== null) {
+    const message = `${manifest.name} is of ${place}, which is here too: its data would replace that of ${request.directory}`;
+    findings.push({ severity: 'warning', code: 'other-directory', subject: manifest.name, message, hint: ONE_NAME_HINT });
+  }
   const trees: TreeRestorePlan[] = [];
   const others: PlannedRestore[] = [];
   for (const one of selection.components) {

@@ -140,6 +140,47 @@ test('a filesystem that is mounted inside is told each time, until it is exclude
   expect(await backUp()).toMatchObject({ code: 0 });
 });
 
+test('two applications of one name in one repository are told by the backup and by the plan of a restore', async () => {
+  const args = ['--repository', join(base, 'shared')];
+  write('media/who', 'a');
+  expect(((await run([...args, 'backup'], 0))['findings'] as readonly Finding[]).map(({ code }) => code)).not.toContain('other-directory');
+  const first = directory;
+  directory = join(base, 'second');
+  write('manage.py', readFileSync(join(first, 'manage.py')));
+  write('shop/settings.py', '');
+  write('media/who', 'b');
+  const told = (subject: string): unknown =>
+    expect.arrayContaining([
+      expect.objectContaining({
+        severity: 'warning',
+        code: 'other-directory',
+        subject,
+        message: expect.stringContaining(first) as unknown,
+      }),
+    ]);
+  expect(await run([...args, 'restore', 'latest', '--dry-run'], 0)).toMatchObject({ findings: told(await newest(args)) });
+  expect(await run([...args, 'backup'], 0)).toMatchObject({ findings: told('shop') });
+  rmSync(first, { recursive: true });
+  expect(((await run([...args, 'backup'], 0))['findings'] as readonly Finding[]).map(({ code }) => code)).not.toContain('other-directory');
+});
+
+async function newest(args: readonly string[]): Promise<string> {
+  const { snapshots } = (await run([...args, 'list'], 0)) as { readonly snapshots: readonly { readonly name: string }[] }; // design §8
+  return snapshots.at(-1)?.name ?? '';
+}
+
+test.each([
+  ['config', 'shop/releases/42', 'shop'],
+  ['core', 'my-shop', 'my-shop'],
+  ['shop', 'releases/42', 'shop'],
+  ['mysite', '42', 'app'],
+])('with settings in %s an application in %s is project %s', async (settings, folder, name) => {
+  directory = join(directory, folder);
+  write('manage.py', `os.environ.setdefault('DJANGO_SETTINGS_MODULE', '${settings}.settings')`);
+  write(`${settings}/settings.py`, '');
+  expect(await run(['plan'], 0)).toMatchObject({ project: { name } });
+});
+
 test('a part that is left out is in no other component, and neither are its databases', async () => {
   write('media/a.txt', 'x');
   write('static/a.txt', 'x');
