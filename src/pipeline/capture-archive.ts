@@ -114,6 +114,7 @@ export async function captureArchive(
     findings: findings.list(),
     databasesSeen: watch.list(),
     torn: [],
+    unread: [],
   };
 }
 

@@ -248,6 +248,7 @@ class TreeCapture {
       findings: this.#findings.list(),
       databasesSeen: this.#watch.list(),
       torn,
+      unread: this.#findings.unread(),
     };
   }
 

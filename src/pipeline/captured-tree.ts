@@ -29,6 +29,8 @@ export interface CapturedTree {
   readonly databasesSeen: readonly SeenDatabase[];
   /** Paths that changed each time they were read. */
   readonly torn: readonly string[];
+  /** Paths that are there and could not be read. */
+  readonly unread: readonly string[];
 }
 
 export const OWN_FOLDER = 'belongs to the backup itself (repository, logs or staging) and is left out';

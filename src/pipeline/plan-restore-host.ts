@@ -107,6 +107,7 @@ async function planPlace(
   if (report.readOnly) throw new McadsError('component-failed', `${id}: ${path} is on a read-only filesystem`);
   const action = actionOf(report);
   const exclude = details.facts['exclude'];
+  const unread = await unreadThere(one, path, ports, findings);
   return {
     id,
     action,
@@ -118,11 +119,32 @@ async function planPlace(
       place,
       name: path,
       report,
-      kept: isFile ? [] : [...new Set([...report.nestedMounts, ...(await keptPaths(path, request, ports)), ...(adopted?.kept ?? [])])],
+      kept: isFile
+        ? []
+        : [...new Set([...report.nestedMounts, ...(await keptPaths(path, request, ports)), ...(adopted?.kept ?? []), ...unread])],
       keptGlobs: adopted?.keptGlobs ?? (Array.isArray(exclude) ? exclude.filter((glob) => typeof glob === 'string') : []),
       createsVolume: false,
     },
   };
+}
+
+/** What the backup could not read is in no snapshot, and not deleted either: where it is there now, it stays. */
+async function unreadThere(
+  { id, details }: SelectedForRestore,
+  path: string,
+  { host }: RestorePorts,
+  findings: Finding[],
+): Promise<readonly RawPath[]> {
+  const { unread } = details.facts;
+  const kept: RawPath[] = [];
+  for (const name of Array.isArray(unread) ? unread.filter((one) => typeof one === 'string') : []) {
+    if (name.startsWith('/') || name.split('/').includes('..')) continue; // of nobody's scan
+    const isThere = (await host.identify(posix.join(path, name))) !== null;
+    if (isThere) kept.push(toRaw(name));
+    const message = `${name} could not be read when the snapshot was made and is not in it${isThere ? ': what is there now stays as it is' : ''}`;
+    findings.push({ severity: 'warning', code: 'not-restored', subject: `${id}: ${name}`, message });
+  }
+  return kept;
 }
 
 /** What another component brings below a tree is not the tree's: nothing of the tree's own, a symlink least of all, takes its place. */

@@ -4,15 +4,21 @@ import { printableRaw } from '../stream/catalogue.ts';
 
 /** Of each kind this many are listed one by one; the rest is counted. */
 const LISTED = 25;
+/** More unreadable paths than these belong to somebody who reads the messages. */
+const KNOWN = 1000;
 
 /** Findings about paths of one tree, in bounded memory. */
 export class TreeFindings {
   readonly #listed: Finding[] = [];
   readonly #counts = new Map<string, { severity: Severity; count: number }>();
+  readonly #unread = new Set<string>();
 
   add(severity: Severity, code: string, path: RawPath | null, message: string, hint?: string): void {
     const subject = path === null ? '.' : printableRaw(path);
     // What is read again may be told again.
+    // Only what can be told in JSON as it is called: a restore looks for it by that.
+    if (code === 'unreadable' && path !== null && Buffer.from(subject).toString('latin1') === path && this.#unread.size < KNOWN)
+      this.#unread.add(subject);
     if (path !== null && this.#listed.some((finding) => finding.code === code && finding.subject === subject)) return;
     const seen = this.#counts.get(code) ?? { severity, count: 0 };
     seen.count += 1;
@@ -25,6 +31,11 @@ export class TreeFindings {
       message: path === null ? message : `${subject}: ${message}`,
       ...(hint === undefined ? {} : { hint }),
     });
+  }
+
+  /** What is there and could not be read, so that a restore does not take it for deleted. */
+  unread(): readonly string[] {
+    return [...this.#unread];
   }
 
   list(): readonly Finding[] {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -239,6 +239,40 @@ test.runIf(process.getuid?.() === 0)('a directory that may not be entered says s
   expect(findings).toContainEqual(expect.objectContaining({ code: 'config-file-unreadable', subject: join(directory, '.env') }));
   expect(components.find(({ id }) => id === 'config')?.outcome).toBe('captured');
 });
+
+test.runIf(process.getuid?.() === 0)(
+  'what the backup could not read stays where it is when the rest is restored, and is told',
+  async () => {
+    write('media/open.txt', 'before');
+    write('media/sub/secret.txt', 'only for root');
+    write('media/locked/inner.txt', 'only for root');
+    execFileSync('chown', ['-R', '65534:65534', base]);
+    execFileSync('chmod', ['755', base]);
+    for (const [name, mode] of [
+      ['media/sub/secret.txt', 0o600],
+      ['media/locked', 0o700],
+    ] as const) {
+      chmodSync(join(directory, name), mode);
+      chownSync(join(directory, name), 0, 0);
+    }
+    const { snapshot } = await backUpAsNobody([]);
+    write('media/open.txt', 'after');
+    write('media/new.txt', 'after');
+    const restored = await run(['restore', snapshot.name, '--yes'], 0);
+    const told = (path: string): unknown => expect.objectContaining({ code: 'not-restored', subject: `files/media: ${path}` });
+    expect(restored['findings']).toEqual(expect.arrayContaining([told('sub/secret.txt'), told('locked')]));
+    const content = (name: string): string | null =>
+      existsSync(join(directory, name)) ? readFileSync(join(directory, name), 'utf8') : null;
+    expect(['media/open.txt', 'media/new.txt', 'media/sub/secret.txt', 'media/locked/inner.txt'].map(content)).toEqual([
+      'before',
+      null,
+      'only for root',
+      'only for root',
+    ]);
+    await run(['rollback', '--yes'], 0);
+    expect(['media/open.txt', 'media/new.txt', 'media/sub/secret.txt'].map(content)).toEqual(['after', 'after', 'only for root']);
+  },
+);
 
 test('a database that cannot be copied is kept byte by byte, with its log, and comes back beside the one that is there', async () => {
   const file = join(directory, 'db.sqlite3');
