@@ -4,11 +4,11 @@ import type { Dir } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-type ListedKind = 'file' | 'folder' | 'link' | 'pruned';
+type ListedKind = 'file' | 'folder' | 'link' | 'socket' | 'pruned';
 
-const KINDS: Readonly<Record<string, ListedKind>> = { p: 'pruned', d: 'folder', l: 'link' };
+const KINDS: Readonly<Record<string, ListedKind>> = { p: 'pruned', d: 'folder', l: 'link', s: 'socket' };
 
-/** A file, folder or symlink below the directory; `path` is relative, `pruned` is a folder that was not entered. */
+/** A file, folder, symlink or socket below the directory; `path` is relative, `pruned` is a folder that was not entered. */
 export interface ListedEntry {
   readonly path: string;
   readonly kind: ListedKind;
@@ -82,6 +82,11 @@ function findArguments({ names, paths }: ListRules): readonly string[] {
     'l',
     '-printf',
     'l 0 %P\\0',
+    '-o',
+    '-type',
+    's',
+    '-printf',
+    's 0 %P\\0',
     ')',
   ];
 }
@@ -106,6 +111,7 @@ async function* walk(directory: string, below: string, rules: ListRules): AsyncG
         yield* walk(directory, path, rules);
       }
     } else if (entry.isSymbolicLink()) yield { path, kind: 'link', bytes: 0 };
+    else if (entry.isSocket()) yield { path, kind: 'socket', bytes: 0 };
     else if (entry.isFile()) {
       const info = await lstat(join(directory, path)).catch(() => null);
       if (info !== null) yield { path, kind: 'file', bytes: info.size };

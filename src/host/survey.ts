@@ -107,12 +107,13 @@ class Survey {
     for await (const { path, kind, bytes } of listFiles(this.#directory, { names: EXCLUDED_NAMES, paths: never }, this.#signal)) {
       if (kind === 'pruned') {
         const reason = reasonFor(basename(path));
-        if (!never.includes(path)) this.#left.set(reason, [...(this.#left.get(reason) ?? []), path]);
+        if (!never.includes(path)) this.#leave(reason, path);
         continue;
       }
       if (kind === 'folder' && path.endsWith(RAW_DATABASE_SUFFIX))
         this.#uncovered.push({ subject: path, reason: 'a damaged database as a restore put it here: look at it, then remove it' });
-      if (kind === 'folder' || isOurs(path)) continue;
+      if (kind === 'socket') this.#leave('sockets hold no data: who listens on one makes it anew', path);
+      if (kind === 'folder' || kind === 'socket' || isOurs(path)) continue;
       if (kind === 'link') {
         if (!this.#inLeftOutPart(path) && !isExcluded(Buffer.from(path).toString('latin1'))) this.#links.push(join(this.#directory, path));
         continue;
@@ -221,7 +222,7 @@ class Survey {
   async #leaveOutParts(): Promise<void> {
     for (const part of this.#profile === 'django' ? DJANGO_PARTS : []) {
       if (this.#request.settings.paths[part] !== false) continue;
-      this.#uncovered.push({ subject: part, reason: `left out by \`host: paths: {${part}: false}\`` });
+      this.#uncovered.push({ subject: part, reason: `left out by \`host: paths: {${part}: false}\``, harmless: true });
       const usual = this.#settingOf(part) ?? join(this.#directory, part);
       const places = new Set([usual, await realpath(usual).catch(() => usual)]);
       this.#leftOutParts.push(...[...places].filter((path) => this.#isInside(path)).map((path) => this.#relative(path)));
@@ -242,6 +243,10 @@ class Survey {
         hint: `leave it out with \`host: exclude: [${part}]\``,
       });
     }
+  }
+
+  #leave(reason: string, path: string): void {
+    this.#left.set(reason, [...(this.#left.get(reason) ?? []), path]);
   }
 
   #inLeftOutPart(path: string): boolean {
@@ -350,10 +355,10 @@ class Survey {
 
   #tellLeftOut(): void {
     for (const path of this.#environments)
-      this.#uncovered.push({ subject: path, reason: 'a Python virtual environment: made again from its requirements' });
+      this.#uncovered.push({ subject: path, reason: 'a Python virtual environment: made again from its requirements', harmless: true });
     for (const [reason, paths] of this.#left) {
       const [first = ''] = paths.toSorted();
-      this.#uncovered.push({ subject: paths.length === 1 ? first : `${first} and ${paths.length - 1} more`, reason });
+      this.#uncovered.push({ subject: paths.length === 1 ? first : `${first} and ${paths.length - 1} more`, reason, harmless: true });
     }
   }
 

@@ -174,7 +174,7 @@ export class TreeRestore implements AsyncDisposable {
     return (path) => below(path) || ancestorsAndSelf(path).some(matches);
   }
 
-  /** Excluded files that are there now stay where they are: the snapshot does not have them. */
+  /** Excluded files and sockets that are there now stay where they are: the snapshot does not have them, and somebody may listen. */
   async #keptPaths(signal: AbortSignal): Promise<readonly RawPath[]> {
     const { kept, keptGlobs } = this.planned.target;
     if (keptGlobs.length === 0) return kept;
@@ -182,9 +182,9 @@ export class TreeRestore implements AsyncDisposable {
     const found = [...kept];
     const scan = this.#target.scanLive(signal);
     let inside: RawPath | null = null;
-    for await (const { path } of scan.entries) {
+    for await (const { path, type } of scan.entries) {
       if (inside !== null && path.startsWith(`${inside}/`)) continue;
-      inside = matches(path) ? path : null;
+      inside = type === 's' || matches(path) ? path : null;
       if (inside !== null) found.push(inside);
     }
     await scan.done;

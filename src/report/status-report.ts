@@ -125,7 +125,7 @@ function protectionFindings(one: ProjectStatus, report: StatusReport, limits: Pr
       code: 'unprotected',
       subject,
       message: `it is in no snapshot: ${reason}`,
-      hint: 'make it a volume or bind that can be captured, or leave it out on purpose with the label mcads.enable: "false"',
+      hint: 'make it a volume or bind that can be captured, or leave it out on purpose with the label mcads.enable: "false"; on a host: name it under `host:`',
     })),
     ...(partial === null
       ? []

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -179,6 +181,33 @@ test.each([
   write('manage.py', `os.environ.setdefault('DJANGO_SETTINGS_MODULE', '${settings}.settings')`);
   write(`${settings}/settings.py`, '');
   expect(await run(['plan'], 0)).toMatchObject({ project: { name } });
+});
+
+test('what nobody needs is told by a backup and no concern of status; a socket stays where it is in a restore', async () => {
+  write('.git/HEAD', 'ref');
+  write('venv/pyvenv.cfg', '');
+  write('media/__pycache__/a.pyc', '');
+  write('media/a.txt', 'before');
+  write('.env', 'A=1');
+  mkdirSync(join(directory, 'media/run'));
+  const server = createServer().listen(join(directory, 'media/run/app.sock'));
+  await once(server, 'listening');
+  try {
+    const { uncovered } = (await run(['backup', '--repository', join(base, 'away')], 0)) as {
+      readonly uncovered: HostApplication['uncovered'];
+    }; // design §8
+    expect(uncovered.map(({ subject }) => subject).toSorted()).toEqual(['.git', 'media/__pycache__', 'media/run/app.sock', 'venv']);
+    await run(['status', '--repository', join(base, 'away')], 0);
+    write('media/a.txt', 'after');
+    rmSync(join(directory, '.git'), { recursive: true });
+    await run(['restore', 'latest', '--yes', '--repository', join(base, 'away')], 0);
+    expect(readFileSync(join(directory, 'media/a.txt'), 'utf8')).toBe('before');
+    const client = connect(join(directory, 'media/run/app.sock'));
+    await once(client, 'connect');
+    client.destroy();
+  } finally {
+    server.close();
+  }
 });
 
 test('a part that is left out is in no other component, and neither are its databases', async () => {
