@@ -221,6 +221,16 @@ export interface FileIdentity {
   readonly realPath: string;
 }
 
+/** A file that a process of this machine has open. */
+export interface OpenFile {
+  readonly path: string;
+  readonly pid: number;
+  /** Of its program. */
+  readonly name: string;
+  /** The systemd unit that it runs in. */
+  readonly unit: string | null;
+}
+
 /** The machine we run on, as far as the docker strategy needs it. */
 export interface HostFiles {
   /** Null where missing; rejects `forbidden` where we may not read. */
@@ -229,6 +239,8 @@ export interface HostFiles {
   identify(path: string): Promise<FileIdentity | null>;
   /** The name of the rotating disk under a path; null for any other, and where that is not known. Never rejects. */
   rotatingDisk(path: string): Promise<string | null>;
+  /** Who has one of these files (without symlinks) open for writing, as far as we may look. Never rejects. */
+  openForWriting(paths: readonly string[]): Promise<readonly OpenFile[]>;
   /** Files matching globs under a directory, sorted. */
   glob(directory: string, patterns: readonly string[]): Promise<readonly string[]>;
 }

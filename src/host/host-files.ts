@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { glob, open, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { secondsOf } from './node-times.ts';
+import { openForWriting } from './open-files.ts';
 import { rotatingDisk } from './rotating-disk.ts';
 import type { FileIdentity, HostFile, HostFiles } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
@@ -11,7 +12,13 @@ const MAX_CONFIG_BYTES = 64 * 1024 * 1024;
 
 /** The files of this machine, for the docker strategy: configuration, and telling our own folders from the project's. */
 export function hostFiles(): HostFiles {
-  return { readFile, identify, rotatingDisk: (path) => rotatingDisk(path), glob: globFiles };
+  return {
+    readFile,
+    identify,
+    rotatingDisk: (path) => rotatingDisk(path),
+    openForWriting: (paths) => openForWriting(paths),
+    glob: globFiles,
+  };
 }
 
 async function readFile(path: string): Promise<HostFile | null> {

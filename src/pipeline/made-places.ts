@@ -55,7 +55,9 @@ export async function takeAwayMade(
 ): Promise<void> {
   for (const { what, local } of (journal.made ?? []).toReversed()) {
     const outcome = local === null ? 'left' : await writer.removeUnchanged(local);
-    if (outcome === 'removed') removed(`removed ${what}, which was not there before`);
+    if (outcome === 'removed' && local !== null && !local.isFile && local.createdFrom === null)
+      removed(`emptied ${what}, which was empty before`);
+    else if (outcome === 'removed') removed(`removed ${what}, which was not there before`);
     else if (outcome === 'changed') stays(`${what} was not there before and has been changed since`);
     else if (outcome === 'left') stays(`${what} is as the restore left it`);
     if (outcome === 'changed') for (const [path, aside] of asidesOf(local, journal)) await writer.rename(path, aside);

@@ -56,6 +56,8 @@ export async function planRestoreOnHost(
   assertRoom(trees);
   const byId = new Map([...trees.map((tree) => keepingOthers(tree, trees)), ...others].map((planned) => [planned.id, planned]));
   const components = selection.components.flatMap(({ id }) => byId.get(id) ?? []);
+  const services = trees.length === 0 ? [] : await planUnits(project, ports, signal);
+  findings.push(...(await stillOpen(trees, services, ports.host)));
   return {
     snapshot: manifest.name,
     takenAt: manifest.sealed.startedAt,
@@ -68,12 +70,32 @@ export async function planRestoreOnHost(
     beside: false,
     fresh: false,
     components,
-    services: trees.length === 0 ? [] : await planUnits(project, ports, signal),
+    services,
     recreation: null,
     missingImages: [],
     safety: [],
     findings,
   };
+}
+
+/** A database goes aside with whoever has it open, and what is written there afterwards is in neither: nobody would be told. */
+async function stillOpen(
+  trees: readonly TreeRestorePlan[],
+  services: readonly RestoredService[],
+  host: RestorePorts['host'],
+): Promise<readonly Finding[]> {
+  const databases = trees.flatMap(({ target: { name, place } }) => (place.companions === undefined ? [] : [name]));
+  const paths = await Promise.all(databases.map(async (path) => (await host.identify(path))?.realPath ?? path));
+  const stopped = new Set(services.map(({ name }) => name));
+  return (await host.openForWriting(paths))
+    .filter(({ unit }) => unit === null || !stopped.has(unit))
+    .map(({ path, pid, name }) => ({
+      severity: 'warning',
+      code: 'still-open',
+      subject: path,
+      message: `process ${pid} (${name}) has ${path} open and is of no service that is stopped: what it writes after the swap is lost`,
+      hint: 'stop it first, or name its unit under `host: services:`',
+    }));
 }
 
 /** Every unit of the application is stopped: all of them read what is replaced. In stop order. */

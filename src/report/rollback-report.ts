@@ -55,7 +55,7 @@ export function keptText({ journal, until }: KeptRestore, now: Date, style: Styl
     ...(removes.length === 0
       ? []
       : [field('Removes', `${namesOf(removes)}: made by the restore; stays where it was changed since`, style)]),
-    field('Stops', journal.users.length === 0 ? 'no container' : `${namesOf(journal.users.map(({ name }) => name))}, meanwhile`, style),
+    field('Stops', journal.users.length === 0 ? 'no service' : `${namesOf(journal.users.map(({ name }) => name))}, meanwhile`, style),
     field('Lost by it', style.yellow('what was written since the restore'), style),
   ].join('\n');
 }

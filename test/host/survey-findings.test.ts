@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -208,6 +208,30 @@ test('what nobody needs is told by a backup and no concern of status; a socket s
   } finally {
     server.close();
   }
+});
+
+test('who has a database open that a restore would replace, and is of no service, is told', async () => {
+  const database = new DatabaseSync(join(directory, 'db.sqlite3'));
+  database.exec('CREATE TABLE t (a)');
+  database.close();
+  const args = ['--repository', join(base, 'away')];
+  await run([...args, 'backup'], 0);
+  const opens = `const { DatabaseSync } = require('node:sqlite'); const db = new DatabaseSync('db.sqlite3'); db.exec('INSERT INTO t VALUES (1)'); console.log('open'); setInterval(() => db, 1e6)`;
+  const holder = spawn(process.execPath, ['-e', opens], { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] });
+  const codes = async (): Promise<readonly (Finding | undefined)[]> =>
+    ((await run([...args, 'restore', 'latest', '--dry-run'], 0))['findings'] as readonly Finding[]).filter(
+      ({ code }) => code === 'still-open',
+    );
+  try {
+    await once(holder.stdout, 'data');
+    expect(await codes()).toMatchObject([
+      { severity: 'warning', message: expect.stringContaining(`process ${holder.pid} (node`) as unknown },
+    ]);
+  } finally {
+    holder.kill();
+    await once(holder, 'close');
+  }
+  expect(await codes()).toEqual([]);
 });
 
 test('a part that is left out is in no other component, and neither are its databases', async () => {

@@ -24,7 +24,13 @@ const PORTS: PlanPorts = {
   adapters: [],
   recognise: (one) => (one.image.startsWith('redis') ? 'redis' : null),
   settingsFor: () => settingsOf(),
-  host: { readFile: async () => null, identify: async (path) => FILES[path] ?? null, rotatingDisk: async () => null, glob: async () => [] },
+  host: {
+    readFile: async () => null,
+    identify: async (path) => FILES[path] ?? null,
+    rotatingDisk: async () => null,
+    openForWriting: async () => [],
+    glob: async () => [],
+  },
   runId: 'run',
 };
 

@@ -9,7 +9,13 @@ import type { PlanPorts, SettingsLookup } from '../../src/pipeline/requests.ts';
 import { container, NO_SETTINGS, project, settingsOf, volume, volumeMount } from '../support/project-builder.ts';
 
 const NEVER = new AbortController().signal;
-const HOST: HostFiles = { readFile: async () => null, identify: async () => null, rotatingDisk: async () => null, glob: async () => [] };
+const HOST: HostFiles = {
+  readFile: async () => null,
+  identify: async () => null,
+  rotatingDisk: async () => null,
+  openForWriting: async () => [],
+  glob: async () => [],
+};
 const SHOP = project([container('web', { mounts: [volumeMount('shop_media', '/media')] })], [volume('shop_media', 'media')]);
 
 async function planned(settings: SettingsLookup, shop = SHOP) {

@@ -18,6 +18,7 @@ const HOST: HostFiles = {
   readFile: async () => null,
   glob: async () => [],
   rotatingDisk: async (path) => (path.startsWith('/srv/') ? 'sda' : null),
+  openForWriting: async () => [],
   identify: async (path) => {
     const device = DEVICES[path];
     return device === undefined ? null : { device, inode: path, type: 'directory', realPath: path };
