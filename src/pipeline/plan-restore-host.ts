@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { Finding } from '../domain/finding.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import type { SnapshotRepository } from '../domain/ports.ts';
-import type { PlannedRestore, RestoredService, RestorePlan, TreePlace } from '../domain/restore.ts';
+import type { PlannedFile, PlannedRestore, RestoredService, RestorePlan, TreePlace } from '../domain/restore.ts';
 import type { RawPath } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { printableRaw } from '../stream/catalogue.ts';
@@ -238,10 +238,31 @@ async function planOther(
     const place: ConfigPlace = { directory: request.directory, replace: request.withConfig, unwritable: null };
     const recorded = await planConfig(repository, artifactsOf(component).data, place, ports.host, signal);
     const files = await withoutOutside(one, recorded, request, ports.host, findings);
+    findings.push(...(await replacedLinks(files, request.directory, ports.host)));
     const changes = files.some(({ action }) => action === 'create' || action === 'replace');
     const action = !changes ? 'keep' : files.some((file) => file.action === 'replace') ? 'replace' : 'create';
     return { ...base, action, how: describeConfig(files, place), target: { kind: 'config', directory: request.directory, files } };
   }
   if (kind === 'database') return planHostDatabase(one, request, ports, signal, findings);
   return { ...base, action: 'keep', how: 'read: what the host was', target: { kind: 'state' } };
+}
+
+/** What is written is a file: of a shared one that a link leads to nothing changes. */
+async function replacedLinks(files: readonly PlannedFile[], directory: string, host: RestorePorts['host']): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const { path, action } of files) {
+    if (action !== 'replace') continue;
+    const place = posix.resolve(directory, path);
+    const [there, folder] = [await host.identify(place), await host.identify(posix.dirname(place))];
+    if (there === null || folder === null || there.realPath === posix.join(folder.realPath, posix.basename(place))) continue;
+    const message = `${path} is a symlink to ${there.realPath}; it becomes a file of its own, and that one stays as it is`;
+    findings.push({
+      severity: 'warning',
+      code: 'config-link',
+      subject: place,
+      message,
+      hint: 'put the link back afterwards, or restore without --with-config',
+    });
+  }
+  return findings;
 }

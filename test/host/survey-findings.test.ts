@@ -363,6 +363,9 @@ test('of a configuration file that is a link out of the application the content 
   expect(uncovered).toEqual([]);
 
   await run(['backup'], 0);
+  writeFileSync(join(base, 'ext/env'), 'SECRET_KEY=new\n');
+  const links = { findings: expect.arrayContaining([expect.objectContaining({ severity: 'warning', code: 'config-link' })]) as unknown };
+  expect(await run(['restore', 'latest', '--dry-run', '--with-config'], 0)).toMatchObject(links);
   rmSync(join(directory, '.env'));
   await run(['restore', 'latest', '-y'], 0);
   expect(readFileSync(join(directory, '.env'), 'utf8')).toBe('SECRET_KEY=kept\n');
