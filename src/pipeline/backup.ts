@@ -7,7 +7,7 @@ import type { BackupPlan, CaptureGroup, PlannedComponent, Project } from '../dom
 import { sizeFinding, unusualSize } from '../domain/size-check.ts';
 import { snapshotName } from '../domain/snapshot-name.ts';
 import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
-import { McadsError, stopsRun } from '../errors.ts';
+import { McadsError, messageOf, stopsRun } from '../errors.ts';
 import { assembleManifest } from './assemble-manifest.ts';
 import { captureComponent, type CaptureContext } from './capture-component.ts';
 import { rotatingDisks } from './data-paths.ts';
@@ -65,6 +65,9 @@ interface Archived {
   readonly findings: readonly Finding[];
 }
 
+/** From the commit on no signal undoes anything. */
+const LATE = 'the signal came when the snapshot was committed, which it stays';
+
 const NO_ARCHIVE: Archived = { report: null, findings: [] };
 
 /** The snapshot exists by now: an archive that cannot be written is told beside it. */
@@ -72,10 +75,9 @@ async function writeArchive({ name }: Manifest, ports: BackupPorts, signal: Abor
   try {
     return { report: await ports.exportArchive(name), findings: [] };
   } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof McadsError)) throw error;
-    const hint = error.hint ?? `write it later: export ${name}`;
-    const message = `the snapshot is there, its classic archive is not: ${error.message}`;
+    if (!(error instanceof McadsError) && !signal.aborted) throw error;
+    const hint = (error instanceof McadsError && !signal.aborted ? error.hint : undefined) ?? `write it later: export ${name}`;
+    const message = `the snapshot is there, its classic archive is not: ${signal.aborted ? LATE : messageOf(error)}`;
     return { ...NO_ARCHIVE, findings: [{ severity: 'error', code: 'not-archived', subject: name, message, hint }] };
   }
 }
@@ -92,7 +94,11 @@ async function applyRetention(project: Project, ports: BackupPorts, signal: Abor
   try {
     return { ...NOTHING_PRUNED, pruned: await ports.applyRetention(project.name, project.strategy) };
   } catch (error) {
-    signal.throwIfAborted();
+    if (signal.aborted)
+      return {
+        ...NOTHING_PRUNED,
+        findings: [{ severity: 'warning', code: 'not-pruned', subject: 'prune', message: `pruning was left: ${LATE}` }],
+      };
     if (!(error instanceof McadsError)) throw error;
     const severity = error.code === 'locked' ? 'warning' : 'error';
     const message = `nothing old was pruned: ${error.message}`;

@@ -1,3 +1,4 @@
+import type { Finding } from '../domain/finding.ts';
 import type { ComposeModel } from '../domain/compose-model.ts';
 import type { DatabaseAdapter } from '../domain/database-ports.ts';
 import type { EventSink } from '../domain/events.ts';
@@ -76,4 +77,5 @@ export interface RollbackResult {
   readonly kept: KeptRestore;
   readonly report: UndoReport;
   readonly services: readonly ServiceResult[];
+  readonly findings: readonly Finding[];
 }

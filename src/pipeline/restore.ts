@@ -1,13 +1,16 @@
 import type { Finding } from '../domain/finding.ts';
 import type { RestorePlan, RestoreResult } from '../domain/restore.ts';
 import type { ProjectClaim } from '../domain/ports.ts';
-import { McadsError } from '../errors.ts';
+import { McadsError, messageOf } from '../errors.ts';
 import { applyRestore } from './apply-restore.ts';
 import { discardExpired } from './kept-restores.ts';
 import { planRestore } from './plan-restore.ts';
 import { targetProject } from './restore-situation.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { undoToolsOf } from './restore-undo-tools.ts';
+
+/** What is removed may be large. */
+const TIDY_MS = 600_000;
 
 /**
  * open → plan → check → apply → prove → report, as design §3 has it. All or nothing: whatever fails after the first change is undone in
@@ -31,7 +34,7 @@ export async function restore(request: RestoreRequest, ports: RestorePorts, sign
   events({ type: 'planned', components: plan.components.map(({ id, bytes }) => ({ id, bytes })) });
   const safetySnapshot = await saveFirst(plan, claimed.claim, ports, signal);
   const applied = await applyRestore({ plan, request, manifest, repository, claim: claimed.claim, ports, startedAt }, signal);
-  const old = await discardExpired(ports.engine, plan.project, undoToolsOf(request, ports), ports.now(), signal, ports.run);
+  const old = await tidy(plan.project, request, ports, signal);
   return {
     plan,
     ...applied,
@@ -40,6 +43,21 @@ export async function restore(request: RestoreRequest, ports: RestorePorts, sign
     startedAt: startedAt.toISOString(),
     seconds: (ports.now().getTime() - startedAt.getTime()) / 1000,
   };
+}
+
+/** The restore is in force by now: no signal and no engine that goes away makes it one that failed. */
+async function tidy(project: string, request: RestoreRequest, ports: RestorePorts, signal: AbortSignal): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  try {
+    const limit = AbortSignal.timeout(TIDY_MS);
+    findings.push(...(await discardExpired(ports.engine, project, undoToolsOf(request, ports), ports.now(), limit, ports.run)));
+  } catch (error) {
+    const message = `what earlier restores replaced is still there: ${messageOf(error)}`;
+    findings.push({ severity: 'warning', code: 'old-state-left', subject: project, message, hint: 'the next run tries again' });
+  }
+  if (!signal.aborted) return findings;
+  const message = 'the signal came when everything was restored and proven: it cancelled nothing, and what was restored is live';
+  return [...findings, { severity: 'warning', code: 'cancelled-late', subject: project, message, hint: 'rollback goes back' }];
 }
 
 /** What a server says of itself is told by the plan and again when it is asked before the build. */

@@ -1,3 +1,4 @@
+import type { Finding } from '../domain/finding.ts';
 import type { ProjectClaim } from '../domain/ports.ts';
 import type { KeptRestore, NamedContainer, RestoreJournal } from '../domain/restore.ts';
 import type { Engine } from '../domain/ports.ts';
@@ -5,6 +6,9 @@ import { McadsError } from '../errors.ts';
 import { Downtime } from './restore-services.ts';
 import type { RollbackPorts, RollbackRequest, RollbackResult } from './restore-requests.ts';
 import { findContainer, undoRestore, type UndoTools } from './undo-restore.ts';
+
+/** A step may take as long as a service takes to stop. */
+const STEP_MS = 120_000;
 
 /**
  * Back to what was before the newest restore that is kept, by the same steps that undo a failed one: written down first, so that a rollback
@@ -35,15 +39,24 @@ async function goBack(
   const { healthTimeoutMs } = request;
   const journal = await asOfNow(kept.journal, engine, signal);
   const tools: UndoTools = { adapters, hostWriter, events, healthTimeoutMs, tree: { transport: 'auto', helperImage: null } };
+  signal.throwIfAborted();
   await claim.recordRestore(journal);
   events({ type: 'stage', stage: 'rollback', detail: kept.journal.snapshot });
-  const report = await undoRestore(engine, journal, tools, signal);
+  // Half of two states is neither: once begun it is brought to its end, and services up, whatever signal comes. Only its own time is limited.
+  const steps = journal.trees.length + journal.databases.length + journal.running.length + journal.users.length + 1;
+  const own = AbortSignal.timeout(steps * STEP_MS + healthTimeoutMs);
+  const report = await undoRestore(engine, journal, tools, own);
   if (report.failed.length > 0) throw unfinished(report.failed);
-  await engine.forgetRestore(kept.id, signal);
+  await engine.forgetRestore(kept.id, own);
   await claim.clearRestore();
-  const containers = (await engine.viewProject(request.project, signal)).containers.filter(({ oneOff }) => !oneOff);
-  const services = await new Downtime({ engine, events, healthTimeoutMs }).results(containers, signal);
-  return { kept, report, services };
+  const containers = (await engine.viewProject(request.project, own)).containers.filter(({ oneOff }) => !oneOff);
+  const services = await new Downtime({ engine, events, healthTimeoutMs }).results(containers, own);
+  return { kept, report, services, findings: signal.aborted ? [tooLate(request.project)] : [] };
+}
+
+function tooLate(project: string): Finding {
+  const message = 'the signal came when the rollback had begun: it was brought to its end, and services were started';
+  return { severity: 'warning', code: 'cancelled-late', subject: project, message };
 }
 
 async function newestKept(project: string, ports: RollbackPorts, signal: AbortSignal): Promise<KeptRestore> {

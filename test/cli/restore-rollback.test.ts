@@ -14,7 +14,7 @@ describe('rollback', () => {
         seen.project = project;
         await confirm(KEPT);
         seen.changed = true;
-        return { kept: KEPT, report: { undone: ['put back volume/media'], failed: [] }, services: RESULT.services };
+        return { kept: KEPT, report: { undone: ['put back volume/media'], failed: [] }, services: RESULT.services, findings: [] };
       },
       openLog: async () => ({ path: '/l', write: () => {}, end: () => {}, [Symbol.asyncDispose]: async () => {} }),
     };

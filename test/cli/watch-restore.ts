@@ -48,7 +48,7 @@ process.exitCode = await run(process.argv.slice(2), {
     },
     rollback: async (_request, _setup, confirm) => {
       await confirm(KEPT);
-      return { kept: KEPT, report: { undone: ['put back volume/media'], failed: [] }, services: RESULT.services };
+      return { kept: KEPT, report: { undone: ['put back volume/media'], failed: [] }, services: RESULT.services, findings: [] };
     },
   }),
 });

@@ -58,7 +58,7 @@ async function goBack(context: CommandContext, project: ProjectContext, name: st
     data: rollbackJson(result),
     text: '',
     notes: rollbackText(result, context.noteStyle),
-    findings: staysFindings(result),
+    findings: [...staysFindings(result), ...result.findings],
     exitCode: 0,
   };
 }
