@@ -63,9 +63,10 @@ export function isolatedCopy(state: EngineState, options: CopyOptions): Isolated
     const mode = networkMode(one, network, names, changes);
     const image = images.get(text(one.json['Image']));
     const { HostConfig: host, ...config } = bodyOf(one, options, changes, files.length > 0);
+    const isShared = mode.startsWith('container:');
     const body: JsonObject = {
-      ...config,
-      HostConfig: { ...host, NetworkMode: mode, Mounts: mounts },
+      ...(isShared ? without(config, NETWORK_CONFIG) : config),
+      HostConfig: { ...(isShared ? without(host, NETWORK_HOST) : host), NetworkMode: mode, Mounts: mounts },
       ...(mode === network ? { NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: aliasesOf(one) } } } } : {}),
     };
     return {
@@ -135,6 +136,14 @@ function inStartOrder(recorded: readonly Recorded[]): readonly Recorded[] {
   };
   for (const one of recorded.toSorted((a, b) => (a.service < b.service ? -1 : a.service > b.service ? 1 : a.number - b.number))) place(one);
   return ordered;
+}
+
+/** What belongs to a network of one's own; an engine refuses it beside another container's, whose host name is recorded of both. */
+const NETWORK_CONFIG = ['Hostname', 'Domainname', 'ExposedPorts', 'MacAddress'];
+const NETWORK_HOST = ['Dns', 'DnsOptions', 'DnsSearch', 'ExtraHosts', 'Links'];
+
+function without(values: JsonObject, names: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => !names.includes(name)));
 }
 
 function sharedNetworkOf({ host }: Recorded): string | null {

@@ -137,8 +137,9 @@ class RestoreRun {
     await this.#buildBeside(trees, running, signal);
     await this.#swap(trees, running, signal);
     if (!plan.fresh) await this.#writeConfig(signal);
-    for (const server of later) await this.#bringUp(server, signal);
+    // Before a server is started: it may write into what is looked at, its log into a volume first of all.
     await this.#proveSwapped(trees, signal);
+    for (const server of later) await this.#bringUp(server, signal);
     const replaced = { trees: this.#replaced, databases: new Set(this.#keptDatabases()) };
     this.#made = await madePlaces(plan, this.journal, replaced, ports.hostWriter);
     await this.#start(signal);

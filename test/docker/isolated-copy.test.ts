@@ -144,8 +144,13 @@ describe('what a copy takes over', () => {
 
   test('a network that is shared with another container is the copy’s container’s', () => {
     const db = container({ id: 'd'.repeat(64), service: 'db' });
-    const web = container({ host: { NetworkMode: `container:${'d'.repeat(64)}` } });
+    // An engine refuses what belongs to a network of one's own beside it.
+    const config = { Hostname: 'shop.example', Domainname: 'example', ExposedPorts: { '80/tcp': {} }, StopSignal: 'SIGINT' };
+    const web = container({ host: { NetworkMode: `container:${'d'.repeat(64)}`, ExtraHosts: ['a:10.0.0.1'], Dns: ['10.0.0.2'] }, config });
     const copy = copyOf([web, db]);
+    for (const name of ['Hostname', 'Domainname', 'ExposedPorts']) expect(bodyOf(copy, 1)).not.toHaveProperty(name);
+    for (const name of ['ExtraHosts', 'Dns']) expect(bodyOf(copy, 1).HostConfig).not.toHaveProperty(name);
+    expect(bodyOf(copy, 1)['StopSignal']).toBe('SIGINT');
     expect(bodyOf(copy, 1).HostConfig['NetworkMode']).toBe('container:shop-drill-0123456789ab-db-1');
     expect(bodyOf(copy, 1)).not.toHaveProperty('NetworkingConfig');
   });
