@@ -16,6 +16,8 @@ export interface DatabaseListing {
   readonly databases: readonly { readonly name: string; readonly bytes: number }[];
   readonly facts: Readonly<Record<string, JsonValue>>;
   readonly findings: readonly Finding[];
+  /** Databases that hold state and cannot be dumped, in whatever way they are told. */
+  readonly notDumped?: readonly string[];
   /** Directory inside the container whose mount holds the cluster: not captured raw when dumped. */
   readonly dataDirectory: string;
   /** Further directories of the cluster, outside of that one (tablespaces): a dump covers them too. */

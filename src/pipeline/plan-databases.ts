@@ -142,7 +142,10 @@ async function planRunning(
         const mount = mountHolding(container, directory);
         return mount === null ? [] : [{ key: mountKey(mount.mount), treatment: 'dumped', relative: mount.relative, facts: {} }];
       }),
-      uncovered: [],
+      uncovered: (listing.notDumped ?? []).map((database) => ({
+        subject: componentIdOfName('database', name, database),
+        reason: 'it allows no connections, so that nothing can dump it',
+      })),
       findings: [],
     };
   } catch (error) {

@@ -91,6 +91,17 @@ describe('a project whose database is in trouble', () => {
     for (const secret of [PASSWORD, other]) expect(run.stdout + run.stderr).not.toContain(secret);
   });
 
+  test('one that allows no connections is named as not covered', async () => {
+    await psql(db, 'create database hidden');
+    await psql(db, 'alter database hidden allow_connections false');
+    const run = await backUp(project, ['--keep-last', '1']);
+    await psql(db, 'alter database hidden allow_connections true');
+    await psql(db, 'drop database hidden');
+    expect(run.code, run.stderr).toBe(0);
+    expect(run.json['uncovered']).toContainEqual(expect.objectContaining({ subject: 'database/db/hidden' }));
+    complete = run.snapshot?.name ?? '';
+  });
+
   test('pg_dump killed in its middle: no dump, no rest of it on the server', async () => {
     const held = await holdDump(project);
     const running = backUp(project, ['--keep-last', '1']);

@@ -58,7 +58,10 @@ export function explainConnectFailure(code: number, stderr: string, context: Con
   if (has(/no pg_hba\.conf entry/))
     return final(`pg_hba.conf lets user ${user} in by no way that was tried`, 'allow local connections for this user');
   if (has(/role ".*" does not exist/s))
-    return final(`there is no user ${user}`, onHost ? SET_URL : 'name the superuser with mcads.postgres.user');
+    return final(
+      `there is no user ${user}`,
+      onHost ? SET_URL : 'name the superuser with mcads.postgres.user; a service that is only a client gets the label mcads.engine: none',
+    );
   if (has(/database ".*" does not exist|is not currently accepting connections/s)) return { kind: 'no-database' };
   if (has(/No such file or directory|Connection refused|could not connect to server|Is the server running/)) return { kind: 'absent' };
   return final(lastWords(stderr) || `psql ended with ${code}`);

@@ -23,9 +23,10 @@ export async function listDatabases(target: DatabaseTarget, io: DatabaseIo): Pro
     const tablespaces = (await session.json(TABLESPACES)) as readonly string[]; // as above
     await session.end();
     const version = await dumpVersion(server);
-    const { databases, findings } = select(rows, target);
+    const { databases, findings, notDumped } = select(rows, target);
     return {
       databases,
+      notDumped: notDumped ?? [],
       dataDirectory: server.facts.dataDirectory ?? clusterDirectory(target.container),
       furtherDirectories: [...tablespaces, ...walDirectory(target)],
       findings: [...findings, ...serverFindings(server)],
@@ -56,15 +57,17 @@ export async function dumpVersion(server: Server): Promise<string> {
   );
 }
 
-function select(rows: readonly DatabaseRow[], target: DatabaseTarget): Pick<DatabaseListing, 'databases' | 'findings'> {
+function select(rows: readonly DatabaseRow[], target: DatabaseTarget): Pick<DatabaseListing, 'databases' | 'findings' | 'notDumped'> {
   const wanted = target.settings.postgres.databases;
   const findings: Finding[] = [];
+  const notDumped: string[] = [];
   const databases: { readonly name: string; readonly bytes: number }[] = [];
   for (const row of rows) {
     if (wanted !== null && !wanted.includes(row.name)) continue;
     const subject = `database/${target.service}/${row.name}`;
     if (!row.allowsConnections) {
       const severity = wanted === null ? 'warning' : 'error';
+      notDumped.push(row.name);
       findings.push({
         severity,
         code: 'database-closed',
@@ -101,7 +104,7 @@ function select(rows: readonly DatabaseRow[], target: DatabaseTarget): Pick<Data
       message: `not in mcads.postgres.databases, so not dumped: ${left.join(', ')}`,
     });
   }
-  return { databases, findings };
+  return { databases, findings, notDumped };
 }
 
 function serverFindings(server: Server): readonly Finding[] {

@@ -87,7 +87,7 @@ export async function openServer(
     ? failed(
         service,
         `PostgreSQL does not answer on port ${port} inside ${name} (${lastWord})`,
-        'look at its log; another port is named with mcads.postgres.port',
+        'look at its log; another port is named with mcads.postgres.port; a service that is only a client gets the label mcads.engine: none',
       )
     : failed(
         service,
