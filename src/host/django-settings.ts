@@ -55,7 +55,7 @@ function storageOf(scope: Scope): { readonly place: Place | null; readonly elsew
   const storage = entry(scope.valueOf('STORAGES'), 'default');
   const backend = textOf(entry(storage, 'BACKEND') ?? scope.valueOf('DEFAULT_FILE_STORAGE') ?? '', scope.lookup);
   const location = entry(entry(storage, 'OPTIONS'), 'location');
-  const isFiles = backend === null || /FileSystemStorage$/.test(backend);
+  const isFiles = backend === null || backend.endsWith('FileSystemStorage');
   const path = location === null ? null : pathOf(location, scope);
   return { place: location === null || !isFiles ? null : { path, isClear: path !== null }, elsewhere: isFiles ? null : backend };
 }
