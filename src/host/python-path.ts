@@ -88,6 +88,6 @@ function appended(path: string | null, text: string | null): string | null {
 }
 
 function below(path: string | null, names: readonly string[]): string | null {
-  const known = names.map((name) => stringOf(name)).filter((name) => name !== null && name !== '');
-  return path === null || known.length < names.length ? null : resolve(path, ...known.filter((name) => name !== null));
+  const known = names.map((name) => stringOf(name) ?? '');
+  return path === null || known.includes('') ? null : resolve(path, ...known);
 }
