@@ -239,6 +239,8 @@ export interface HostFiles {
   identify(path: string): Promise<FileIdentity | null>;
   /** The name of the rotating disk under a path; null for any other, and where that is not known. Never rejects. */
   rotatingDisk(path: string): Promise<string | null>;
+  /** Those of these files that have an access list beside their mode, as far as that can be told here. */
+  withAccessList(paths: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>>;
   /** Who has one of these files (without symlinks) open for writing, as far as we may look. Never rejects. */
   openForWriting(paths: readonly string[]): Promise<readonly OpenFile[]>;
   /** Files matching globs under a directory, sorted. */

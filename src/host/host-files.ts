@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { glob, open, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withAccessList } from './access-lists.ts';
 import { secondsOf } from './node-times.ts';
 import { openForWriting } from './open-files.ts';
 import { rotatingDisk } from './rotating-disk.ts';
@@ -17,6 +18,7 @@ export function hostFiles(): HostFiles {
     identify,
     rotatingDisk: (path) => rotatingDisk(path),
     openForWriting: (paths) => openForWriting(paths),
+    withAccessList,
     glob: globFiles,
   };
 }

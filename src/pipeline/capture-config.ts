@@ -57,6 +57,15 @@ export async function gatherConfig(
     }
     files.push({ ...file, name: archiveName(wanted.path, project.directory), role: wanted.role });
   }
+  const listed = await host.withAccessList(
+    files.map(({ path }) => path),
+    signal,
+  );
+  for (const [index, file] of files.entries()) {
+    if (!listed.has(file.path)) continue;
+    files[index] = { ...file, mode: file.mode & ~0o070 };
+    findings.push(listNotKept(file.path));
+  }
   if (files.length > 0 || findings.some(({ code }) => code === 'config-file-unreadable'))
     return { files, findings, resolved: resolvedModel(project, files) };
   const told = project.modelError !== null; // that they cannot be read here: once is enough
@@ -120,6 +129,12 @@ async function readAnywhere(
   }
   if (denied !== null) throw denied;
   return null;
+}
+
+/** With its list a file is open to whom that names; without, the same mode would open it to its whole group. */
+function listNotKept(path: string): Finding {
+  const message = `${path} has an access list (ACL), which is not kept: it comes back without, and closed to its group`;
+  return { severity: 'warning', code: 'config-acl', subject: path, message, hint: 'after a restore give it its list again with setfacl' };
 }
 
 /** A lost engine or repository is about all of them, and what has no code is a defect of ours. */

@@ -1,5 +1,16 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -232,6 +243,21 @@ test('who has a database open that a restore would replace, and is of no service
     await once(holder, 'close');
   }
   expect(await codes()).toEqual([]);
+});
+
+test('a configuration file with an access list comes back closed to its group, and is told', async () => {
+  write('.env', 'SECRET_KEY=kept\n');
+  write('requirements.txt', 'django\n');
+  chmodSync(join(directory, '.env'), 0o600);
+  execFileSync('setfacl', ['-m', 'u:33:r', join(directory, '.env')]);
+  chmodSync(join(directory, 'requirements.txt'), 0o664);
+  const { findings } = (await run(['backup'], 0)) as { readonly findings: readonly Finding[] }; // design §8
+  expect(findings.filter(({ code }) => code === 'config-acl').map(({ subject }) => subject)).toEqual([join(directory, '.env')]);
+  rmSync(join(directory, '.env'));
+  rmSync(join(directory, 'requirements.txt'));
+  await run(['restore', 'latest', '-y'], 0);
+  const modes = ['.env', 'requirements.txt'].map((name) => (statSync(join(directory, name)).mode & 0o777).toString(8));
+  expect(modes).toEqual(['600', '664']);
 });
 
 test('a part that is left out is in no other component, and neither are its databases', async () => {

@@ -14,6 +14,7 @@ const HOST: HostFiles = {
   identify: async () => null,
   rotatingDisk: async () => null,
   openForWriting: async () => [],
+  withAccessList: async () => new Set(),
   glob: async () => [],
 };
 const SHOP = project([container('web', { mounts: [volumeMount('shop_media', '/media')] })], [volume('shop_media', 'media')]);

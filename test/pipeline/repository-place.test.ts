@@ -19,6 +19,7 @@ const HOST: HostFiles = {
   glob: async () => [],
   rotatingDisk: async (path) => (path.startsWith('/srv/') ? 'sda' : null),
   openForWriting: async () => [],
+  withAccessList: async () => new Set(),
   identify: async (path) => {
     const device = DEVICES[path];
     return device === undefined ? null : { device, inode: path, type: 'directory', realPath: path };
