@@ -1,6 +1,7 @@
 import { runProgram } from './run-program.ts';
 
-const AT_ONCE = 500;
+/** Their names have to fit into the arguments of one program, however long they are. */
+const AT_ONCE = 100;
 
 /**
  * Those of these files that have an access list beside their mode: of such a one the mode's group bits are the mask, and say nothing of its group. By

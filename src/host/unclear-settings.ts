@@ -16,7 +16,7 @@ export function tellUnclear(django: DjangoSettings | null, trees: readonly HostT
     const message =
       'the settings that manage.py names are not here or it names none: media and databases are taken from their usual places';
     const hint = 'set DJANGO_SETTINGS_MODULE in .env, or name the places under `host: paths:` and `host: databases:`';
-    return [{ severity: 'info', code: 'settings-unread', subject: 'manage.py', message, hint }];
+    return [{ severity: 'warning', code: 'settings-unread', subject: 'manage.py', message, hint }];
   }
   const elsewhere: readonly Finding[] =
     django.uploadsTo === null

@@ -75,9 +75,11 @@ async function writeArchive({ name }: Manifest, ports: BackupPorts, signal: Abor
   try {
     return { report: await ports.exportArchive(name), findings: [] };
   } catch (error) {
-    if (!(error instanceof McadsError) && !signal.aborted) throw error;
-    const hint = (error instanceof McadsError && !signal.aborted ? error.hint : undefined) ?? `write it later: export ${name}`;
-    const message = `the snapshot is there, its classic archive is not: ${signal.aborted ? LATE : messageOf(error)}`;
+    const late = signal.aborted ? LATE : null;
+    if (late === null && !(error instanceof McadsError)) throw error;
+    const own = late === null && error instanceof McadsError ? error.hint : undefined;
+    const hint = own ?? `write it later: export ${name}`;
+    const message = `the snapshot is there, its classic archive is not: ${late ?? messageOf(error)}`;
     return { ...NO_ARCHIVE, findings: [{ severity: 'error', code: 'not-archived', subject: name, message, hint }] };
   }
 }

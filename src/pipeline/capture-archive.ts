@@ -114,7 +114,7 @@ export async function captureArchive(
     findings: findings.list(),
     databasesSeen: watch.list(),
     torn: [],
-    unread: [],
+    unread: findings.unread(),
   };
 }
 

@@ -29,8 +29,8 @@ export interface CapturedTree {
   readonly databasesSeen: readonly SeenDatabase[];
   /** Paths that changed each time they were read. */
   readonly torn: readonly string[];
-  /** Paths that are there and could not be read. */
-  readonly unread: readonly string[];
+  /** Paths that are there and could not be read; `hasMore`: not all of them. */
+  readonly unread: { readonly names: readonly string[]; readonly hasMore: boolean };
 }
 
 export const OWN_FOLDER = 'belongs to the backup itself (repository, logs or staging) and is left out';

@@ -10,7 +10,16 @@ import { adoptedFacts, adoptedPlace } from './adopted-place.ts';
 import { ONE_NAME_HINT, otherPlace } from './other-place.ts';
 import { assertNoneOutside, withoutOutside } from './outside-places.ts';
 import { planHostDatabase } from './plan-restore-databases.ts';
-import { actionOf, assertRoom, tornFindings, toRaw, wordsFor, type TreeRestorePlan } from './plan-restore-trees.ts';
+import {
+  actionOf,
+  assertRoom,
+  tornFindings,
+  toRaw,
+  unreadFindings,
+  unreadIn,
+  wordsFor,
+  type TreeRestorePlan,
+} from './plan-restore-trees.ts';
 import { lackingFindings } from './plan-recreation.ts';
 import { proofOf } from './proof-of.ts';
 import { describeConfig, planConfig, type ConfigPlace } from './restore-config.ts';
@@ -150,23 +159,17 @@ async function planPlace(
   };
 }
 
-/** What the backup could not read is in no snapshot, and not deleted either: where it is there now, it stays. */
+/** What the backup could not read stays where it is there now. */
 async function unreadThere(
-  { id, details }: SelectedForRestore,
+  one: SelectedForRestore,
   path: string,
   { host }: RestorePorts,
   findings: Finding[],
 ): Promise<readonly RawPath[]> {
-  const { unread } = details.facts;
-  const kept: RawPath[] = [];
-  for (const name of Array.isArray(unread) ? unread.filter((one) => typeof one === 'string') : []) {
-    if (name.startsWith('/') || name.split('/').includes('..')) continue; // of nobody's scan
-    const isThere = (await host.identify(posix.join(path, name))) !== null;
-    if (isThere) kept.push(toRaw(name));
-    const message = `${name} could not be read when the snapshot was made and is not in it${isThere ? ': what is there now stays as it is' : ''}`;
-    findings.push({ severity: 'warning', code: 'not-restored', subject: `${id}: ${name}`, message });
-  }
-  return kept;
+  const staying = new Set<string>();
+  for (const name of unreadIn(one)) if ((await host.identify(posix.join(path, name))) !== null) staying.add(name);
+  findings.push(...unreadFindings(one, staying));
+  return [...staying].map(toRaw);
 }
 
 /** What another component brings below a tree is not the tree's: nothing of the tree's own, a symlink least of all, takes its place. */

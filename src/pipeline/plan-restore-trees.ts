@@ -36,7 +36,7 @@ export async function planRestoreTrees(
   const trees = selected.filter(({ kind }) => kind === 'volume' || kind === 'bind');
   const work = trees.map((one) => (signal: AbortSignal) => planTree(one, { ...context, signal }));
   const planned = await runAll(work, context.request.jobs, context.signal);
-  findings.push(...trees.flatMap(tornFindings));
+  findings.push(...trees.flatMap(tornFindings), ...trees.flatMap((one) => unreadFindings(one)));
   assertRoom(planned);
   return planned;
 }
@@ -204,6 +204,28 @@ export function assertRoom(planned: readonly TreeRestorePlan[]): void {
       );
     }
   }
+}
+
+/** What was there and could not be read when the snapshot was made: it is not in it, and was not deleted. */
+export function unreadIn({ details }: SelectedForRestore): readonly string[] {
+  const { unread } = details.facts;
+  const names = Array.isArray(unread) ? unread.filter((one) => typeof one === 'string') : [];
+  return names.filter((name) => !name.startsWith('/') && !name.split('/').includes('..')); // of nobody's scan
+}
+
+/** `staying`: those of them that are there now and that the restore leaves alone. */
+export function unreadFindings(one: SelectedForRestore, staying: ReadonlySet<string> = new Set()): readonly Finding[] {
+  const { id, details } = one;
+  const told = unreadIn(one).map((name): Finding => {
+    const message = `${name} could not be read when the snapshot was made and is not in it${staying.has(name) ? ': what is there now stays as it is' : ''}`;
+    return { severity: 'warning', code: 'not-restored', subject: `${id}: ${name}`, message };
+  });
+  if (details.facts['unreadMore'] !== true) return told;
+  const message = 'more than is named could not be read when the snapshot was made: what is there of it now goes aside with the rest';
+  return [
+    ...told,
+    { severity: 'warning', code: 'not-restored', subject: `${id}: more`, message, hint: 'see the findings of the snapshot' },
+  ];
 }
 
 export function tornFindings({ id, details }: SelectedForRestore): readonly Finding[] {

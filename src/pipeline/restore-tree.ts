@@ -177,7 +177,9 @@ export class TreeRestore implements AsyncDisposable {
   /** Excluded files and sockets that are there now stay where they are: the snapshot does not have them, and somebody may listen. */
   async #keptPaths(signal: AbortSignal): Promise<readonly RawPath[]> {
     const { kept, keptGlobs } = this.planned.target;
-    if (keptGlobs.length === 0) return kept;
+    // Those who use a volume are stopped; of a host somebody else may listen.
+    const mayListen = this.#target.transport === 'local' || this.#target.transport === 'node';
+    if (keptGlobs.length === 0 && !mayListen) return kept;
     const matches = excludeMatcher(keptGlobs);
     const found = [...kept];
     const scan = this.#target.scanLive(signal);

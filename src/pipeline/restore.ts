@@ -34,7 +34,10 @@ export async function restore(request: RestoreRequest, ports: RestorePorts, sign
   events({ type: 'planned', components: plan.components.map(({ id, bytes }) => ({ id, bytes })) });
   const safetySnapshot = await saveFirst(plan, claimed.claim, ports, signal);
   const applied = await applyRestore({ plan, request, manifest, repository, claim: claimed.claim, ports, startedAt }, signal);
-  const old = await tidy(plan.project, request, ports, signal);
+  const old = [
+    ...(await tidy(plan.project, request, ports)),
+    ...(signal.aborted ? [tooLate(plan.project, applied.keptUntil !== null)] : []),
+  ];
   return {
     plan,
     ...applied,
@@ -46,18 +49,19 @@ export async function restore(request: RestoreRequest, ports: RestorePorts, sign
 }
 
 /** The restore is in force by now: no signal and no engine that goes away makes it one that failed. */
-async function tidy(project: string, request: RestoreRequest, ports: RestorePorts, signal: AbortSignal): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
+async function tidy(project: string, request: RestoreRequest, ports: RestorePorts): Promise<readonly Finding[]> {
   try {
     const limit = AbortSignal.timeout(TIDY_MS);
-    findings.push(...(await discardExpired(ports.engine, project, undoToolsOf(request, ports), ports.now(), limit, ports.run)));
+    return await discardExpired(ports.engine, project, undoToolsOf(request, ports), ports.now(), limit, ports.run);
   } catch (error) {
     const message = `what earlier restores replaced is still there: ${messageOf(error)}`;
-    findings.push({ severity: 'warning', code: 'old-state-left', subject: project, message, hint: 'the next run tries again' });
+    return [{ severity: 'warning', code: 'old-state-left', subject: project, message, hint: 'the next run tries again' }];
   }
-  if (!signal.aborted) return findings;
+}
+
+function tooLate(project: string, isKept: boolean): Finding {
   const message = 'the signal came when everything was restored and proven: it cancelled nothing, and what was restored is live';
-  return [...findings, { severity: 'warning', code: 'cancelled-late', subject: project, message, hint: 'rollback goes back' }];
+  return { severity: 'warning', code: 'cancelled-late', subject: project, message, hint: isKept ? 'rollback goes back' : undefined };
 }
 
 /** What a server says of itself is told by the plan and again when it is asked before the build. */

@@ -12,13 +12,12 @@ export class TreeFindings {
   readonly #listed: Finding[] = [];
   readonly #counts = new Map<string, { severity: Severity; count: number }>();
   readonly #unread = new Set<string>();
+  #hasMoreUnread = false;
 
   add(severity: Severity, code: string, path: RawPath | null, message: string, hint?: string): void {
     const subject = path === null ? '.' : printableRaw(path);
+    if (code === 'unreadable' && path !== null) this.#noteUnread(path, subject);
     // What is read again may be told again.
-    // Only what can be told in JSON as it is called: a restore looks for it by that.
-    if (code === 'unreadable' && path !== null && Buffer.from(subject).toString('latin1') === path && this.#unread.size < KNOWN)
-      this.#unread.add(subject);
     if (path !== null && this.#listed.some((finding) => finding.code === code && finding.subject === subject)) return;
     const seen = this.#counts.get(code) ?? { severity, count: 0 };
     seen.count += 1;
@@ -33,9 +32,15 @@ export class TreeFindings {
     });
   }
 
-  /** What is there and could not be read, so that a restore does not take it for deleted. */
-  unread(): readonly string[] {
-    return [...this.#unread];
+  /** What is there and could not be read, so that a restore does not take it for deleted. `hasMore`: there is more than is named. */
+  unread(): { readonly names: readonly string[]; readonly hasMore: boolean } {
+    return { names: [...this.#unread], hasMore: this.#hasMoreUnread };
+  }
+
+  /** By a name that a restore finds it by: not all can be told in JSON as they are. */
+  #noteUnread(path: RawPath, subject: string): void {
+    if (Buffer.from(subject).toString('latin1') === path && this.#unread.size < KNOWN) this.#unread.add(subject);
+    else if (!this.#unread.has(subject)) this.#hasMoreUnread = true;
   }
 
   list(): readonly Finding[] {

@@ -126,7 +126,7 @@ test('a place of media that only Python knows is told with what is captured inst
   write('shop/settings.py', "STORAGES = {'default': {'BACKEND': 'storages.backends.s3.S3Storage'}}\n");
   expect((await look()).findings).toContainEqual(expect.objectContaining({ severity: 'info', code: 'uploads-elsewhere' }));
   rmSync(join(directory, 'shop/settings.py'));
-  expect(await told()).toMatchObject([{ severity: 'info', subject: 'manage.py' }]);
+  expect(await told()).toMatchObject([{ severity: 'warning', subject: 'manage.py' }]);
 });
 
 test('a filesystem that is mounted inside is told each time, until it is excluded or captured by itself', async () => {

@@ -26,7 +26,7 @@ export async function listDatabases(target: DatabaseTarget, io: DatabaseIo): Pro
     const { databases, findings, notDumped } = select(rows, target);
     return {
       databases,
-      notDumped: notDumped ?? [],
+      notDumped,
       dataDirectory: server.facts.dataDirectory ?? clusterDirectory(target.container),
       furtherDirectories: [...tablespaces, ...walDirectory(target)],
       findings: [...findings, ...serverFindings(server)],
@@ -57,7 +57,10 @@ export async function dumpVersion(server: Server): Promise<string> {
   );
 }
 
-function select(rows: readonly DatabaseRow[], target: DatabaseTarget): Pick<DatabaseListing, 'databases' | 'findings' | 'notDumped'> {
+function select(
+  rows: readonly DatabaseRow[],
+  target: DatabaseTarget,
+): Required<Pick<DatabaseListing, 'databases' | 'findings' | 'notDumped'>> {
   const wanted = target.settings.postgres.databases;
   const findings: Finding[] = [];
   const notDumped: string[] = [];
