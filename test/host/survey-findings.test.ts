@@ -325,6 +325,8 @@ test.runIf(process.getuid?.() === 0)(
     write('media/open.txt', 'before');
     write('media/sub/secret.txt', 'only for root');
     write('media/locked/inner.txt', 'only for root');
+    const odd = Buffer.concat([Buffer.from(join(directory, 'media/')), Buffer.of(0xff)]); // a name that JSON cannot tell
+    writeFileSync(odd, 'only for root', { mode: 0o600 });
     execFileSync('chown', ['-R', '65534:65534', base]);
     execFileSync('chmod', ['755', base]);
     for (const [name, mode] of [
@@ -334,12 +336,13 @@ test.runIf(process.getuid?.() === 0)(
       chmodSync(join(directory, name), mode);
       chownSync(join(directory, name), 0, 0);
     }
+    chownSync(odd, 0, 0);
     const { snapshot } = await backUpAsNobody([]);
     write('media/open.txt', 'after');
     write('media/new.txt', 'after');
     const restored = await run(['restore', snapshot.name, '--yes'], 0);
     const told = (path: string): unknown => expect.objectContaining({ code: 'not-restored', subject: `files/media: ${path}` });
-    expect(restored['findings']).toEqual(expect.arrayContaining([told('sub/secret.txt'), told('locked')]));
+    expect(restored['findings']).toEqual(expect.arrayContaining([told('sub/secret.txt'), told('locked'), told('more')]));
     const content = (name: string): string | null =>
       existsSync(join(directory, name)) ? readFileSync(join(directory, name), 'utf8') : null;
     expect(['media/open.txt', 'media/new.txt', 'media/sub/secret.txt', 'media/locked/inner.txt'].map(content)).toEqual([
