@@ -65,6 +65,7 @@ export interface ContainerJson {
     readonly Healthcheck?: { readonly Test?: readonly string[] | null } | null;
   };
   readonly HostConfig: {
+    readonly NetworkMode?: string;
     readonly Tmpfs?: Readonly<Record<string, string>> | null;
     readonly Mounts?: readonly HostMountJson[] | null;
     readonly RestartPolicy?: { readonly MaximumRetryCount?: number } | null;

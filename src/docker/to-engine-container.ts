@@ -46,6 +46,7 @@ export function toEngineContainer(json: ContainerJson, image: ImageJson | null):
     stopTimeoutSeconds: json.Config.StopTimeout ?? null,
     command: [...(json.Path === undefined || json.Path === '' ? [] : [json.Path]), ...(json.Args ?? [])],
     swarmService: labels[SWARM_SERVICE] ?? null,
+    sharesNetworkOf: /^container:(.+)$/.exec(json.HostConfig.NetworkMode ?? '')?.[1] ?? null,
   };
 }
 

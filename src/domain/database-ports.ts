@@ -16,6 +16,8 @@ export interface DatabaseListing {
   readonly databases: readonly { readonly name: string; readonly bytes: number }[];
   readonly facts: Readonly<Record<string, JsonValue>>;
   readonly findings: readonly Finding[];
+  /** The same for all ways in to one server, within one network; null where the server does not tell. */
+  readonly server: string | null;
   /** Databases that hold state and cannot be dumped, in whatever way they are told. */
   readonly notDumped?: readonly string[];
   /** Directory inside the container whose mount holds the cluster: not captured raw when dumped. */

@@ -79,6 +79,8 @@ export interface EngineContainer {
   readonly stopTimeoutSeconds: number | null;
   readonly command: readonly string[];
   readonly swarmService: string | null;
+  /** The container whose network it is in (`network_mode: service:x`): what that one listens on is at 127.0.0.1 here. */
+  readonly sharesNetworkOf: string | null;
   /** On a plain host: this stands for a server, and what is run in it is run on this machine. */
   readonly reachedAt?: ServerAddress;
 }

@@ -54,5 +54,6 @@ export function hostContainer(name: string): EngineContainer {
     stopTimeoutSeconds: 180,
     command: [],
     swarmService: null,
+    sharesNetworkOf: null,
   };
 }

@@ -29,6 +29,11 @@ export interface DatabasePlan {
   readonly findings: readonly Finding[];
 }
 
+/** Of one running container, or of a service without one. */
+interface ContainerPlan extends DatabasePlan {
+  readonly reached?: { readonly container: EngineContainer; readonly server: string };
+}
+
 const EMPTY: DatabasePlan = { components: [], clusterMounts: [], uncovered: [], findings: [] };
 
 /** Finds every database service and asks the running ones what they hold. */
@@ -42,11 +47,12 @@ export async function planDatabases(
   if (engine === null) return EMPTY;
   const findings: Finding[] = [];
   const io: DatabaseIo = { engine, runId: ports.runId, signal, warn: (finding) => findings.push(finding) };
-  const plans: DatabasePlan[] = [];
+  const found: ContainerPlan[] = [];
   for (const view of views) {
     if (view.settings.settings.enable === false) continue;
-    plans.push(await planService(view, project, ports.adapters, io));
+    found.push(...(await planService(view, project, ports.adapters, io)));
   }
+  const plans = found.map((plan) => withoutClient(plan, found));
   return {
     components: plans.flatMap((plan) => plan.components),
     clusterMounts: plans.flatMap((plan) => plan.clusterMounts),
@@ -60,39 +66,48 @@ async function planService(
   project: Project,
   adapters: readonly DatabaseAdapter[],
   io: DatabaseIo,
-): Promise<DatabasePlan> {
-  if (view.settings.failure !== null) return failedService(view, view.settings.failure);
+): Promise<readonly ContainerPlan[]> {
+  if (view.settings.failure !== null) return [failedService(view, view.settings.failure)];
   const wanted = view.settings.settings.engine;
-  if (wanted === 'none') return EMPTY;
+  if (wanted === 'none') return [];
   if (wanted !== null && !adapters.some((adapter) => adapter.engine === wanted)) {
-    return failedService(view, {
-      reason: `no adapter named ${wanted}`,
-      hint: `mcads.engine is one of: none, ${adapters.map((adapter) => adapter.engine).join(', ')}`,
-    });
+    const hint = `mcads.engine is one of: none, ${adapters.map((adapter) => adapter.engine).join(', ')}`;
+    return [failedService(view, { reason: `no adapter named ${wanted}`, hint })];
   }
   const real = mainContainer(view);
   const container = real ?? (await containerFromDeclaration(view, project, io));
-  if (container === null) return EMPTY;
+  if (container === null) return [];
   const candidates = wanted === null ? adapters : adapters.filter((adapter) => adapter.engine === wanted);
   for (const adapter of candidates) {
     const detection = adapter.detect(container, view.settings.settings);
     if (detection === null) continue;
-    if (real === null) return planCold(view, container, adapter, detection, io);
+    if (real === null) return [await planCold(view, container, adapter, detection, io)];
     const running = view.containers.filter((one) => one.state === 'running');
-    if (running.length === 0) return planCold(view, container, adapter, detection, io);
-    const plans: DatabasePlan[] = [];
+    if (running.length === 0) return [await planCold(view, container, adapter, detection, io)];
+    const plans: ContainerPlan[] = [];
     for (const one of running) plans.push(await planRunning(view, one, adapter, detection, io));
-    return merge(plans);
+    return plans;
   }
-  return EMPTY;
+  return [];
 }
 
-function merge(plans: readonly DatabasePlan[]): DatabasePlan {
+/** A service that shares a server's network and has its programs too (a console, a cron job) is no second server: only the first is dumped. */
+function withoutClient(plan: ContainerPlan, all: readonly ContainerPlan[]): DatabasePlan {
+  const { reached } = plan;
+  if (reached === undefined) return plan;
+  const owner = all.find((other) => other.reached?.container.id === reached.container.sharesNetworkOf)?.reached;
+  if (owner === undefined || owner.server !== reached.server) return plan;
   return {
-    components: plans.flatMap((plan) => plan.components),
-    clusterMounts: plans.flatMap((plan) => plan.clusterMounts),
-    uncovered: plans.flatMap((plan) => plan.uncovered),
-    findings: plans.flatMap((plan) => plan.findings),
+    ...EMPTY,
+    clusterMounts: plan.clusterMounts,
+    findings: [
+      {
+        severity: 'info',
+        code: 'database-client',
+        subject: `service ${reached.container.service ?? reached.container.name}`,
+        message: `${reached.container.name} is in the network of ${owner.container.name} and reaches the same server: dumped there, once`,
+      },
+    ],
   };
 }
 
@@ -102,7 +117,7 @@ async function planRunning(
   adapter: DatabaseAdapter,
   detection: Detection,
   io: DatabaseIo,
-): Promise<DatabasePlan> {
+): Promise<ContainerPlan> {
   const target: DatabaseTarget = { service: view.name, container, settings: view.settings.settings };
   const name = replicaName(view.name, container);
   const hooks = hooksOf(view, [container]);
@@ -147,6 +162,7 @@ async function planRunning(
         reason: 'it allows no connections, so that nothing can dump it',
       })),
       findings: [],
+      ...(listing.server === null ? {} : { reached: { container, server: listing.server } }),
     };
   } catch (error) {
     if (stopsRun(error) || io.signal.aborted) throw error;
@@ -317,6 +333,7 @@ async function containerFromDeclaration(view: ServiceView, project: Project, io:
     stopTimeoutSeconds: null,
     command: [],
     swarmService: null,
+    sharesNetworkOf: null,
   };
 }
 

@@ -53,6 +53,7 @@ export function container(service: string, overrides: Partial<EngineContainer> =
     stopTimeoutSeconds: null,
     command: [],
     swarmService: null,
+    sharesNetworkOf: null,
     ...overrides,
   };
 }

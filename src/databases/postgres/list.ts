@@ -27,6 +27,7 @@ export async function listDatabases(target: DatabaseTarget, io: DatabaseIo): Pro
     return {
       databases,
       notDumped,
+      server: server.facts.systemIdentifier === null ? null : `${server.facts.systemIdentifier} on ${server.port}`,
       dataDirectory: server.facts.dataDirectory ?? clusterDirectory(target.container),
       furtherDirectories: [...tablespaces, ...walDirectory(target)],
       findings: [...findings, ...serverFindings(server)],
