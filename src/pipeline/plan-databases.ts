@@ -204,7 +204,7 @@ async function planCold(
 ): Promise<DatabasePlan> {
   const dataDirectory = adapter.dataDirectory(container);
   const found = mountHolding(container, dataDirectory);
-  const since = container.id === '' ? 'has no container' : `is ${container.state} since ${container.finishedAt || container.startedAt}`;
+  const since = container.id === '' ? 'has no container' : stateOf(container);
   if (found === null) {
     return {
       ...EMPTY,
@@ -265,6 +265,13 @@ async function planCold(
       clusterMounts: [{ key, treatment: 'crash', relative: found.relative, facts: {} }],
     };
   }
+}
+
+/** Since when is known of what has ended; Docker gives the year 1 for what never was. */
+function stateOf({ state, finishedAt }: EngineContainer): string {
+  if (state === 'created') return 'was never started';
+  const ended = state === 'exited' || state === 'dead' ? finishedAt : '';
+  return ended === '' || ended.startsWith('0001-') ? `is ${state}` : `is ${state} since ${ended}`;
 }
 
 function failedDump(

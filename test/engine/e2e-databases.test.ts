@@ -77,7 +77,7 @@ describe('a project whose database is in trouble', () => {
     await project.compose(['unpause', 'db']);
     await expectPartial(run);
     expect(run.components).toMatchObject({ 'database/db': 'failed', 'volume/data': 'captured crash' });
-    expect(run.says).toMatch(/db is paused/);
+    expect(run.says).toMatch(/db is paused; a dump needs it running/);
   });
 
   test('a wrong password: said without showing it', async () => {
@@ -200,6 +200,19 @@ describe('a project whose database is in trouble', () => {
     const spoken = await startCli(['backup', '--no-prune'], { cwd: project.directory, env: engineEnv() }).end;
     expect(spoken.code).toBe(3);
     expect(spoken.stderr.split('\n').find((line) => line.includes('database/db'))).toMatch(/since .* not shut down cleanly/);
+  });
+
+  test('recreated and never started: captured cold, without a time of year 1', async () => {
+    await project.compose(['up', '-d', 'db']);
+    await serverReady(await containerOf(project, 'db'));
+    await project.compose(['stop', 'db']);
+    await project.compose(['up', '--no-start', '--force-recreate', 'db']);
+    db = await containerOf(project, 'db');
+    const run = await backUp(project, ['--no-prune']);
+    expect(run.code, run.stderr).toBe(0);
+    expect(run.components).toMatchObject({ 'volume/data': 'captured cold' });
+    expect(run.says).toMatch(/db was never started, shut down cleanly/);
+    expect(run.says).not.toContain('0001-');
   });
 
   test('removed by down: captured cold through the image of the Compose file', async () => {

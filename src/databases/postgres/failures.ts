@@ -64,7 +64,13 @@ export function explainConnectFailure(code: number, stderr: string, context: Con
     );
   if (has(/database ".*" does not exist|is not currently accepting connections/s)) return { kind: 'no-database' };
   if (has(/No such file or directory|Connection refused|could not connect to server|Is the server running/)) return { kind: 'absent' };
-  return final(lastWords(stderr) || `psql ended with ${code}`);
+  return final(lastWords(stderr) || howItEnded('psql', code));
+}
+
+/** For a program that said nothing. 137 and 143 are SIGKILL and SIGTERM: mostly its container was stopped or removed. */
+export function howItEnded(program: string, code: number): string {
+  const killed = code === 137 || code === 143;
+  return killed ? `${program} was killed, as it is where its container is stopped or removed` : `${program} ended with ${code}`;
 }
 
 /** The line of stderr that says most: the first error, else the last line. */

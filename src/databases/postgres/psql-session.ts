@@ -1,4 +1,5 @@
 import type { ExecExit, ExecHandle } from '../../domain/ports.ts';
+import { howItEnded } from './failures.ts';
 
 export class QueryError extends Error {
   readonly sqlState: string;
@@ -15,7 +16,8 @@ export class SessionEnded extends Error {
   readonly exit: ExecExit | null;
 
   constructor(exit: ExecExit | null, cause: unknown) {
-    super(exit === null ? 'the session broke off' : `psql ended with ${exit.code}: ${exit.stderr.trim()}`, { cause });
+    const words = exit?.stderr.trim() ?? '';
+    super(exit === null ? 'the session broke off' : `${howItEnded('psql', exit.code)}${words === '' ? '' : `: ${words}`}`, { cause });
     this.name = 'SessionEnded';
     this.exit = exit;
   }
