@@ -35,10 +35,10 @@ export class Systemd {
     this.#folders = folders;
   }
 
-  /** Units of these names that exist, in the order given. */
+  /** Units of these names that exist, in the order given; a template's are its instances. */
   async find(names: readonly string[], signal: AbortSignal): Promise<readonly SystemdUnit[]> {
-    if (names.length === 0) return [];
-    const full = names.map(unitName);
+    const full = await this.#withInstances(names.map(unitName), signal);
+    if (full.length === 0) return [];
     const shown = await runProgram('systemctl', ['show', `--property=${PROPERTIES.join(',')}`, '--', ...full], {}, signal);
     if (shown !== null && shown.code === 0) return parseShow(shown.stdout).filter((unit) => unit !== null);
     const found: SystemdUnit[] = [];
@@ -69,6 +69,29 @@ export class Systemd {
     await this.#act('start', name, signal);
   }
 
+  /** Asked about a template itself, `systemctl show` fails and says nothing of the others either. */
+  async #withInstances(names: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+    const templates = names.filter(isTemplate);
+    if (templates.length === 0) return names;
+    const patterns = templates.map((name) => name.replace('@.', '@*.'));
+    const options = ['--all', '--plain', '--no-legend', '--full', '--no-pager'];
+    const listed = await runProgram('systemctl', ['list-units', ...options, '--', ...patterns], {}, signal);
+    const loaded = listed?.code === 0 ? listed.stdout.split(/\s+/) : [];
+    const known = [...loaded, ...(await this.#wanted())].filter((name) => name.includes('@') && !isTemplate(name));
+    const instances = (template: string): readonly string[] => known.filter((name) => name.replace(/@.*(?=\.\w+$)/s, '@') === template);
+    return [...new Set(names.flatMap((name) => (isTemplate(name) ? instances(name) : [name])))];
+  }
+
+  /** What is enabled: links in folders like `multi-user.target.wants`. */
+  async #wanted(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const folder of this.#folders) {
+      for (const name of (await readdir(folder).catch(() => [])).filter((one) => /\.(?:wants|requires)$/.test(one)))
+        found.push(...(await readdir(join(folder, name)).catch(() => [])));
+    }
+    return found.toSorted();
+  }
+
   async #act(verb: 'stop' | 'start', name: string, signal: AbortSignal): Promise<void> {
     const result = await runProgram('systemctl', [verb, '--', name], { timeoutMs: STOP_TIMEOUT_MS }, signal);
     if (result?.code === 0) return;
@@ -81,14 +104,14 @@ export class Systemd {
 
   async #fileOf(name: string): Promise<string | null> {
     for (const folder of [...this.#folders, '/usr/lib/systemd/system', '/lib/systemd/system']) {
-      const path = join(folder, name);
-      if (
-        await readFile(path).then(
+      for (const file of [name, name.replace(/@.*(?=\.\w+$)/s, '@')]) {
+        const path = join(folder, file);
+        const isThere = await readFile(path).then(
           () => true,
           () => false,
-        )
-      )
-        return path;
+        );
+        if (isThere) return path;
+      }
     }
     return null;
   }
@@ -96,6 +119,10 @@ export class Systemd {
 
 export function unitName(name: string): string {
   return /\.(?:service|socket|timer|path|target|mount)$/.test(name) ? name : `${name}.service`;
+}
+
+function isTemplate(name: string): boolean {
+  return /@\.\w+$/.test(name);
 }
 
 /** True where the text names the path or something below it. */

@@ -53,3 +53,19 @@ test('a unit that does one thing and is over counts as started', async () => {
   expect(systemd.calls()).toEqual(['stop job.service', 'start job.service']);
   expect(systemd.stateOf('job.service')).toBe('inactive');
 });
+
+test('of a template unit its instances that run are stopped and started; no template is asked about', async () => {
+  await using app = await HostApp.create();
+  const systemd = substituteSystemd(app, {
+    'worker@a.service': 'active',
+    'worker@b.c.service': 'active',
+    'worker@off.service': 'inactive',
+    'mcads.service': 'active',
+  });
+  app.write('mcads.yaml', "host:\n  services: ['worker@', mcads]\n");
+  await app.run(['backup']);
+  await app.run(['restore', 'latest', '--yes']);
+  const ran = ['mcads.service', 'worker@a.service', 'worker@b.c.service'];
+  expect(systemd.calls().toSorted()).toEqual([...ran.map((name) => `start ${name}`), ...ran.map((name) => `stop ${name}`)]);
+  expect(ran.map((name) => systemd.stateOf(name))).toEqual(['active', 'active', 'active']);
+});

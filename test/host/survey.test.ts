@@ -142,6 +142,9 @@ test('units are asked of systemd; whoever names the directory uses what lies in 
   symlinkSync('current', join(base, 'live'));
   writeFileSync(join(folder, 'linked.service'), `[Service]\nWorkingDirectory=${base}/live\nExecStart=/usr/bin/true\n`);
   writeFileSync(join(folder, 'optional.service'), `[Service]\nEnvironmentFile=-${base}/current/media/settings\nExecStart=/usr/bin/true\n`);
+  writeFileSync(join(folder, 'worker@.service'), `[Service]\nExecStart=${app}/bin/work %i\n`);
+  mkdirSync(join(folder, 'multi-user.target.wants'));
+  symlinkSync('../worker@one.service', join(folder, 'multi-user.target.wants', 'worker@one.service'));
   // Without an answer of systemd the files alone say what there is.
   const path = process.env['PATH'];
   process.env['PATH'] = base;
@@ -157,6 +160,7 @@ test('units are asked of systemd; whoever names the directory uses what lies in 
       { name: 'files.service', uses: ['files/media'], active: null },
       { name: 'linked.service', uses: ['files/media', 'sqlite/db.sqlite3'], active: null },
       { name: 'optional.service', uses: ['files/media'], active: null },
+      { name: 'worker@one.service', uses: [], active: null },
     ]);
   } finally {
     process.env['PATH'] = path;

@@ -91,7 +91,7 @@ export class HostApp implements AsyncDisposable {
 
 /**
  * Stands for systemd, which does not run where tests do: an executable named systemctl that keeps the state of its units in files. It is asked
- * by the tool exactly as the real one is (`show`, `stop`, `start`); what it cannot show is how long a real unit takes.
+ * by the tool exactly as the real one is (`show`, `list-units`, `stop`, `start`); what it cannot show is how long a real unit takes.
  */
 export function substituteSystemd(
   app: HostApp,
@@ -110,11 +110,15 @@ verb=$1; shift
 case "$verb" in
 show)
   while [ "$1" != -- ]; do shift; done; shift
+  for unit; do case "$unit" in *@.service) echo "Failed to get properties: Unit name $unit is neither a valid invocation ID nor unit name." >&2; exit 1 ;; esac; done
   for unit; do
     if [ -e "${folder}/$unit" ]; then printf 'Id=%s\\nLoadState=loaded\\nActiveState=%s\\nSubState=x\\nUnitFileState=enabled\\nFragmentPath=\\nTriggeredBy=\\nAfter=network.target\\nNRestarts=0\\n' "$unit" "$(cat "${folder}/$unit")"
       [ ! -e "${folder}/$unit.oneshot" ] || printf 'Type=oneshot\\nResult=success\\n'; printf '\\n'
     else printf 'Id=%s\\nLoadState=not-found\\nActiveState=inactive\\n\\n' "$unit"; fi
   done ;;
+list-units)
+  while [ "$1" != -- ]; do shift; done; shift
+  cd "${folder}" && for pattern; do for unit in $pattern; do [ ! -e "$unit" ] || echo "$unit loaded $(cat "$unit") running An instance"; done; done ;;
 stop) echo "stop $2" >> "${app.base}/calls"; echo inactive > "${folder}/$2" ;;
 start) echo "start $2" >> "${app.base}/calls"; [ ! -e "${folder}/$2.broken" ] || { echo failed > "${folder}/$2"; exit 1; }; if [ -e "${folder}/$2.oneshot" ]; then echo inactive; else echo active; fi > "${folder}/$2" ;;
 *) exit 1 ;;
