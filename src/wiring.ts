@@ -329,7 +329,7 @@ async function openForCommands(location: string, lockTimeoutMs: number): Promise
         onProgress: ({ chunks, bytes }) =>
           events({ type: 'stage', stage: 'verify', detail: `${counted(chunks, 'chunk')}, ${humanBytes(bytes)}` }),
       });
-      return { ...report.checked, damaged: report.damaged, findings: [] };
+      return { ...report.checked, damaged: report.damaged, findings: repository.findings };
     },
     prune: async ({ project, keep, dryRun }, _events, signal) => {
       const report = await repository.prune({

@@ -1,4 +1,5 @@
 import type { Bytes, ByteStream, JsonObject } from './byte-stream.ts';
+import type { Finding } from './finding.ts';
 import type { FileAttributes } from './host-writer.ts';
 import type { DrillEngine } from './drill-ports.ts';
 import type { EngineContainer, EngineInfo, EngineProject, EngineProjectSummary, EngineState } from './engine-model.ts';
@@ -194,6 +195,8 @@ export interface SnapshotRepository extends AsyncDisposable {
   /** Printable. */
   readonly location: string;
   readonly writable: boolean;
+  /** What was wrong with it when it was opened. */
+  readonly findings: readonly Finding[];
   readonly chunker: ChunkerSettings;
   /** True for a committed snapshot and for a name that a running backup holds. */
   snapshotExists(name: string): Promise<boolean>;

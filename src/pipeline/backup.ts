@@ -137,7 +137,7 @@ async function captureSnapshot(
   const undone = claimed.undone;
   const made = assembleManifest({ plan, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, undone });
   const sized = withSizeFinding(made, await earlierSnapshots(repository));
-  const manifest = withFindings(sized, await sharedName(plan, writer, ports));
+  const manifest = withFindings(sized, [...repository.findings, ...(await sharedName(plan, writer, ports))]);
   ports.events({ type: 'stage', stage: 'commit', detail: manifest.name });
   await writer.commit(manifest, ports.renderVerification(manifest));
   return { manifest, outcomes, location: repository.location };

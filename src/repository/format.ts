@@ -5,6 +5,8 @@ import { McadsError, messageOf } from '../errors.ts';
 /* Keys of format 1; the one place that knows where things lie. */
 
 export const REPOSITORY_KEY = 'repository.json';
+/** The same bytes once more: without its configuration nothing of a repository can be used. */
+export const REPOSITORY_COPY_KEY = 'repository.json.copy';
 export const RECOVERY_KEY = 'RECOVERY.md';
 export const CHUNKS = 'chunks/';
 export const SEGMENTS = 'segments/';
@@ -113,7 +115,7 @@ export function parseRepositoryConfig(bytes: Uint8Array, location: string): Repo
     !Number.isInteger(compression.level)
   ) {
     throw new McadsError('damaged', `${location}/${REPOSITORY_KEY} lacks what format 1 requires`, {
-      hint: 'Restore the file from a copy of the repository; the data itself needs only RECOVERY.md.',
+      hint: 'Put the file back from a copy of the repository; the data itself needs only RECOVERY.md.',
     });
   }
   if (config.encryption !== null && config.encryption !== undefined) throw newer(`the repository ${location}`, 'encryption');

@@ -1,11 +1,13 @@
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { Finding } from '../domain/finding.ts';
 import { McadsError } from '../errors.ts';
 import { isClassicEntry } from './classic-archives.ts';
 import {
   newRepositoryConfig,
   parseRepositoryConfig,
   RECOVERY_KEY,
+  REPOSITORY_COPY_KEY,
   REPOSITORY_KEY,
   unknownWriteFeatures,
   type RepositoryConfig,
@@ -42,9 +44,7 @@ export async function openRepository(options: OpenRepositoryOptions): Promise<Re
 
 /** Opens a repository that exists in a store. */
 export async function openOn(store: Store, options: Omit<OpenRepositoryOptions, 'path' | 'create'>): Promise<Repository> {
-  const bytes = await store.get(REPOSITORY_KEY);
-  if (bytes === null) throw new McadsError('no-repository', `there is no repository in ${store.location}`);
-  const config = parseRepositoryConfig(bytes, store.location);
+  const { config, bytes, damage } = await readConfig(store);
   const unknown = unknownWriteFeatures(config.features);
   if (options.mode === 'write') {
     if (store.refusal !== null) throw store.refusal;
@@ -53,25 +53,69 @@ export async function openOn(store: Store, options: Omit<OpenRepositoryOptions, 
         hint: 'Update mcads-orchestrate on this machine.',
       });
     }
-    await refreshRecovery(store);
+    if (damage !== null) await store.put(REPOSITORY_KEY, bytes);
+    await refresh(store, REPOSITORY_COPY_KEY, bytes);
+    await refresh(store, RECOVERY_KEY, Buffer.from(RECOVERY_TEXT));
   }
-  return new Repository(store, config, options);
+  return new Repository(store, config, { ...options, findings: damage === null ? [] : [ofDamage(damage, store, options.mode)] });
+}
+
+interface FoundConfig {
+  readonly config: RepositoryConfig;
+  readonly bytes: Buffer;
+  /** Why they are the copy's. */
+  readonly damage: string | null;
+}
+
+/** What is of a newer format is damaged in no way, and no copy of an older one stands in for it. */
+async function readConfig(store: Store): Promise<FoundConfig> {
+  const bytes = await store.get(REPOSITORY_KEY);
+  try {
+    if (bytes === null) throw new McadsError('no-repository', `there is no ${REPOSITORY_KEY} in ${store.location}`);
+    return { config: parseRepositoryConfig(bytes, store.location), bytes, damage: null };
+  } catch (error) {
+    if (!(error instanceof McadsError) || error.code === 'newer-format') throw error;
+    const copy = await store.get(REPOSITORY_COPY_KEY);
+    const config = copy === null ? null : parsedOrNull(copy, store);
+    if (copy === null || config === null) throw error;
+    return { config, bytes: copy, damage: error.message };
+  }
+}
+
+function parsedOrNull(bytes: Buffer, store: Store): RepositoryConfig | null {
+  try {
+    return parseRepositoryConfig(bytes, store.location);
+  } catch (error) {
+    if (error instanceof McadsError && error.code === 'damaged') return null;
+    throw error;
+  }
+}
+
+function ofDamage(damage: string, store: Store, mode: OpenRepositoryOptions['mode']): Finding {
+  const what = mode === 'write' ? 'it was put back from its copy' : 'its copy stands in for it, and the next backup puts it back';
+  return {
+    severity: 'warning',
+    code: 'repository-config-damaged',
+    subject: store.location,
+    message: `${damage}; ${what}`,
+    hint: 'look at the health of the disk; verify reads everything',
+  };
 }
 
 /** Makes a repository in an empty store; of two at the same time both get the same one. */
 export async function createOn(store: Store, created = new Date()): Promise<RepositoryConfig> {
   const config = newRepositoryConfig(created);
+  const bytes = Buffer.from(`${JSON.stringify(config, null, 2)}\n`);
   await store.put('.gitignore', Buffer.from(GITIGNORE));
-  await refreshRecovery(store);
-  // The last file: a folder without it is no repository yet, whatever else a dead run made in it.
-  await store.putIfAbsent(REPOSITORY_KEY, Buffer.from(`${JSON.stringify(config, null, 2)}\n`));
+  await refresh(store, RECOVERY_KEY, Buffer.from(RECOVERY_TEXT));
+  // Before all else but those: a folder without it is no repository yet, whatever else a dead run made in it.
+  if (await store.putIfAbsent(REPOSITORY_KEY, bytes)) await store.put(REPOSITORY_COPY_KEY, bytes);
   return config;
 }
 
-async function refreshRecovery(store: Store): Promise<void> {
-  const text = Buffer.from(RECOVERY_TEXT);
-  const present = await store.get(RECOVERY_KEY);
-  if (present === null || !present.equals(text)) await store.put(RECOVERY_KEY, text);
+async function refresh(store: Store, key: string, bytes: Buffer): Promise<void> {
+  const present = await store.get(key);
+  if (present === null || !present.equals(bytes)) await store.put(key, bytes);
 }
 
 async function makeRepository(path: string): Promise<void> {
@@ -91,7 +135,7 @@ async function holdsRepository(path: string, mayMake: boolean): Promise<boolean>
     if (found === null && mayMake) return false;
     if (found === null) throw noRepository(path);
     if (!found.isDirectory()) throw foreign(path, 'it is not a directory');
-    if ((await nullIfMissing(stat(join(path, REPOSITORY_KEY)))) !== null) return true;
+    for (const key of [REPOSITORY_KEY, REPOSITORY_COPY_KEY]) if ((await nullIfMissing(stat(join(path, key)))) !== null) return true;
     for (const entry of await readdir(path, { withFileTypes: true })) {
       if (isClassicEntry(entry.name, entry.isDirectory()) || entry.name === 'lost+found') continue;
       if (await isOurSkeleton(path, entry.name)) continue;

@@ -1,3 +1,4 @@
+import type { Finding } from '../domain/finding.ts';
 import type { Bytes } from '../domain/byte-stream.ts';
 import type { Manifest, ManifestArtifact } from '../domain/manifest.ts';
 import type { DrillRepository } from '../domain/drill-repository.ts';
@@ -42,6 +43,8 @@ export class Repository implements DrillRepository {
   readonly location: string;
   /** False: readable only (permissions, read-only filesystem, a write feature of a newer version). Reading then takes no lease. */
   readonly writable: boolean;
+  /** What was wrong with it when it was opened. */
+  readonly findings: readonly Finding[];
   readonly #store: Store;
   readonly #config: RepositoryConfig;
   readonly #lockTimeoutMs: number;
@@ -51,11 +54,16 @@ export class Repository implements DrillRepository {
   constructor(
     store: Store,
     config: RepositoryConfig,
-    { lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS, flushBytes = DEFAULT_FLUSH_BYTES }: RepositoryTuning = {},
+    {
+      lockTimeoutMs = DEFAULT_LOCK_TIMEOUT_MS,
+      flushBytes = DEFAULT_FLUSH_BYTES,
+      findings = [],
+    }: RepositoryTuning & { readonly findings?: readonly Finding[] } = {},
   ) {
     this.id = config.id;
     this.location = store.location;
     this.writable = store.writable && unknownWriteFeatures(config.features).length === 0;
+    this.findings = findings;
     this.#store = store;
     this.#config = config;
     this.#lockTimeoutMs = lockTimeoutMs;

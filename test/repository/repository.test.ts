@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, stat, truncate, writeFile, unlink } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readdir, readFile, stat, truncate, writeFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Segment } from '../../src/domain/tree.ts';
@@ -234,9 +234,41 @@ describe('a repository of another time', () => {
     await expect(repository.prune({ policy: { last: 1 }, dryRun: false, signal: NEVER })).rejects.toMatchObject({ code: 'newer-format' });
   });
 
-  test('without its repository.json is damaged, never made anew over its chunks', async () => {
+  test.for<[string, (file: string) => Promise<void>]>([
+    ['gone', unlink],
+    ['empty', (file) => truncate(file, 0)],
+    ['cut short', (file) => truncate(file, 40)],
+    ['with something behind it', (file) => appendFile(file, 'x')],
+  ])('whose repository.json is %s is read by its copy, told, and put right by the next that writes', async ([, damage]) => {
+    await using folder = await withConfig(() => undefined);
+    const file = join(folder.path, 'repository.json');
+    const whole = await readFile(`${file}.copy`);
+    await damage(file);
+    await using read = await openRepository({ path: folder.path, mode: 'read', create: false });
+    expect(read.findings).toMatchObject([
+      { code: 'repository-config-damaged', message: expect.stringContaining('its copy stands in') as string },
+    ]);
+    expect(await readBack(read, FIRST)).toEqual({ config: noise(1, 10) });
+    await using written = await openRepository({ path: folder.path, mode: 'write', create: true });
+    expect(written.findings).toMatchObject([{ message: expect.stringContaining('it was put back from its copy') as string }]);
+    expect(await readFile(file)).toEqual(whole);
+    expect(written.chunker).toEqual(read.chunker);
+    await using again = await openRepository({ path: folder.path, mode: 'write', create: true });
+    expect(again.findings).toEqual([]);
+  });
+
+  test('of before there were copies gets one', async () => {
+    await using folder = await withConfig(() => undefined);
+    const file = join(folder.path, 'repository.json');
+    await unlink(`${file}.copy`);
+    await using _ = await openRepository({ path: folder.path, mode: 'write', create: true });
+    expect(await readFile(`${file}.copy`)).toEqual(await readFile(file));
+  });
+
+  test('without its repository.json and the copy is damaged, never made anew over its chunks', async () => {
     await using folder = await withConfig(() => undefined);
     await unlink(join(folder.path, 'repository.json'));
+    await unlink(join(folder.path, 'repository.json.copy'));
     await expect(openRepository({ path: folder.path, mode: 'write', create: true })).rejects.toMatchObject({ code: 'damaged' });
     await writeFile(join(folder.path, 'repository.json'), '{"format":1,');
     await expect(openRepository({ path: folder.path, mode: 'write', create: true })).rejects.toMatchObject({ code: 'damaged' });
