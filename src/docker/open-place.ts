@@ -13,6 +13,7 @@ import { noImage } from './open-tree.ts';
 import { isPipeFailure } from './piped-exec.ts';
 import { startHelper, withFirstFit } from './start-helper.ts';
 import { nameOfMount, toHelperMount, type TreeContext } from './tree-context.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 const PURPOSE = 'restore';
 const MOUNT_POINT = '/mcads/target';
@@ -182,7 +183,7 @@ async function probe(
       freeBytes: Number(blocks) * Number(blockBytes),
       freeInodes: Number(inodes) === 0 ? null : Number(inodes), // filesystems without a table of inodes
       filesystem: filesystem === '' || filesystem === '0' ? null : filesystem,
-      nestedMounts: found.missing === '' ? mountsBelow(mountinfo, root).map((path) => Buffer.from(path, 'utf8').toString('latin1')) : [],
+      nestedMounts: found.missing === '' ? mountsBelow(mountinfo, root).map((path) => toRaw(path)) : [],
       readOnly: isReadOnly(mountinfo, root),
     },
   };

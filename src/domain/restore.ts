@@ -118,9 +118,9 @@ export interface KeptRestore {
 /** Where a tree is restored to. */
 export interface TreePlace {
   readonly mount: TreeMount;
-  /** Name of the only file of the tree (single-file binds): it is swapped within its folder. Null for directories. */
+  /** Name (text, as commands take it) of the only file of the tree: it is swapped within its folder. Null for directories. */
   readonly singleFile: string | null;
-  /** Names beside a single file that are moved away with it: an SQLite database's log. */
+  /** Names (text) beside a single file that are moved away with it: an SQLite database's log. */
   readonly companions?: readonly string[];
   /** The only names of a directory that are swapped, as raw paths; everything else in it stays. Left out: all are. */
   readonly names?: readonly RawPath[];

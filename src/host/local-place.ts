@@ -10,6 +10,7 @@ import { gnuPrograms } from './gnu-programs.ts';
 import { localScripts } from './local-script.ts';
 import { NodeTarget } from './node-target.ts';
 import { checkSqlite } from './sqlite-copy.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 /** What `Engine.probePlace` promises, for a path of this machine. */
 export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
@@ -115,9 +116,7 @@ async function makeFolder(path: string): Promise<void> {
 
 async function mountsBelow(folder: string): Promise<readonly string[]> {
   const root = await realpath(folder);
-  return (await mounts()).flatMap(({ target }) =>
-    target.startsWith(`${root}/`) ? [Buffer.from(target.slice(root.length + 1), 'utf8').toString('latin1')] : [],
-  );
+  return (await mounts()).flatMap(({ target }) => (target.startsWith(`${root}/`) ? [toRaw(target.slice(root.length + 1))] : []));
 }
 
 async function isReadOnly(path: string): Promise<boolean> {

@@ -6,6 +6,7 @@ import { McadsError } from '../errors.ts';
 import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
 import { bytesOf } from './node-walk.ts';
 import { utimeOf } from './node-times.ts';
+import { toText } from '../stream/raw-path.ts';
 
 /**
  * Extracts a tar whose members are known to be harmless into an empty folder, with owners (as root), modes and times. Decision: not tar-fs'
@@ -104,5 +105,5 @@ function needsTar(path: RawPath, what: string): McadsError {
 }
 
 function shown(path: RawPath): string {
-  return JSON.stringify(Buffer.from(path, 'latin1').toString('utf8'));
+  return JSON.stringify(toText(path));
 }

@@ -14,6 +14,7 @@ import { bytesOf, entryOf, walkTree } from './node-walk.ts';
 import { utimeOf } from './node-times.ts';
 import { extractTar } from './node-extract.ts';
 import { checkSqlite } from './sqlite-copy.ts';
+import { toRaw, toText } from '../stream/raw-path.ts';
 
 /** What a directory was like whose children are moved. */
 interface Described {
@@ -134,7 +135,7 @@ export class NodeTarget implements TreeTarget {
   }
 
   #start(): RawPath {
-    return Buffer.from(this.place.singleFile ?? '', 'utf8').toString('latin1');
+    return toRaw(this.place.singleFile ?? '');
   }
 
   async #saved(staging: string): Promise<{ readonly plan: SwapPlan; readonly before: readonly Described[] } | null> {
@@ -159,13 +160,9 @@ export class NodeTarget implements TreeTarget {
     for (const name of names) {
       const target = bytesOf(this.#root, inside(to, name).slice(2));
       if ((await lstat(target).catch(() => null)) !== null) {
-        throw new McadsError(
-          'component-failed',
-          `${this.#name}: ${Buffer.from(name, 'latin1').toString()} was made anew while it was moved`,
-          {
-            hint: 'something that was not stopped writes there; stop it and try again',
-          },
-        );
+        throw new McadsError('component-failed', `${this.#name}: ${toText(name)} was made anew while it was moved`, {
+          hint: 'something that was not stopped writes there; stop it and try again',
+        });
       }
       await rename(bytesOf(this.#root, inside(from, name).slice(2)), target);
     }

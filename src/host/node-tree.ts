@@ -11,7 +11,7 @@ import type { Finding } from '../domain/finding.ts';
 import type { RawPath, RawPaths, TarVerdict, TreeEntry, TreeScan, TreeSource } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { excludeMatcher } from '../stream/exclude-globs.ts';
-import { upwards } from '../stream/raw-path.ts';
+import { toRaw, toText, upwards } from '../stream/raw-path.ts';
 import { bytesOf, oneByOne, restatTree, walkTree } from './node-walk.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -45,7 +45,7 @@ class NodeTree implements TreeSource {
 
   constructor(name: string, folder: string, file: string | null, prune: readonly string[], exclude: readonly string[]) {
     this.#isExcluded = excludeMatcher(exclude);
-    this.#prune = new Set(prune.map((path) => Buffer.from(path, 'utf8').toString('latin1')));
+    this.#prune = new Set(prune.map((path) => toRaw(path)));
     this.#name = name;
     this.#folder = folder;
     this.#file = file;
@@ -70,12 +70,7 @@ class NodeTree implements TreeSource {
   }
 
   scan(): TreeScan {
-    return walkTree(
-      this.#folder,
-      this.#file === null ? '' : Buffer.from(this.#file, 'utf8').toString('latin1'),
-      (entry) => this.#isLeftOut(entry),
-      this.#prune,
-    );
+    return walkTree(this.#folder, this.#file === null ? '' : toRaw(this.#file), (entry) => this.#isLeftOut(entry), this.#prune);
   }
 
   restat(paths: RawPaths): TreeScan {
@@ -126,7 +121,7 @@ class NodeTree implements TreeSource {
   #isLeftOut({ path, type, target }: TreeEntry): boolean {
     const isKept = 'fdls'.includes(type) && isUtf8(Buffer.from(path, 'latin1')) && isUtf8(Buffer.from(target ?? '', 'latin1'));
     // What nobody wants is not missing.
-    if (!isKept && !upwards(path).some(this.#isExcluded)) this.#leftOut.add(JSON.stringify(Buffer.from(path, 'latin1').toString('utf8')));
+    if (!isKept && !upwards(path).some(this.#isExcluded)) this.#leftOut.add(JSON.stringify(toText(path)));
     return !isKept;
   }
 }
@@ -178,7 +173,7 @@ function timeOf(ns: bigint): string {
 }
 
 async function packOne(pack: Pack, folder: string, path: RawPath, { info, mtime, handle, target }: Opened): Promise<void> {
-  const name = Buffer.from(path, 'latin1').toString('utf8');
+  const name = toText(path);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onClose = (): void => reject(new Error('nobody reads any more'));
   pack.once('error', reject).once('close', onClose);

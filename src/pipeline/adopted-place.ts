@@ -11,10 +11,10 @@ import { decodeRaw, parseCatalogue } from '../stream/catalogue.ts';
 import { isStagingName } from '../stream/restore-commands.ts';
 import { importedFrom } from './adopt-archive.ts';
 import { classicPrefix } from './archive-layout.ts';
-import { toRaw } from './plan-restore-trees.ts';
 import { recordedFiles } from './recorded-config.ts';
 import type { SelectedForRestore } from './restore-selection.ts';
 import { artifactsOf } from './select-components.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 /** Where a component of an old script's archive goes: such an archive says of none where it lay, and the MCADS documentation does. */
 export interface AdoptedPlace {

@@ -17,6 +17,7 @@ import { withHooks } from './hooks.ts';
 import type { OpenedTrees } from './opened-trees.ts';
 import { consistencyAfter } from './still-cold.ts';
 import { neverCaptured, type BackupPorts, type BackupRequest } from './requests.ts';
+import { toRaw, toText } from '../stream/raw-path.ts';
 
 export interface CaptureContext {
   readonly plan: BackupPlan;
@@ -217,7 +218,7 @@ async function captureFolder(
 ): Promise<Captured> {
   const { ports, writer, signal } = context;
   const own = await pathsWithin(path, await ownFolders(context), context);
-  const prune = own.map((raw) => Buffer.from(raw, 'latin1').toString('utf8'));
+  const prune = own.map((raw) => toText(raw));
   const options = { temporaryDirectory: writer.spoolDirectory, prune, exclude };
   await using source = await runtimeOf(ports.hostRuntime).openTree(path, options, signal);
   const captured = await captureFiles(component, context, source, exclude, path);
@@ -291,7 +292,7 @@ async function pathsWithin(path: string | null, folders: readonly FileIdentity[]
   if (root === null) return [];
   const prefix = `${root.realPath.replace(/\/$/, '')}/`;
   const inside = folders.filter(({ realPath }) => realPath.startsWith(prefix));
-  return inside.map(({ realPath }) => Buffer.from(realPath.slice(prefix.length), 'utf8').toString('latin1'));
+  return inside.map(({ realPath }) => toRaw(realPath.slice(prefix.length)));
 }
 
 /** Null where the engine's files are not this host's. */

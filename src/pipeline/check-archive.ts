@@ -10,6 +10,7 @@ import { leadsOut } from '../stream/tar-rename.ts';
 import { classicComponent, classicPrefix, isTree, SYSTEM_INFO } from './archive-layout.ts';
 import { parseArchiveManifest } from './archive-manifest.ts';
 import { HostileMembers } from './tree-selection.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 /** A tar inside the archive. */
 export interface CheckedTree {
@@ -153,7 +154,7 @@ class CommonFolder {
   #common: readonly string[] | null = null;
 
   constructor(wanted: string | null) {
-    this.#wanted = wanted === null ? null : Buffer.from(wanted, 'utf8').toString('latin1');
+    this.#wanted = wanted === null ? null : toRaw(wanted);
   }
 
   see(path: RawPath): void {

@@ -6,6 +6,7 @@ import { parseCatalogue } from '../stream/catalogue.ts';
 import { BLOCK, encodePaxMember, encodeTarHeader, paddedSize } from '../stream/tar-header.ts';
 import { scanTar } from '../stream/tar-scanner.ts';
 import type { DrilledComponent } from './drilled-component.ts';
+import { toText } from '../stream/raw-path.ts';
 
 /** A file of the source's host that containers mounted: it is put into those of the copy. */
 export interface HeldFile {
@@ -66,7 +67,7 @@ async function* filesOf(
     if (event.kind === 'member') {
       if (open !== null) yield [open.name, { bytes: Buffer.concat(open.parts), mode: open.mode }];
       const { path, type, mode, storedSize, sparse } = event.member;
-      const name = Buffer.from(path, 'latin1').toString('utf8');
+      const name = toText(path);
       open = type === 'f' && !sparse ? { name, mode, parts: [], left: storedSize } : null;
     } else if (open !== null) {
       const mine = event.bytes.subarray(0, open.left);

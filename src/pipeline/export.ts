@@ -14,6 +14,7 @@ import { isTree, placeOf, SYSTEM_INFO, type ArchivePlace } from './archive-layou
 import { archiveManifestBytes } from './archive-manifest.ts';
 import { checkArchive } from './check-archive.ts';
 import { artifactsOf } from './select-components.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 export interface ExportRequest {
   readonly snapshot: string;
@@ -144,7 +145,7 @@ function withoutPages({ id, artifacts }: ManifestComponent): ManifestComponent {
 
 /** A tree with the folder that it is named after before every name, as the old scripts wrote it. */
 async function* prefixed(tar: Bytes, prefix: string): AsyncGenerator<Uint8Array> {
-  const raw = Buffer.from(prefix, 'utf8').toString('latin1');
+  const raw = toRaw(prefix);
   for await (const event of tarEvents(tar, 'the snapshot')) {
     if (event.kind === 'data') {
       yield event.bytes;

@@ -17,6 +17,7 @@ import {
   type Selection,
 } from './select-components.ts';
 import { selectedTar, selectTree, type TreeSelection } from './tree-selection.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 export interface ExtractRequest {
   readonly snapshot: string;
@@ -91,7 +92,7 @@ interface Place {
 /** Before anything is written: nothing that exists may be in the way, but for empty directories where a directory is wanted. */
 async function assertFree({ component, paths }: SelectedComponent, { repository, target, extractor, signal }: Place): Promise<void> {
   const { data, catalogue } = artifactsOf(component);
-  const place = Buffer.from(`${target}/${component.id}`, 'utf8').toString('latin1');
+  const place = toRaw(`${target}/${component.id}`);
   if (data.format !== 'tar') {
     if ((await extractor.stateOf(`${place}${EXTENSIONS[data.format]}`)) !== 'missing') throw taken(`${place}${EXTENSIONS[data.format]}`);
     return;

@@ -2,6 +2,7 @@ import type { Finding } from '../domain/finding.ts';
 import type { PlannedComponent } from '../domain/plan.ts';
 import type { FileIdentity } from '../domain/ports.ts';
 import { escapeGlob, excludeMatcher } from '../stream/exclude-globs.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 /** A planned bind with what is known of its folder on this host; null where it cannot be seen from here. */
 export interface PlannedTree {
@@ -59,7 +60,7 @@ function isCapturedWith(inner: PlannedTree, outer: PlannedTree): boolean {
 
 function isExcluded(relative: string, globs: readonly string[]): boolean {
   const matches = excludeMatcher(globs);
-  const parts = Buffer.from(relative, 'utf8').toString('latin1').split('/');
+  const parts = toRaw(relative).split('/');
   return parts.some((_, index) => matches(parts.slice(0, index + 1).join('/')));
 }
 

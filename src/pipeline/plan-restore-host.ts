@@ -10,22 +10,14 @@ import { adoptedFacts, adoptedPlace } from './adopted-place.ts';
 import { ONE_NAME_HINT, otherPlace } from './other-place.ts';
 import { assertNoneOutside, withoutOutside } from './outside-places.ts';
 import { planHostDatabase } from './plan-restore-databases.ts';
-import {
-  actionOf,
-  assertRoom,
-  tornFindings,
-  toRaw,
-  unreadFindings,
-  unreadIn,
-  wordsFor,
-  type TreeRestorePlan,
-} from './plan-restore-trees.ts';
+import { actionOf, assertRoom, tornFindings, unreadFindings, unreadIn, wordsFor, type TreeRestorePlan } from './plan-restore-trees.ts';
 import { lackingFindings } from './plan-recreation.ts';
 import { proofOf } from './proof-of.ts';
 import { describeConfig, planConfig, type ConfigPlace } from './restore-config.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { selectForRestore, type SelectedForRestore } from './restore-selection.ts';
 import { artifactsOf } from './select-components.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 /** What SQLite keeps beside a database: of the replaced one, and poison for the restored one. */
 const SQLITE_COMPANIONS = ['-wal', '-shm', '-journal'];

@@ -12,6 +12,7 @@ import { targetsOf, type SelectedForRestore } from './restore-selection.ts';
 import type { RestoreSituation } from './restore-situation.ts';
 import { runAll } from './run-all.ts';
 import { mainContainer } from './service-views.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 export interface TreePlanContext {
   readonly request: RestoreRequest;
@@ -170,10 +171,6 @@ async function keptPaths(
     if (relative !== null) kept.push(toRaw(relative));
   }
   return kept;
-}
-
-export function toRaw(path: string): RawPath {
-  return Buffer.from(path, 'utf8').toString('latin1');
 }
 
 /** All that is built beside what is there must fit, before anything is stopped. */

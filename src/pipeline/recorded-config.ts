@@ -7,6 +7,7 @@ import { printableRaw } from '../stream/catalogue.ts';
 import { leadsOut } from '../stream/tar-rename.ts';
 import { scanTar, type TarMember } from '../stream/tar-scanner.ts';
 import { RESOLVED_MODEL } from './config-tar.ts';
+import { toText } from '../stream/raw-path.ts';
 
 /** One file of a snapshot's configuration. */
 export interface RecordedFile extends FileAttributes {
@@ -40,7 +41,7 @@ export async function* recordedFiles(
     const { path, type, size, mode, mtime } = event.member;
     if (type !== 'f' || leadsOut(path) || size > LARGEST_BYTES)
       throw new McadsError('damaged', `the configuration holds what no backup stores: ${printableRaw(path)}`);
-    current = { name: Buffer.from(path, 'latin1').toString('utf8'), mode, owner: ownerOf(event.member), mtime, size };
+    current = { name: toText(path), mode, owner: ownerOf(event.member), mtime, size };
     parts = [];
   }
   const last = finished();

@@ -8,6 +8,7 @@ import { parseCatalogue } from '../stream/catalogue.ts';
 import { artifactsOf, rawPathOf } from './select-components.ts';
 import { targetsOf, type SelectedForRestore } from './restore-selection.ts';
 import type { RestoreSituation } from './restore-situation.ts';
+import { toText } from '../stream/raw-path.ts';
 
 /** Where a volume or bind of the snapshot goes. */
 export interface RestorePlace {
@@ -117,7 +118,7 @@ export async function bindPlace(
 ): Promise<RestorePlace> {
   const hostPath = bindPath(one, situation);
   const singleFile = await singleFileOf(one, repository, signal);
-  if (singleFile !== null && Buffer.from(posix.basename(hostPath), 'utf8').toString('latin1') !== singleFile) {
+  if (singleFile !== null && posix.basename(hostPath) !== singleFile) {
     throw new McadsError(
       'component-failed',
       `${one.id} was the file ${posix.basename(recordedHostPath(one))} and is mounted from ${hostPath} now`,
@@ -137,6 +138,7 @@ async function singleFileOf(
 ): Promise<string | null> {
   const { catalogue } = artifactsOf(component);
   if (catalogue === null) return null;
-  for await (const entry of parseCatalogue(repository.read(catalogue, signal))) return rawPathOf(entry) === '' ? null : rawPathOf(entry);
+  for await (const entry of parseCatalogue(repository.read(catalogue, signal)))
+    return rawPathOf(entry) === '' ? null : toText(rawPathOf(entry));
   return null;
 }

@@ -4,6 +4,7 @@ import { BLOCK, encodePaxMember, encodeTarHeader, paddedSize } from '../stream/t
 import { scanTar, type TarEvent } from '../stream/tar-scanner.ts';
 import type { ManifestArtifact } from '../domain/manifest.ts';
 import type { TreePlace } from '../domain/restore.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 const LARGEST_OCTAL = 0o77777777777;
 const LARGEST_OWNER = 0o7777777;
@@ -29,7 +30,7 @@ export async function* sqliteTar(
 
 async function* tarOf(bytes: Bytes, size: number, owner: JsonValue | undefined, file: string): AsyncGenerator<Uint8Array> {
   const { mode, uid, gid, mtimeMs } = ownerOf(owner);
-  const name = `./${Buffer.from(file, 'utf8').toString('latin1')}`;
+  const name = `./${toRaw(file)}`;
   const records: [string, string][] = [['path', name]];
   if (size > LARGEST_OCTAL) records.push(['size', String(size)]);
   if (uid > LARGEST_OWNER) records.push(['uid', String(uid)]);

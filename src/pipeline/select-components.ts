@@ -3,6 +3,7 @@ import type { CatalogueEntry, Manifest, ManifestArtifact, ManifestComponent } fr
 import type { RawPath } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { decodeRaw, printableRaw } from '../stream/catalogue.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 /** `COMPONENT[:PATH]`; the component may be a glob. */
 export interface Selection {
@@ -57,7 +58,7 @@ export function nothingThere(id: string, paths: readonly RawPath[], snapshot: st
 }
 
 function toPath(path: string | null): RawPath {
-  const raw = Buffer.from(path ?? '', 'utf8').toString('latin1');
+  const raw = toRaw(path ?? '');
   return raw
     .replace(/^(?:\.?\/+)+/, '')
     .replace(/\/+$/, '')

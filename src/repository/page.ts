@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { ChunkRef, RawPath, Segment, SeenPart } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { sha256 } from '../stream/digest.ts';
+import { toRaw } from '../stream/raw-path.ts';
 
 /*
  * A page: JSON lines, one segment each: {fingerprint, bytes, chunks: [[id, length], …], first?, seen?}. `first` is the segment's first path in
@@ -64,7 +65,7 @@ function toSegment(line: string, pageId: string): Segment {
     throw badPage(pageId, 'a line is no segment');
   if (chunks.reduce((sum, [, length]) => sum + length, 0) !== bytes) throw badPage(pageId, "a segment's length is not its chunks'");
   const segment = isSeenPart(seen) ? { fingerprint, bytes, chunks, seen } : { fingerprint, bytes, chunks };
-  if (typeof first === 'string') return { ...segment, first: Buffer.from(first, 'utf8').toString('latin1') };
+  if (typeof first === 'string') return { ...segment, first: toRaw(first) };
   if (typeof first64 === 'string') return { ...segment, first: Buffer.from(first64, 'base64').toString('latin1') };
   return segment;
 }

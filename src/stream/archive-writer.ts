@@ -5,6 +5,7 @@ import type { Bytes } from '../domain/byte-stream.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { compressed, storedMember } from './gzip.ts';
 import { encodePaxMember, encodeTarHeader, paddedSize, sealTarHeader, TRAILER } from './tar-header.ts';
+import { toRaw } from './raw-path.ts';
 
 const PART = '.part';
 /** A running export writes all the time: what nobody wrote for this long belongs to a run that died. */
@@ -57,7 +58,7 @@ export class ArchiveWriter implements AsyncDisposable {
 
   /** One file of any length. */
   async member(name: string, body: Bytes, encoding: MemberEncoding, onBytes: (bytes: number) => void): Promise<WrittenMember> {
-    const raw = Buffer.from(name, 'utf8').toString('latin1');
+    const raw = toRaw(name);
     if (raw.length > 100 || raw.length !== name.length)
       await this.#append(storedMember(encodePaxMember([['path', raw]], './PaxHeaders/name')));
     const headerAt = this.#at;

@@ -3,6 +3,7 @@ import type { Bytes } from '../domain/byte-stream.ts';
 import type { CatalogueEntry } from '../domain/manifest.ts';
 import type { RawPath } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
+import { toRaw, toText } from './raw-path.ts';
 
 type Encoded<K extends string> = { readonly [key in K | `${K}64`]?: string };
 
@@ -18,14 +19,14 @@ export function encodeRaw<K extends 'path' | 'target' | 'link'>(key: K, raw: Raw
 /** The raw bytes of `path`, `target` or `link`; null where the entry has none. */
 export function decodeRaw(entry: CatalogueEntry, key: 'path' | 'target' | 'link'): RawPath | null {
   const text = entry[key];
-  if (text !== undefined) return Buffer.from(text, 'utf8').toString('latin1');
+  if (text !== undefined) return toRaw(text);
   const base64 = entry[`${key}64`];
   return base64 === undefined ? null : Buffer.from(base64, 'base64').toString('latin1');
 }
 
 /** The path for people: bytes that are not UTF-8 become replacement characters. */
 export function printableRaw(raw: RawPath): string {
-  return raw === '' ? '.' : Buffer.from(raw, 'latin1').toString('utf8');
+  return raw === '' ? '.' : toText(raw);
 }
 
 /** An entry and the index of the segment of the data artifact that holds its member. */

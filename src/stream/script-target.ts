@@ -25,6 +25,7 @@ import { givenBack } from './release-buffer.ts';
 import { toTreeScan } from './stat-lines.ts';
 import { scanScript } from './tree-commands.ts';
 import { parseFolders, planBack, planSwap, splitsOf, type Move, type SwapPlan } from './swap-plan.ts';
+import { toRaw, toText } from './raw-path.ts';
 
 const SAVED_OLD = 'meta-old.tar';
 const SAVED_NEW = 'meta-new.tar';
@@ -208,7 +209,7 @@ export class ScriptTarget implements TreeTarget {
       const still = new Set(left.get(from));
       const stuck = moved.find((name) => still.has(name));
       if (stuck === undefined) continue;
-      const shown = Buffer.from(stuck, 'latin1').toString('utf8');
+      const shown = toText(stuck);
       throw new McadsError('component-failed', `${this.#name}: ${shown} was made anew while it was ${doing}`, {
         hint: 'something that was not stopped writes there; stop it and try again',
       });
@@ -268,8 +269,8 @@ export function stagingOf(run: RestoreRun, { singleFile }: TreePlace): string {
 }
 
 /** The names that a swap moves; null: all. */
-export function swappedNames({ singleFile, companions = [], names }: TreePlace): readonly string[] | null {
-  return singleFile === null ? (names ?? null) : [singleFile, ...companions];
+export function swappedNames({ singleFile, companions = [], names }: TreePlace): readonly RawPath[] | null {
+  return singleFile === null ? (names ?? null) : [singleFile, ...companions].map(toRaw);
 }
 
 function here(path: RawPath): string {

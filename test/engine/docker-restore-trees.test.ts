@@ -11,6 +11,7 @@ import { McadsError } from '../../src/errors.ts';
 import { docker, uniqueName } from '../support/engine.ts';
 import { runCommand } from '../support/run-command.ts';
 import { inVolume, openTestEngine, ownHelpers, runContainer, signal } from './docker-fixture.ts';
+import { toRaw } from '../../src/stream/raw-path.ts';
 
 let engine: Engine;
 let folder: string;
@@ -147,22 +148,22 @@ function runnerIn(container: string, steps: number): ScriptRunner {
   };
 }
 
-test('a single file is swapped in its folder, and nothing else there', async () => {
-  const at = join(folder, 'single');
+test.for(['app.conf', 'réglage один.conf'])('the single file %s is swapped in its folder, and nothing else there', async (file) => {
+  const at = join(folder, `single ${file}`);
   await mkdir(at);
-  await writeFile(join(at, 'app.conf'), 'old');
+  await writeFile(join(at, file), 'old');
   await writeFile(join(at, 'other'), 'other');
-  const place = bindPlace(join(at, 'app.conf'), 'app.conf');
+  const place = bindPlace(join(at, file), file);
   expect(await engine.probePlace(place, how('auto'), signal)).toMatchObject({ exists: true, isEmpty: false });
   await using target = await engine.openTarget(place, how('auto'), signal);
-  await target.stage(RUN, bytes(await tarOf('echo new > app.conf; chmod 600 app.conf')), signal);
-  expect(await pathsOf(target.scanStaged(RUN, signal))).toEqual(['app.conf']);
+  await target.stage(RUN, bytes(await tarOf(`echo new > '${file}'; chmod 600 '${file}'`)), signal);
+  expect(await pathsOf(target.scanStaged(RUN, signal))).toEqual([toRaw(file)]);
   await target.swap(RUN, [], signal);
-  expect(await readFile(join(at, 'app.conf'), 'utf8')).toBe('new\n');
+  expect(await readFile(join(at, file), 'utf8')).toBe('new\n');
   expect(await readFile(join(at, 'other'), 'utf8')).toBe('other');
   await target.revert(RUN, signal);
-  expect(await readFile(join(at, 'app.conf'), 'utf8')).toBe('old');
-  expect((await runCommand('ls', ['-A', at])).stdout).toBe('app.conf\nother\n');
+  expect(await readFile(join(at, file), 'utf8')).toBe('old');
+  expect((await runCommand('ls', ['-A', at])).stdout).toBe(['other', file].toSorted().join('\n') + '\n');
 });
 
 test('a bind that is not there is told with the topmost folder to make, made owned as its parent, and removed again', async () => {

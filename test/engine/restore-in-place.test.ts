@@ -42,7 +42,7 @@ test('everything comes back under the running project, and rollback brings back 
   expect(withoutConfig(after)).toEqual(withoutConfig(before));
   expect((await leftOf(shop)).length).toBeGreaterThan(0);
   // Configuration that differs is shown and kept; a file that is a bind of its own is data.
-  expect(after.config).toEqual({ ...later.config, 'one.conf': before.config['one.conf'] });
+  expect(after.config).toEqual({ ...later.config, 'règle один.conf': before.config['règle один.conf'] });
   expect(run.json).toMatchObject({
     rolledBack: false,
     databases: [{ name: 'postgres' }, { name: 'shop', rowsEqual: true }].map((one) => expect.objectContaining(one) as unknown),
@@ -84,7 +84,7 @@ test('a component chooses a tree, --with-config also replaces configuration, --k
   expect(await stateOfShop(shop)).toEqual({
     ...later,
     trees: { ...later.trees, media: before.trees['media'] },
-    config: { ...before.config, 'one.conf': later.config['one.conf'] },
+    config: { ...before.config, 'règle один.conf': later.config['règle один.conf'] },
   });
   expect((await report(['rollback', '--yes'], { cwd: shop.directory })).code).toBe(2);
   await shop.folder.write('notes.txt', 'second\n');

@@ -25,7 +25,7 @@ services:
     volumes:
       - media:/media
       - ./uploads:/uploads
-      - ./one.conf:/etc/one.conf
+      - "./règle один.conf:/etc/one.conf"
       - /scratch
     ports: ["127.0.0.1::8000"]
     networks: {default: {aliases: [shop]}, inner: {}}
@@ -67,7 +67,7 @@ export async function startShop(): Promise<Shop> {
     'compose.yaml': COMPOSE,
     '.env': 'GREETING=hello\n',
     'notes.txt': 'first\n',
-    'one.conf': 'a = 1\n',
+    'règle один.conf': 'a = 1\n',
     'uploads/a/first.txt': 'first upload\n',
     'uploads/shared.txt': 'as it was\n',
   });
@@ -141,7 +141,8 @@ export async function stateOfShop(shop: Shop): Promise<State> {
     running[service] = (await docker(['inspect', '--format', '{{.Id}} {{.State.Status}}', id])).stdout.trim();
   }
   const config: Record<string, string> = {};
-  for (const name of ['compose.yaml', '.env', 'notes.txt', 'one.conf']) config[name] = await readFile(join(shop.directory, name), 'utf8');
+  for (const name of ['compose.yaml', '.env', 'notes.txt', 'règle один.conf'])
+    config[name] = await readFile(join(shop.directory, name), 'utf8');
   config['folder'] = (await readdir(shop.directory))
     .filter((name) => !['backups', 'logs'].includes(name) && !name.startsWith('.mcads-restore-'))
     .toSorted()

@@ -10,6 +10,12 @@ function make(database: string): void {
   open.close();
 }
 
+function addRow(database: string): void {
+  const open = new DatabaseSync(database);
+  open.exec('insert into kept values (3)');
+  open.close();
+}
+
 function rows(database: string): number {
   const open = new DatabaseSync(database, { readOnly: true });
   const { count } = open.prepare('select count(*) as count from kept').get() as { count: number };
@@ -68,4 +74,20 @@ test('of a template unit its instances that run are stopped and started; no temp
   const ran = ['mcads.service', 'worker@a.service', 'worker@b.c.service'];
   expect(systemd.calls().toSorted()).toEqual([...ran.map((name) => `start ${name}`), ...ran.map((name) => `stop ${name}`)]);
   expect(ran.map((name) => systemd.stateOf(name))).toEqual(['active', 'active', 'active']);
+});
+
+test.for(['with GNU tar', 'without'])('databases with names that are not ASCII come back, %s', async (tar) => {
+  await using app = await HostApp.createSmall();
+  if (tar === 'without') app.program('tar', '#!/bin/sh\nexit 127\n');
+  const names = ['données.sqlite3', 'база данных.db', "it's.sqlite3"];
+  for (const name of names) make(join(app.directory, name));
+  await app.run(['backup']);
+  for (const name of names) rmSync(join(app.directory, name));
+  await app.run(['restore', 'latest', '--yes']);
+  expect(names.map((name) => rows(join(app.directory, name)))).toEqual([2, 2, 2]);
+  addRow(join(app.directory, 'données.sqlite3'));
+  await app.run(['restore', 'latest', '--yes']);
+  expect(rows(join(app.directory, 'données.sqlite3'))).toBe(2);
+  await app.run(['rollback', '--yes']);
+  expect(rows(join(app.directory, 'données.sqlite3'))).toBe(3);
 });
