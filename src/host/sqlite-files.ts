@@ -7,9 +7,12 @@ const SMALLEST_PAGE = 512;
 /** What SQLite keeps beside a database while it is open, and after a crash. */
 export const SQLITE_COMPANIONS = ['-wal', '-shm', '-journal'] as const;
 
-/** Whole pages only: spares looking into almost every other file. */
-export function mayBeSqlite(bytes: number): boolean {
-  return bytes >= SMALLEST_PAGE && bytes % SMALLEST_PAGE === 0;
+/** What databases are called. */
+const USUAL_NAME = /\.(?:sqlite3?|s3db|db3?)$/i;
+
+/** Whole pages, or a database's name: one that was cut off is still one. Spares looking into almost every other file. */
+export function mayBeSqlite(path: string, bytes: number): boolean {
+  return bytes >= MAGIC.length && ((bytes >= SMALLEST_PAGE && bytes % SMALLEST_PAGE === 0) || USUAL_NAME.test(path));
 }
 
 /** By its first bytes; false where it cannot be read. */

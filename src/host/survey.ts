@@ -121,7 +121,7 @@ class Survey {
       if (basename(path) === 'pyvenv.cfg') this.#environments.push(path.slice(0, -'pyvenv.cfg'.length).replace(/\/$/, ''));
       this.files += 1;
       this.#sizes.add(path, bytes);
-      if (!mayBeSqlite(bytes) || this.#inLeftOutPart(path) || isExcluded(Buffer.from(path).toString('latin1'))) continue;
+      if (!mayBeSqlite(path, bytes) || this.#inLeftOutPart(path) || isExcluded(Buffer.from(path).toString('latin1'))) continue;
       if (await isSqliteFile(join(this.#directory, path))) {
         if (candidates.length < MOST_DATABASES) candidates.push(path);
         else unlisted += 1;
@@ -320,7 +320,7 @@ class Survey {
       if (entry.kind !== 'file') continue;
       total += entry.bytes;
       const file = join(path, entry.path);
-      const isDatabase = this.#databases.size < MOST_DATABASES && mayBeSqlite(entry.bytes) && (await isSqliteFile(file));
+      const isDatabase = this.#databases.size < MOST_DATABASES && mayBeSqlite(entry.path, entry.bytes) && (await isSqliteFile(file));
       if (isDatabase) await this.#addDatabase(file, 'detected');
     }
     return total;

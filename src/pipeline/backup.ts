@@ -103,7 +103,7 @@ async function applyRetention(project: Project, ports: BackupPorts, signal: Abor
       };
     if (!(error instanceof McadsError)) throw error;
     const severity = error.code === 'locked' ? 'warning' : 'error';
-    const message = `nothing old was pruned: ${error.message}`;
+    const message = `nothing old was pruned: ${error.message.replace(/^nothing was pruned: /, '')}`;
     return { ...NOTHING_PRUNED, findings: [{ severity, code: 'not-pruned', subject: 'prune', message, hint: error.hint }] };
   }
 }

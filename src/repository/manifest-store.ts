@@ -55,40 +55,63 @@ export interface ReadManifest {
   readonly manifest: Manifest;
   /** SHA-256 of the file, also the name of its copy under `segments/`. */
   readonly id: string;
+  /** Why the copy was read instead of the file; null where the file is whole. */
+  readonly damage: string | null;
+  readonly isDigestWhole: boolean;
 }
 
 /**
- * Reads and checks a manifest. The digest file may be missing (a run died right after the commit): then the copy under `segments/` must agree.
- * Rejects `no-snapshot`, `damaged`, `newer-format`.
+ * Reads and checks a manifest. Digest and copy vouch for it, and one of them is enough: a run may have died right after the commit. Where the
+ * file is not whole its copy, which the digest names, stands in for it. Rejects `no-snapshot`, `damaged`, `newer-format`.
  */
 export async function readManifest(store: Store, name: string): Promise<ReadManifest> {
-  const bytes = await store.get(manifestKey(name));
-  const digest = await store.get(manifestDigestKey(name));
-  if (bytes === null) {
-    if (digest === null)
-      throw new McadsError('no-snapshot', `there is no snapshot ${name} in ${store.location}`, { hint: 'list shows those that exist.' });
-    throw damagedManifest(name, 'is missing, only its digest is left');
-  }
-  const id = sha256Hex(bytes);
-  if (digest === null) {
-    if (!(await hasCopy(store, id))) throw damagedManifest(name, 'has neither a digest beside it nor a copy under segments/');
-  } else if (digest.toString('latin1').split(' ', 1)[0] !== id) {
-    throw damagedManifest(name, 'does not match its digest');
-  }
+  const { bytes, ...found } = await manifestBytes(store, name);
   const value = parseObject(bytes, `the manifest of ${name}`);
   assertReadable(value, `snapshot ${name}`);
   if (!isManifest(value) || value.name !== name) throw damagedManifest(name, 'lacks what format 1 requires');
-  return { manifest: value, id };
+  return { ...found, manifest: value };
 }
 
-async function hasCopy(store: Store, id: string): Promise<boolean> {
-  const frame = await store.get(pageKey(id));
-  if (frame === null) return false;
+/** The file's bytes, or those of its copy. */
+export async function manifestBytes(store: Store, name: string): Promise<Omit<ReadManifest, 'manifest'> & { readonly bytes: Buffer }> {
+  const digest = await store.get(manifestDigestKey(name));
+  const read = await bytesOrReason(store, name, digest !== null);
+  const written = digest?.toString('latin1').split(' ', 1)[0] ?? '';
+  if (typeof read !== 'string') {
+    const id = sha256Hex(read);
+    if (written === id || (await copyOf(store, id)) !== null) return { bytes: read, id, damage: null, isDigestWhole: written === id };
+  }
+  const why =
+    typeof read === 'string'
+      ? read
+      : digest === null
+        ? 'has neither a digest beside it nor a copy under segments/'
+        : 'does not match its digest';
+  const copy = /^[0-9a-f]{64}$/.test(written) ? await copyOf(store, written) : null;
+  if (copy === null) throw damagedManifest(name, why);
+  return { bytes: copy, id: written, damage: `the manifest of snapshot ${name} ${why}`, isDigestWhole: true };
+}
+
+async function bytesOrReason(store: Store, name: string, hasDigest: boolean): Promise<Buffer | string> {
   try {
-    await decodeObject(frame, id, null);
-    return true;
+    const bytes = await store.get(manifestKey(name));
+    if (bytes !== null) return bytes;
+    if (hasDigest) return 'is missing, only its digest is left';
   } catch (error) {
-    if (error instanceof FrameError) return false;
+    if (!(error instanceof McadsError) || (error.code !== 'store-failed' && error.code !== 'forbidden')) throw error;
+    return `cannot be read (${error.message})`;
+  }
+  throw new McadsError('no-snapshot', `there is no snapshot ${name} in ${store.location}`, { hint: 'list shows those that exist.' });
+}
+
+/** Null where there is none, or it is not whole either. */
+async function copyOf(store: Store, id: string): Promise<Buffer | null> {
+  const frame = await store.get(pageKey(id));
+  if (frame === null) return null;
+  try {
+    return Buffer.from(await decodeObject(frame, id, null));
+  } catch (error) {
+    if (error instanceof FrameError) return null;
     throw error;
   }
 }
@@ -126,7 +149,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function damagedManifest(name: string, why: string): McadsError {
   return new McadsError('damaged', `the manifest of snapshot ${name} ${why}`, {
-    hint: 'verify names its copy under segments/ where one exists; RECOVERY.md says how to put it back.',
+    hint: `RECOVERY.md, section 7, looks for a copy of it; \`forget ${name}\` removes the snapshot.`,
     context: { snapshot: name },
   });
 }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Finding } from '../domain/finding.ts';
 import { McadsError } from '../errors.ts';
@@ -37,7 +37,8 @@ const FOLDERS = ['chunks', 'segments', 'snapshots', 'incoming', 'locks'];
  */
 export async function openRepository(options: OpenRepositoryOptions): Promise<Repository> {
   const path = resolve(options.path);
-  if (!(await holdsRepository(path, options.create))) await makeRepository(path);
+  if (await holdsRepository(path, options.create)) await assertFolders(path);
+  else await makeRepository(path);
   const store = await LocalStore.open(path);
   return openOn(store, options);
 }
@@ -147,6 +148,33 @@ async function holdsRepository(path: string, mayMake: boolean): Promise<boolean>
     if (errnoOf(error) === undefined) throw error;
     throw storeError(error, `looking at ${path}`);
   }
+}
+
+/**
+ * A folder that is made with the repository and is a file or a link to nowhere now is damage, and so are lost snapshots: without them what
+ * the chunks are for is forgotten, and a prune would remove them all.
+ */
+async function assertFolders(path: string): Promise<void> {
+  for (const name of FOLDERS) {
+    const folder = join(path, name);
+    const [entry, leadsTo] = await guarded(`looking at ${folder}`, () =>
+      Promise.all([nullIfMissing(lstat(folder)), nullIfMissing(stat(folder))]),
+    );
+    if (leadsTo?.isDirectory() === true) continue;
+    if (entry !== null)
+      throw new McadsError('damaged', `${folder} is ${leadsTo === null ? 'a link to nowhere' : 'no folder'}`, {
+        hint: 'Put the folder back where it belongs; nothing was read or written.',
+      });
+    if (name === 'snapshots' && (await holdsChunks(path)))
+      throw new McadsError('damaged', `${path} holds chunks but no folder ${name}`, {
+        hint: `Put ${name}/ back from a copy. RECOVERY.md, section 7, finds copies of the manifests; for those, make the folder anew.`,
+      });
+  }
+}
+
+async function holdsChunks(path: string): Promise<boolean> {
+  const found = await guarded(`looking at ${path}/chunks`, () => nullIfMissing(readdir(join(path, 'chunks'))));
+  return found !== null && found.length > 0;
 }
 
 /** What a run leaves that died while it made a repository: empty folders and the two fixed files. */

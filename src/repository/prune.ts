@@ -74,7 +74,10 @@ function assertAllReadable({ damaged }: HeldSnapshots): void {
   const first = damaged[0];
   if (first === undefined) return;
   throw new McadsError(first.problem === 'unreadable' ? 'newer-format' : 'damaged', `nothing was pruned: ${first.message}`, {
-    hint: 'Repair or remove that snapshot first; what it needs cannot be told from what nobody needs.',
+    hint:
+      first.problem === 'unreadable'
+        ? 'Update mcads-orchestrate on this machine.'
+        : `What it needs cannot be told from what nobody needs. RECOVERY.md, section 7, looks for its manifest; \`forget ${first.id}\` removes it.`,
   });
 }
 
@@ -116,7 +119,7 @@ async function mark(store: Store, kept: readonly HeldSnapshot[], removed: readon
   const refuse = (_page: unknown, error: McadsError): never => {
     throw new McadsError('damaged', `nothing was pruned: ${error.message}`, {
       cause: error,
-      hint: 'Repair or remove the snapshots that need it first; verify lists them.',
+      hint: '`verify` lists the snapshots that need it; `forget NAME` removes one that is not wanted any more.',
     });
   };
   await walkChunkIds(reader, manifestsOf(kept), signal, (digits, at) => needed.addDigits(digits, at), refuse, pages);

@@ -14,6 +14,9 @@ export interface HeldSnapshot {
   readonly manifest: Manifest;
   /** SHA-256 of the manifest file: the id of its copy. */
   readonly manifestId: string;
+  /** Why the manifest's copy stands in for it; null where it is whole. */
+  readonly damage: string | null;
+  readonly isDigestWhole: boolean;
 }
 
 export interface HeldSnapshots {
@@ -34,8 +37,8 @@ export async function loadSnapshots(store: Store): Promise<HeldSnapshots> {
       continue;
     }
     try {
-      const { manifest, id } = await readManifest(store, folder.name);
-      good.push({ folder, manifest: withSharedIds(manifest, pageIds), manifestId: id });
+      const { manifest, id, ...found } = await readManifest(store, folder.name);
+      good.push({ folder, manifest: withSharedIds(manifest, pageIds), manifestId: id, ...found });
     } catch (error) {
       if (!(error instanceof McadsError) || (error.code !== 'damaged' && error.code !== 'newer-format')) throw error;
       damaged.push(manifestDamage(folder, error));

@@ -1,10 +1,10 @@
 import type { Damage } from '../domain/ports.ts';
-import { McadsError } from '../errors.ts';
+import { McadsError, messageOf } from '../errors.ts';
 import { sha256 } from '../stream/digest.ts';
-import { CHUNKS, chunkKey, idOfKey, manifestDigestKey, pageKey } from './format.ts';
+import { CHUNKS, chunkKey, idOfKey, manifestDigestKey, manifestKey, pageKey } from './format.ts';
 import { IdSet } from './id-set.ts';
 import { LeaseObserver } from './lease.ts';
-import { toDigestBytes, toManifestBytes } from './manifest-store.ts';
+import { manifestBytes, toDigestBytes } from './manifest-store.ts';
 import { CheckPool } from './decode-pool.ts';
 import { artifactDigest, ObjectReader, type OwnedChunk } from './object-reader.ts';
 import { loadSnapshots, walkSegments, type HeldSnapshot } from './references.ts';
@@ -43,6 +43,7 @@ export async function verify(store: Store, writable: boolean, options: VerifyOpt
   await run.check(good);
   if (writable && !(await isBackupRunning(store))) await run.setAside();
   const found = [...damaged, ...(await run.damages(good))];
+  for (const snapshot of good) if (snapshot.damage !== null) found.push(await ofManifest(store, snapshot, writable));
   if (writable) await restoreDigests(store, good);
   return { checked: { snapshots: good.length, ...run.checked }, damaged: found };
 }
@@ -206,11 +207,23 @@ async function isBackupRunning(store: Store): Promise<boolean> {
   return (await new LeaseObserver(store).alive()).some(({ snapshot }) => snapshot !== null);
 }
 
-/** A run that died right after its commit left no digest; the copy under `segments/` has vouched for the manifest. */
+/** The copy is written over a manifest that is not whole. */
+async function ofManifest(store: Store, { manifest: { name }, damage }: HeldSnapshot, writable: boolean): Promise<Damage> {
+  const told = (what: string): Damage => ({ kind: 'manifest', id: name, problem: 'damaged', message: `${damage}; ${what}`, affects: [] });
+  if (!writable) return told('its copy under segments/ stands in for it');
+  try {
+    await store.put(manifestKey(name), (await manifestBytes(store, name)).bytes);
+    return told('it was put back from its copy under segments/');
+  } catch (error) {
+    return told(`its copy under segments/ stands in for it, and cannot be put in its place: ${messageOf(error)}`);
+  }
+}
+
+/** A run that died right after its commit left no digest, or it is damaged; the copy under `segments/` has vouched for the manifest. */
 async function restoreDigests(store: Store, snapshots: readonly HeldSnapshot[]): Promise<void> {
-  for (const { folder, manifest } of snapshots) {
-    if (folder.hasDigest) continue;
-    const bytes = await store.get(`snapshots/${manifest.name}/manifest.json`);
-    await store.put(manifestDigestKey(manifest.name), toDigestBytes(bytes ?? toManifestBytes(manifest)));
+  for (const { isDigestWhole, manifest } of snapshots) {
+    if (isDigestWhole) continue;
+    const { bytes } = await manifestBytes(store, manifest.name);
+    await store.put(manifestDigestKey(manifest.name), toDigestBytes(bytes));
   }
 }

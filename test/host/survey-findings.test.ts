@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { once } from 'node:events';
@@ -378,6 +379,19 @@ test('a database that cannot be copied is kept byte by byte, with its log, and c
   expect(readFileSync(file, 'utf8')).toBe('another one');
   expect(readFileSync(join(directory, 'db.sqlite3.mcads-damaged/db.sqlite3'))).toEqual(Buffer.alloc(8192, 0xa7));
   expect((await look()).uncovered).toContainEqual(expect.objectContaining({ subject: 'db.sqlite3.mcads-damaged' }));
+});
+
+test('a database that was cut off in its middle is still one: told, and not a file like others', async () => {
+  const database = new DatabaseSync(join(directory, 'shop.sqlite3'));
+  database.exec(
+    'create table kept(a); with recursive n(i) as (values (1) union all select i + 1 from n where i < 5000) insert into kept select i from n',
+  );
+  database.close();
+  await run(['backup', '--no-prune'], 0);
+  truncateSync(join(directory, 'shop.sqlite3'), 5001);
+  const made = (await run(['backup', '--no-prune'], 3)) as unknown as Made; // design §8
+  expect(made.findings).toContainEqual(expect.objectContaining({ severity: 'error', subject: 'sqlite/shop.sqlite3' }));
+  expect(made.findings).toContainEqual(expect.objectContaining({ code: 'database-raw', subject: 'files/damaged/shop.sqlite3' }));
 });
 
 test('of a configuration file that is a link out of the application the content is kept', async () => {

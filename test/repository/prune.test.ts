@@ -5,7 +5,16 @@ import { openRepository } from '../../src/repository/open-repository.ts';
 import type { PruneOptions } from '../../src/repository/prune.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { sha256Hex } from '../../src/stream/digest.ts';
-import { backUp, makeManifest, NEVER, noise, putArtifact, readBack, toComponentId } from '../support/repository-fixture.ts';
+import {
+  backUp,
+  makeManifest,
+  NEVER,
+  noise,
+  putArtifact,
+  readBack,
+  toComponentId,
+  removeManifestCopy,
+} from '../support/repository-fixture.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const day = (n: number): string => `shop_backup_202601${String(n).padStart(2, '0')}_000000`;
@@ -129,8 +138,20 @@ describe('prune', () => {
   });
 
   test.for<[string, (repository: Repository, path: string) => Promise<void>]>([
-    ['manifest is damaged', (_repository, path) => truncate(join(path, 'snapshots', day(1), 'manifest.json'), 50)],
-    ['manifest is lost', (_repository, path) => unlink(join(path, 'snapshots', day(1), 'manifest.json'))],
+    [
+      'manifest is damaged',
+      async (_repository, path) => {
+        await removeManifestCopy(path, day(1));
+        await truncate(join(path, 'snapshots', day(1), 'manifest.json'), 50);
+      },
+    ],
+    [
+      'manifest is lost',
+      async (_repository, path) => {
+        await removeManifestCopy(path, day(1));
+        await unlink(join(path, 'snapshots', day(1), 'manifest.json'));
+      },
+    ],
     ['page is missing', async (repository, path) => unlink(join(path, 'segments', await pageOf(repository, day(1))))],
     [
       'page of a snapshot to be removed is cut short',
@@ -151,8 +172,23 @@ describe('prune', () => {
     });
   });
 
+  test.for<[string, (file: string) => Promise<void>]>([
+    ['damaged', (file) => truncate(file, 50)],
+    ['lost', unlink],
+  ])('takes the copy of a manifest that is %s for it', async ([, damage]) => {
+    await withSnapshots(3, async (repository, path) => {
+      for (const name of [day(1), day(3)]) await damage(join(path, 'snapshots', name, 'manifest.json'));
+      const { snapshots } = await repository.prune({ policy: { last: 1 }, dryRun: false, ...ALL });
+      expect(snapshots.map(({ kept }) => kept)).toEqual([false, false, true]);
+      expect(await readdir(join(path, 'snapshots'))).toEqual([day(3)]);
+      expect((await repository.verify({ readData: true, signal: NEVER })).damaged).toMatchObject([{ kind: 'manifest', id: day(3) }]);
+      expect((await repository.verify({ readData: true, signal: NEVER })).damaged).toEqual([]);
+    });
+  });
+
   test('goes on once the damaged snapshot has been removed by hand', async () => {
     await withSnapshots(3, async (repository, path) => {
+      await removeManifestCopy(path, day(1));
       await truncate(join(path, 'snapshots', day(1), 'manifest.json'), 50);
       await repository.removeSnapshot(day(1), NEVER);
       await expect(repository.removeSnapshot(day(1), NEVER)).rejects.toMatchObject({ code: 'no-snapshot' });
@@ -241,7 +277,7 @@ describe('two backups at once', () => {
       const id = segment?.chunks[0]?.[0] ?? '';
       // What a prune with a wrong clock would do.
       await unlink(join(path, 'chunks', id.slice(0, 2), id));
-      await unlink(join(path, 'snapshots', day(1), 'manifest.json'));
+      for (const file of ['manifest.json.sha256', 'manifest.json']) await unlink(join(path, 'snapshots', day(1), file));
       await expect(
         writer.commit(makeManifest(repository.id, day(3), [{ id: toComponentId('volume/media'), artifacts: [reused] }]), ''),
       ).rejects.toMatchObject({ code: 'store-failed', message: expect.stringContaining(id) as string });

@@ -1,4 +1,4 @@
-import { appendFile, chmod, mkdir, readdir, readFile, stat, truncate, writeFile, unlink } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readdir, readFile, rm, stat, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Segment } from '../../src/domain/tree.ts';
@@ -6,7 +6,16 @@ import { createOn, openOn, openRepository } from '../../src/repository/open-repo
 import { sha256Hex } from '../../src/stream/digest.ts';
 import { asUser } from '../support/as-user.ts';
 import { MemoryStore } from '../support/memory-store.ts';
-import { backUp, makeManifest, NEVER, noise, putArtifact, readBack, toComponentId } from '../support/repository-fixture.ts';
+import {
+  backUp,
+  makeManifest,
+  NEVER,
+  noise,
+  putArtifact,
+  readBack,
+  toComponentId,
+  removeManifestCopy,
+} from '../support/repository-fixture.ts';
 import { runCommand } from '../support/run-command.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -298,18 +307,47 @@ describe('what cannot be read well is never handed out', () => {
     });
   });
 
-  test('a manifest that was changed, cut or lost', async () => {
+  /** What may happen to a manifest; a disk that cannot read one file, and what takes its place, are no reason to lose the others. */
+  const damages = (manifest: string, bytes: Buffer): readonly (() => Promise<unknown>)[] => [
+    () => writeFile(manifest, bytes.toString().replace('"complete"', '"partial" ')),
+    () => writeFile(manifest, bytes.subarray(0, 100)),
+    () => rm(manifest),
+    () => rm(manifest, { force: true }).then(() => runCommand('mkfifo', [manifest])),
+    () => rm(manifest).then(() => mkdir(manifest)),
+  ];
+
+  test('a manifest that was changed, cut, lost or cannot be read is read from its copy, and verify puts it back', async () => {
+    await using folder = await temporaryFolder();
+    await using repository = await openRepository({ path: folder.path, mode: 'write', create: true });
+    await backUp(repository, FIRST, { config: noise(1, 1000) });
+    const manifest = join(folder.path, 'snapshots', FIRST, 'manifest.json');
+    const bytes = await readFile(manifest);
+    for (const damage of damages(manifest, bytes).slice(0, 4)) {
+      await damage();
+      expect(await readBack(repository, FIRST)).toEqual({ config: noise(1, 1000) });
+      expect((await repository.verify({ readData: false, signal: NEVER })).damaged).toMatchObject([
+        { kind: 'manifest', id: FIRST, message: expect.stringMatching(/it was put back from its copy under segments\/$/) as string },
+      ]);
+      expect(await readFile(manifest)).toEqual(bytes);
+      expect((await repository.verify({ readData: false, signal: NEVER })).damaged).toEqual([]);
+    }
+    await rm(manifest);
+    await mkdir(manifest);
+    expect(await readBack(repository, FIRST)).toEqual({ config: noise(1, 1000) });
+    expect((await repository.verify({ readData: false, signal: NEVER })).damaged).toMatchObject([
+      { message: expect.stringContaining('cannot be put in its place') as string },
+    ]);
+  });
+
+  test('a manifest of which no copy is left either', async () => {
     await using folder = await temporaryFolder();
     await using repository = await openRepository({ path: folder.path, mode: 'write', create: true });
     await backUp(repository, FIRST, { config: noise(1, 1000) });
     await backUp(repository, SECOND, { config: noise(1, 1000) });
+    await removeManifestCopy(folder.path, FIRST);
     const manifest = join(folder.path, 'snapshots', FIRST, 'manifest.json');
     const bytes = await readFile(manifest);
-    for (const damage of [
-      () => writeFile(manifest, bytes.toString().replace('"complete"', '"partial" ')),
-      () => writeFile(manifest, bytes.subarray(0, 100)),
-      () => unlink(manifest),
-    ]) {
+    for (const damage of damages(manifest, bytes)) {
       await damage();
       await expect(repository.manifest(FIRST)).rejects.toMatchObject({
         code: 'damaged',
@@ -319,6 +357,44 @@ describe('what cannot be read well is never handed out', () => {
       expect((await repository.inventory()).damaged).toMatchObject([{ kind: 'manifest', id: FIRST }]);
     }
     await expect(repository.manifest('shop_backup_19990101_000000')).rejects.toMatchObject({ code: 'no-snapshot' });
+  });
+
+  test('a digest that is damaged is no reason to doubt a manifest whose copy is whole, and verify writes it anew', async () => {
+    await using folder = await temporaryFolder();
+    await using repository = await openRepository({ path: folder.path, mode: 'write', create: true });
+    await backUp(repository, FIRST, { config: noise(1, 1000) });
+    const digest = join(folder.path, 'snapshots', FIRST, 'manifest.json.sha256');
+    const written = await readFile(digest, 'utf8');
+    await writeFile(digest, 'x');
+    expect(await readBack(repository, FIRST)).toEqual({ config: noise(1, 1000) });
+    await repository.verify({ readData: false, signal: NEVER });
+    expect(await readFile(digest, 'utf8')).toBe(written);
+  });
+
+  test.for<[string, (path: string) => Promise<unknown>]>([
+    ['are gone', (path) => rm(join(path, 'snapshots'), { recursive: true })],
+    [
+      'are a link to nowhere',
+      (path) => rm(join(path, 'snapshots'), { recursive: true }).then(() => symlink('away', join(path, 'snapshots'))),
+    ],
+    ['are a file', (path) => rm(join(path, 'snapshots'), { recursive: true }).then(() => writeFile(join(path, 'snapshots'), ''))],
+    [
+      'have a file for locks beside them',
+      (path) => rm(join(path, 'locks'), { recursive: true }).then(() => writeFile(join(path, 'locks'), '')),
+    ],
+    [
+      'have a link to nowhere for locks',
+      (path) => rm(join(path, 'locks'), { recursive: true }).then(() => symlink('away', join(path, 'locks'))),
+    ],
+  ])('a repository whose snapshots %s is damaged, not empty', async ([, damage]) => {
+    await using folder = await temporaryFolder();
+    {
+      await using repository = await openRepository({ path: folder.path, mode: 'write', create: true });
+      await backUp(repository, FIRST, { config: noise(1, 1000) });
+    }
+    await damage(folder.path);
+    for (const mode of ['read', 'write'] as const)
+      await expect(openRepository({ path: folder.path, mode, create: mode === 'write' })).rejects.toMatchObject({ code: 'damaged' });
   });
 
   test('a manifest whose digest was never written is vouched for by its copy, and verify writes the digest', async () => {

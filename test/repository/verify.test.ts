@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openRepository } from '../../src/repository/open-repository.ts';
 import type { Repository } from '../../src/repository/repository.ts';
-import { backUp, NEVER, noise, readBack } from '../support/repository-fixture.ts';
+import { backUp, NEVER, noise, readBack, removeManifestCopy } from '../support/repository-fixture.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const FIRST = 'shop_backup_20260101_000000';
@@ -143,6 +143,7 @@ describe('verify', () => {
   test('names a manifest that is damaged or lost, and still checks the others', async () => {
     await withRepository(async (repository, path) => {
       const manifest = join(path, 'snapshots', FIRST, 'manifest.json');
+      await removeManifestCopy(path, FIRST);
       await flipBit(manifest);
       expect(await repository.verify({ readData: true, signal: NEVER })).toMatchObject({
         checked: { snapshots: 1, chunks: 2 },

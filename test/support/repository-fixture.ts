@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { readFile, unlink } from 'node:fs/promises';
 import { createCipheriv } from 'node:crypto';
 import type { Completeness, Manifest, ManifestArtifact, ManifestComponent } from '../../src/domain/manifest.ts';
 import type { SnapshotRepository, SnapshotWriter } from '../../src/domain/ports.ts';
@@ -107,4 +109,10 @@ export async function readBack(repository: SnapshotRepository, name: string): Pr
     for (const artifact of artifacts) contents[id] = Buffer.concat(await Array.fromAsync(repository.read(artifact, NEVER)));
   }
   return contents;
+}
+
+/** Takes away what stands in for a manifest that is damaged. */
+export async function removeManifestCopy(repository: string, snapshot: string): Promise<void> {
+  const digest = await readFile(join(repository, 'snapshots', snapshot, 'manifest.json.sha256'), 'latin1');
+  await unlink(join(repository, 'segments', digest.slice(0, 2), digest.slice(0, 64)));
 }

@@ -58,6 +58,13 @@ export async function guarded<T>(doing: string, work: () => Promise<T>): Promise
   }
 }
 
+/** Of a file only: a pipe in its place would be waited for. */
+export async function readPlain(path: string): Promise<Buffer> {
+  await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  if (!(await file.stat()).isFile()) throw new Error(`${path} is no file`);
+  return await file.readFile();
+}
+
 /** Null where the file or a folder above it does not exist. */
 export async function nullIfMissing<T>(work: Promise<T>): Promise<T | null> {
   try {

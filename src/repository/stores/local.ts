@@ -1,4 +1,4 @@
-import { readdir, readFile, rename, rm, rmdir, stat, access, constants } from 'node:fs/promises';
+import { readdir, rename, rm, rmdir, stat, access, constants } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { McadsError } from '../../errors.ts';
 import { BAD_SUFFIX } from '../format.ts';
@@ -11,6 +11,7 @@ import {
   guarded,
   makeFolder,
   nullIfMissing,
+  readPlain,
   renameIfAbsent,
   storeError,
   syncFilesystem,
@@ -62,7 +63,7 @@ export class LocalStore implements Store {
   }
 
   async get(key: string): Promise<Buffer | null> {
-    return guarded(`reading ${key}`, () => nullIfMissing(readFile(join(this.location, key))));
+    return guarded(`reading ${key}`, () => nullIfMissing(readPlain(join(this.location, key))));
   }
 
   filesOf(key: string): readonly string[] {
