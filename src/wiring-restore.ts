@@ -23,8 +23,12 @@ export interface RestoreWiring {
 /** What the engine calls for a restore that a dead run left. */
 export function undoRestoreWith(events: EventSink): UndoRestore {
   return async (engine, journal, signal) => {
-    const { undoRestore } = await import('./pipeline/undo-restore.ts');
-    return undoRestore(engine, journal, await undoTools(events), signal);
+    const { finishRestore, undoRestore } = await import('./pipeline/undo-restore.ts');
+    const tools = await undoTools(events);
+    const { proven } = journal;
+    return proven === undefined
+      ? undoRestore(engine, journal, tools, signal)
+      : finishRestore(engine, journal, proven, { tools, now: new Date() }, signal);
   };
 }
 

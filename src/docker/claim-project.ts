@@ -139,8 +139,10 @@ class HeldClaim implements ProjectClaim {
   }
 
   async recordRestore(journal: RestoreJournal): Promise<void> {
-    if (this.#restore !== null) throw new McadsError('unexpected', `a restore of ${this.#project} is under way already`);
+    // The newer one counts while there are both.
+    const older = this.#restore;
     this.#restore = await recordRestore(this.#context, this.#project, journal, AbortSignal.timeout(CLEANUP_TIMEOUT_MS));
+    if (older !== null) await removeRecord(this.#context.client, older, AbortSignal.timeout(CLEANUP_TIMEOUT_MS));
   }
 
   async clearRestore(): Promise<void> {

@@ -15,7 +15,7 @@ import { readHostFile } from './archive-tree.ts';
 import { isolatedCopy, recordedContainers } from './isolated-copy.ts';
 import { removeCopy, sweepCopies } from './sweep-copies.ts';
 import { HelperImages } from './helper-images.ts';
-import { openTarget, probePlace, removeFolder } from './open-place.ts';
+import { openTarget, probePlace, removeEmptyFolders, removeFolder } from './open-place.ts';
 import { openTree } from './open-tree.ts';
 import { describeSelf } from './owner.ts';
 import { loadImage, pullImage } from './receive-images.ts';
@@ -82,6 +82,7 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
     probePlace: async (place, options, signal) => probePlace(context, place, options, signal),
     openTarget: async (place, options, signal) => openTarget(context, place, options, signal),
     removeFolder: async (path, options, signal) => removeFolder(context, path, options, signal),
+    removeEmptyFolders: async (topmost, path, options, signal) => removeEmptyFolders(context, topmost, path, options, signal),
     readHostFile: async (path, signal) => readHostFile(context, path, signal),
     recreation,
     createNetwork: async (network, signal) => recreate.createNetwork(client, network, signal),

@@ -3,7 +3,7 @@ import type { PlaceReport, TreePlace } from '../domain/restore.ts';
 import type { TreeTarget } from '../domain/restore-ports.ts';
 import type { OpenTreeOptions } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
-import { MAKE_PATH, PROBE_PLACE, REMOVE_CREATED } from '../stream/restore-commands.ts';
+import { MAKE_PATH, PROBE_PLACE, REMOVE_CREATED, REMOVE_EMPTY } from '../stream/restore-commands.ts';
 import { probeScript } from '../stream/tree-commands.ts';
 import { openArchivePlace, probeArchivePlace } from './archive-place.ts';
 import { UnfitImageError, type HelperContainer } from './helper-container.ts';
@@ -83,6 +83,33 @@ const MISSING_VOLUME: PlaceReport = {
 
 /** What `Engine.removeFolder` promises. */
 export async function removeFolder(context: TreeContext, path: string, options: OpenTreeOptions, signal: AbortSignal): Promise<void> {
+  const answer = await runAbove(context, path, [REMOVE_CREATED, `./${posix.basename(path)}`], options, signal);
+  if (answer !== null && answer.code !== 0) throw new McadsError('component-failed', `${path} cannot be removed: ${answer.stderr.trim()}`);
+}
+
+/** What `Engine.removeEmptyFolders` promises. */
+export async function removeEmptyFolders(
+  context: TreeContext,
+  topmost: string,
+  path: string,
+  options: OpenTreeOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const relative = posix.relative(posix.dirname(topmost), path);
+  const answer = await runAbove(context, topmost, [REMOVE_EMPTY, relative, posix.basename(topmost)], options, signal);
+  if (answer !== null && answer.code !== 0 && answer.code !== 3)
+    throw new McadsError('component-failed', `${topmost} cannot be removed: ${answer.stderr.trim()}`);
+  return answer?.code !== 3;
+}
+
+/** In the folder that a path lies in; null where that is gone. */
+async function runAbove(
+  context: TreeContext,
+  path: string,
+  [script = '', ...args]: readonly string[],
+  options: OpenTreeOptions,
+  signal: AbortSignal,
+): Promise<Awaited<ReturnType<typeof textOf>> | null> {
   const parent: TreePlace = { mount: { type: 'bind', hostPath: posix.dirname(path) }, singleFile: null };
   const opened = await openHelper(context, parent, options, false, signal);
   if (opened === null)
@@ -90,11 +117,8 @@ export async function removeFolder(context: TreeContext, path: string, options: 
       hint: `remove it yourself: rm -r ${path}`,
     });
   await using helper = opened.helper;
-  if (opened.missing !== '') return;
-  const { code, stderr } = await textOf(
-    await helper.exec(['sh', '-c', REMOVE_CREATED, 'sh', opened.root, `./${posix.basename(path)}`], {}, signal),
-  );
-  if (code !== 0) throw new McadsError('component-failed', `${path} cannot be removed: ${stderr.trim()}`);
+  if (opened.missing !== '') return null;
+  return await textOf(await helper.exec(['sh', '-c', script, 'sh', opened.root, ...args], {}, signal));
 }
 
 /** Null where only the archive transport is left, or it is asked for. */

@@ -36,10 +36,14 @@ export async function replayRestoreRecords(
     context.log('info', `removing what was left of a half written record of ${project}`);
     await removeRecord(context.client, record.id, signal);
   }
+  const seen = new Set<string>();
   for (const record of await readRecords(context.client, 'restore', project, signal)) {
     if (record.text === null) continue;
     try {
-      const report = await undoOne(record.text, project, undo, signal);
+      const run = journalOf(JSON.parse(record.text))?.run; // written by recordRestore, whole
+      // A restore that died between two records of itself: the newer one said how far it had come.
+      const report = run !== undefined && seen.has(run) ? { undone: [], failed: [] } : await undoOne(record.text, project, undo, signal);
+      if (run !== undefined) seen.add(run);
       undone.push(...report.undone);
       failed.push(...report.failed);
       if (report.failed.length > 0) break; // an older one is below this one

@@ -53,7 +53,7 @@ export interface ProjectClaim extends AsyncDisposable {
   recordUndo(steps: readonly UndoStep[]): Promise<void>;
   /** Everything is back; the journal is cleared. */
   clearUndo(): Promise<void>;
-  /** Written durably in the engine before the first change of a restore: a run that dies is gone back on by the next one. One per claim. */
+  /** Written durably in the engine before the first change of a restore: a run that dies is gone back on (or finished, once proven) by the next one. Takes the place of what was written before. */
   recordRestore(journal: RestoreJournal): Promise<void>;
   /** The restore is done, or undone. */
   clearRestore(): Promise<void>;

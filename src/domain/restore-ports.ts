@@ -53,8 +53,10 @@ export interface RestoreEngine {
   probePlace(place: TreePlace, options: OpenTreeOptions, signal: AbortSignal): Promise<PlaceReport>;
   /** For writing. Makes missing folders (owned as their parent is); a missing volume is an error. */
   openTarget(place: TreePlace, options: OpenTreeOptions, signal: AbortSignal): Promise<TreeTarget>;
-  /** A folder of the engine's host with all that is in it: one that a restore made. */
+  /** A folder of the engine's host with all that is in it: one that a restore made for a volume that is gone again. */
   removeFolder(path: string, options: OpenTreeOptions, signal: AbortSignal): Promise<void>;
+  /** Removes `path` and what lies above it up to `topmost`, as far as nothing is in them. False where something is. */
+  removeEmptyFolders(topmost: string, path: string, options: OpenTreeOptions, signal: AbortSignal): Promise<boolean>;
   /** By id or name; null where there is none. */
   findContainer(reference: string, signal: AbortSignal): Promise<EngineContainer | null>;
   /** What it would take to make a recorded project again. Pure. */

@@ -89,6 +89,10 @@ export interface RestoreJournal {
   readonly users: readonly NamedContainer[];
   /** Containers that ran before, in the order to start them. */
   readonly running: readonly NamedContainer[];
+  /** Whether each database server that is restored to ran before. */
+  readonly servers?: readonly { readonly container: NamedContainer; readonly ran: boolean }[];
+  /** Written when all was proven, before services run again: from then on a restore that is broken off is finished, not undone. */
+  readonly proven?: ProvenRestore;
   readonly trees: readonly JournalTree[];
   readonly databases: readonly JournalDatabase[];
   readonly roles: readonly JournalRoles[];
@@ -103,6 +107,16 @@ export interface RestoreJournal {
     /** Host folders that volumes are bound to, topmost missing ones. */
     readonly folders?: readonly string[];
   };
+}
+
+/** What is left to do of a restore whose data is in place and proven. */
+export interface ProvenRestore {
+  /** In the order to start them. */
+  readonly start: readonly NamedContainer[];
+  /** What can be gone back to, and until when (ISO 8601 UTC); null where nothing was replaced or nothing is to be kept. */
+  readonly kept: { readonly journal: RestoreJournal; readonly until: string } | null;
+  /** What is to be cleared away. */
+  readonly rest: RestoreJournal;
 }
 
 /** The state before a restore that is still there, in staging directories and renamed databases. */

@@ -10,7 +10,7 @@ import { findUnits } from './find-units.ts';
 import { lockDirectory } from './host-lock.ts';
 import { HostState } from './host-state.ts';
 import { execHere } from './local-exec.ts';
-import { openLocalTarget, probeLocalPlace, removeLocalFolder } from './local-place.ts';
+import { openLocalTarget, probeLocalPlace, removeEmptyLocalFolders, removeLocalFolder } from './local-place.ts';
 import { hostContainer, serverContainerOf } from './server-container.ts';
 import { stopOrder } from './stop-order.ts';
 import { Systemd, type SystemdUnit } from './systemd.ts';
@@ -99,6 +99,7 @@ export function hostEngine(options: HostEngineOptions): Engine {
     probePlace: (place) => probeLocalPlace(place),
     openTarget: (place, _, signal) => openLocalTarget(place, signal),
     removeFolder: (path) => removeLocalFolder(path),
+    removeEmptyFolders: (topmost, path) => removeEmptyLocalFolders(topmost, path),
     claimProject: async (_, purpose, signal) => {
       const lock = await lockDirectory(directory, purpose);
       try {

@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, opendir, readFile, realpath, rm, statfs } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, opendir, readFile, realpath, rm, rmdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { PlaceReport, TreePlace } from '../domain/restore.ts';
 import type { TreeTarget } from '../domain/restore-ports.ts';
@@ -61,6 +61,22 @@ class LocalTarget extends ScriptTarget {
 /** A folder that a restore made, with all that came into it. */
 export async function removeLocalFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
+}
+
+/** What `Engine.removeEmptyFolders` promises. */
+export async function removeEmptyLocalFolders(topmost: string, path: string): Promise<boolean> {
+  for (let at = path; ; at = dirname(at)) {
+    try {
+      await rmdir(at);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT') {
+        if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOTDIR') return false;
+        throw error;
+      }
+    }
+    if (at === topmost || at === dirname(at)) return true;
+  }
 }
 
 function folderOf({ mount }: TreePlace): string {

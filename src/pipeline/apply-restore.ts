@@ -76,6 +76,8 @@ class RestoreRun {
   #reachedSwap = false;
   /** Containers of the servers that are built on while everything runs. */
   #builtOn: ReadonlySet<string> = new Set();
+  /** What is written down says so. */
+  #isProven = false;
 
   private constructor(context: ApplyContext, journal: RestoreJournal, servers: readonly ServerRestore[]) {
     const { engine, events } = context.ports;
@@ -110,6 +112,9 @@ class RestoreRun {
       run,
       startedAt,
       servers: servers.map(({ planned }) => planned),
+      serversUp: new Set(
+        servers.flatMap(({ planned: { container } }) => (plan.onHost === true || isUp(view, container) ? [container.name] : [])),
+      ),
       trees,
       missingRoles,
       users,
@@ -142,9 +147,21 @@ class RestoreRun {
     for (const server of later) await this.#bringUp(server, signal);
     const replaced = { trees: this.#replaced, databases: new Set(this.#keptDatabases()) };
     this.#made = await madePlaces(plan, this.journal, replaced, ports.hostWriter);
+    await this.#recordProven(signal);
     await this.#start(signal);
     signal.throwIfAborted();
     this.#tell(trees);
+  }
+
+  /** What services write from now on is not thrown away because this process dies: the next one finishes what it finds. */
+  async #recordProven(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { claim, ports, request } = this.#context;
+    const until = new Date(ports.now().getTime() + request.keepOldMs).toISOString();
+    const kept = this.#keptJournal();
+    const proven = { start: this.#toStart(), kept: kept === null ? null : { journal: kept, until }, rest: this.#restOf(kept) };
+    this.#isProven = true;
+    await claim.recordRestore({ ...this.journal, proven });
   }
 
   /** Undoes everything under a time limit of its own; resolves with what to throw. */
@@ -156,6 +173,8 @@ class RestoreRun {
     const own = AbortSignal.timeout(steps * UNDO_STEP_MS + request.healthTimeoutMs);
     const failed: string[] = [];
     try {
+      // Half undone must not be taken for proven.
+      if (this.#isProven) await claim.recordRestore(this.journal);
       const report = await undoRestore(ports.engine, this.journal, undoToolsOf(request, ports), own, {
         reachedSwap: this.#reachedSwap,
         builtOn: this.#builtOn,
@@ -183,8 +202,7 @@ class RestoreRun {
     // A record before the journal goes: whatever is not cleared away below is cleared away by the next run.
     await engine.keepRestore(this.journal, now, own);
     await claim.clearRestore();
-    const databases = new Set(this.#keptDatabases());
-    const kept = request.keepOldMs > 0 ? keptPart(this.journal, { trees: this.#replaced, databases }, this.#made) : null;
+    const kept = this.#keptJournal();
     const until = new Date(now.getTime() + request.keepOldMs);
     try {
       const [interim] = (await engine.keptRestores(plan.project, own)).filter(({ journal }) => journal.run === this.journal.run);
@@ -210,12 +228,23 @@ class RestoreRun {
     };
   }
 
+  /** What can be gone back to. */
+  #keptJournal(): RestoreJournal | null {
+    if (this.#context.request.keepOldMs <= 0) return null;
+    return keptPart(this.journal, { trees: this.#replaced, databases: new Set(this.#keptDatabases()) }, this.#made);
+  }
+
   /** Staging directories that hold nothing, the first databases of new clusters; what can be gone back to gets its own record. */
   async #clearAway(interim: string, kept: RestoreJournal | null, until: Date, signal: AbortSignal): Promise<void> {
     const { ports, request } = this.#context;
+    if (kept !== null) await ports.engine.keepRestore(kept, until, signal);
+    await discardKept(ports.engine, { id: interim, journal: this.#restOf(kept), until: '' }, undoToolsOf(request, ports), signal);
+  }
+
+  #restOf(kept: RestoreJournal | null): RestoreJournal {
     const isKept = (component: string): boolean =>
       kept !== null && [...kept.trees, ...kept.databases].some((one) => one.component === component);
-    const rest: RestoreJournal = {
+    return {
       ...this.journal,
       trees: this.journal.trees.filter(({ component }) => !isKept(component)),
       databases: this.journal.databases.filter(
@@ -223,8 +252,6 @@ class RestoreRun {
       ),
       files: kept === null ? this.journal.files : [],
     };
-    if (kept !== null) await ports.engine.keepRestore(kept, until, signal);
-    await discardKept(ports.engine, { id: interim, journal: rest, until: '' }, undoToolsOf(request, ports), signal);
   }
 
   #keptDatabases(): readonly string[] {
@@ -389,6 +416,10 @@ function usersOf(plan: RestorePlan, view: EngineProject): readonly NamedContaine
   return plan.services
     .filter(({ stops }) => stops)
     .flatMap(({ container }) => view.containers.filter(({ name }) => name === container).map(({ id, name }) => ({ id, name })));
+}
+
+function isUp(view: EngineProject, { name }: NamedContainer): boolean {
+  return view.containers.some((one) => one.name === name && ['running', 'paused', 'restarting'].includes(one.state));
 }
 
 function isRunning(view: EngineProject, { name }: NamedContainer): boolean {

@@ -14,6 +14,8 @@ export interface JournalParts {
   readonly run: string;
   readonly startedAt: Date;
   readonly servers: readonly PlannedServer[];
+  /** Containers of servers that run. */
+  readonly serversUp: ReadonlySet<string>;
   readonly trees: readonly PlannedTree[];
   /** Roles that a server does not have yet, by container name. */
   readonly missingRoles: ReadonlyMap<string, readonly string[]>;
@@ -33,6 +35,7 @@ export function journalOf(plan: RestorePlan, parts: JournalParts): RestoreJourna
     startedAt: parts.startedAt.toISOString(),
     users: parts.users,
     running: parts.running,
+    servers: servers.map(({ container }) => ({ container, ran: parts.serversUp.has(container.name) })),
     trees: trees.map(({ id, target }) => ({ component: id, place: target.place, createdFrom: target.report.createdFrom })),
     databases: servers.flatMap(({ databases }) =>
       databases.map(({ component, adapter, service, container, access, database, temporary, kept }) => ({

@@ -78,7 +78,12 @@ async function asOfNow(journal: RestoreJournal, engine: Engine, signal: AbortSig
     users.push(named);
     if (container.state === 'running' || container.state === 'restarting') running.unshift(named);
   }
-  return { ...journal, users, running };
+  const servers: NonNullable<RestoreJournal['servers']>[number][] = [];
+  for (const { container: named } of new Map(journal.databases.map((one) => [one.container.name, one])).values()) {
+    const state = (await findContainer(engine, named, signal))?.state;
+    servers.push({ container: named, ran: state === 'running' || state === 'paused' || state === 'restarting' });
+  }
+  return { ...journal, users, running, servers };
 }
 
 function unfinished(failed: readonly string[]): McadsError {

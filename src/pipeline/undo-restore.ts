@@ -4,7 +4,7 @@ import type { HostWriter } from '../domain/host-writer.ts';
 import type { EventSink } from '../domain/events.ts';
 import { settingsForAccess } from '../domain/plan.ts';
 import type { Engine, UndoReport } from '../domain/ports.ts';
-import type { DatabaseAccess, JournalTree, NamedContainer, RestoreJournal } from '../domain/restore.ts';
+import type { DatabaseAccess, JournalTree, NamedContainer, ProvenRestore, RestoreJournal } from '../domain/restore.ts';
 import type { TreeTarget } from '../domain/restore-ports.ts';
 import type { OpenTreeOptions } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
@@ -48,6 +48,30 @@ export async function undoRestore(
   await undo.takeBackRoles(reach);
   await undo.startAgain(reachedSwap);
   return { undone: undo.done, failed: undo.failed, stays: undo.stays };
+}
+
+/**
+ * Brings a restore to its end that was proven when its process died: what services wrote since is not thrown away. They are started, and what
+ * was replaced is kept as it would have been. May be run again after it was interrupted itself.
+ */
+export async function finishRestore(
+  engine: Engine,
+  journal: RestoreJournal,
+  proven: ProvenRestore,
+  { tools, now }: { readonly tools: UndoTools; readonly now: Date },
+  signal: AbortSignal,
+): Promise<UndoReport> {
+  const finish = new Undo(engine, { ...journal, running: proven.start }, tools, { ...tools.tree, projectImages: [] }, signal);
+  await finish.startAgain(true);
+  if (finish.failed.length > 0) return { undone: finish.done, failed: finish.failed };
+  const { kept, rest } = proven;
+  const held = (await engine.keptRestores(journal.project, signal)).filter((one) => one.journal.run === journal.run);
+  if (kept !== null && !held.some(({ until }) => until === kept.until))
+    await engine.keepRestore(kept.journal, new Date(kept.until), signal);
+  // Over at once: the next run clears it away.
+  await engine.keepRestore(rest, now, signal);
+  const goBack = kept === null ? '' : '; `rollback` goes back';
+  return { undone: [`the restore of ${journal.snapshot} was proven, so it is brought to its end${goBack}`, ...finish.done], failed: [] };
 }
 
 /** How far a restore came that failed in this process; of one that was killed it is not known. */
@@ -109,14 +133,22 @@ class Undo {
   async revertTrees(): Promise<void> {
     for (const tree of this.#journal.trees.toReversed()) {
       const worked = await this.#attempt(tree.component, async () => {
-        if (tree.createdFrom !== null) return this.#engine.removeFolder(tree.createdFrom, this.#tree, this.#signal);
         const target = await this.#open(tree);
-        if (target === null) return;
-        await using opened = target;
-        if (await opened.revert(this.#journal.run, this.#signal)) this.done.push(`put back ${tree.component}`);
+        if (target !== null) {
+          await using opened = target;
+          if (await opened.revert(this.#journal.run, this.#signal)) this.done.push(`put back ${tree.component}`);
+        }
+        await this.#removeMadeFolders(tree);
       });
       if (!worked) this.#broken.add(sourceOf(tree));
     }
+  }
+
+  /** Services may run while a restore builds: what they put into a folder that it made is theirs. */
+  async #removeMadeFolders({ component, place: { mount }, createdFrom }: JournalTree): Promise<void> {
+    if (createdFrom === null || mount.type !== 'bind') return;
+    if (await this.#engine.removeEmptyFolders(createdFrom, mount.hostPath, this.#tree, this.#signal)) return;
+    this.stays.push(`${createdFrom}, made for ${component}: something was put into it meanwhile`);
   }
 
   async revertFiles(): Promise<void> {
@@ -158,10 +190,16 @@ class Undo {
         this.done.push(...(await adapter.restorer.revert(ready, swaps, io)));
         const created = roles.filter((one) => one.container.name === name).flatMap((one) => one.created);
         if (created.length > 0) await adapter.restorer.dropRoles(ready, created, io);
-        if (startedHere && !ran && !this.#journal.running.some((one) => one.name === name))
-          await this.#engine.stop(container.id, this.#signal);
+        // What a restore of this process has started it stops again; what a killed one had started may have been started by somebody else.
+        if (!this.#ranBefore(name, ran) && (startedHere || reach !== null)) await this.#engine.stop(container.id, this.#signal);
       });
     }
+  }
+
+  /** A journal of an earlier version does not say it of a server that is only built on. */
+  #ranBefore(name: string, builtOn: boolean): boolean {
+    const { servers = [], running } = this.#journal;
+    return builtOn || (servers.find(({ container }) => container.name === name)?.ran ?? running.some((one) => one.name === name));
   }
 
   /** Before services start that log in with them. */
