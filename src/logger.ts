@@ -1,4 +1,5 @@
-import { mkdir, open } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import pino from 'pino';
 import type { LogFile } from './cli/services.ts';
@@ -7,13 +8,23 @@ import { McadsError, messageOf } from './errors.ts';
 
 /**
  * Opens `<directory>/<command>_YYYYMMDD_HHMMSS.log` (mode 0600), one JSON object a line. Progress events are left out.
- * Rejects `forbidden` where the folder or file cannot be made.
+ * Rejects `forbidden` where the folder or file cannot be made. `onFailure` is told once when it cannot be written any more: no run fails for that.
  */
-export async function openLog(directory: string, command: string, at: Date, version: string): Promise<LogFile> {
+export async function openLog(
+  directory: string,
+  command: string,
+  at: Date,
+  version: string,
+  onFailure: (why: string) => void,
+): Promise<LogFile> {
   const stamp = at.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '_');
   const path = join(directory, `${command}_${stamp}.log`);
-  await create(directory, path);
-  const destination = pino.destination({ dest: path, append: true, sync: true });
+  const destination = pino.destination({ fd: await create(directory, path), sync: true });
+  let hasFailed = false;
+  destination.on('error', (error: Error) => {
+    if (!hasFailed) onFailure(`the log file ${path} is not whole: ${error.message}`);
+    hasFailed = true;
+  });
   let happened: Date | null = null;
   const logger = pino(
     {
@@ -35,16 +46,28 @@ export async function openLog(directory: string, command: string, at: Date, vers
       else logger.error({ exitCode, ...errorFields(error) }, messageOf(error));
     },
     [Symbol.asyncDispose]: async () => {
-      destination.flushSync();
-      destination.end();
+      try {
+        if (!hasFailed) destination.flushSync();
+        destination.end();
+      } catch (error) {
+        if (!hasFailed) onFailure(`the log file ${path} is not whole: ${messageOf(error)}`);
+      }
     },
   };
 }
 
-async function create(directory: string, path: string): Promise<void> {
+/** The folder may be one that others write into: no link of theirs is followed, no file of theirs added to. */
+async function create(directory: string, path: string): Promise<number> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    await (await open(path, 'a', 0o600)).close();
+    const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_WRONLY } = constants;
+    const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    const { nlink, uid } = fstatSync(fd);
+    if (nlink !== 1 || (process.geteuid !== undefined && uid !== process.geteuid())) {
+      closeSync(fd);
+      throw new Error('a file of that name belongs to somebody else');
+    }
+    return fd;
   } catch (error) {
     throw new McadsError('forbidden', `the log file ${path} cannot be made: ${messageOf(error)}`, {
       cause: error,

@@ -25,10 +25,11 @@ export function undoRestoreWith(events: EventSink): UndoRestore {
   return async (engine, journal, signal) => {
     const { finishRestore, undoRestore } = await import('./pipeline/undo-restore.ts');
     const tools = await undoTools(events);
-    const { proven } = journal;
-    return proven === undefined
-      ? undoRestore(engine, journal, tools, signal)
-      : finishRestore(engine, journal, proven, { tools, now: new Date() }, signal);
+    const { proven, rollbackOf } = journal;
+    if (proven !== undefined) return finishRestore(engine, journal, proven, { tools, now: new Date() }, signal);
+    const report = await undoRestore(engine, journal, tools, signal);
+    if (rollbackOf !== undefined && report.failed.length === 0) await engine.forgetRestore(rollbackOf, signal);
+    return { ...report, undone: [...report.undone, ...(report.lost ?? [])] };
   };
 }
 

@@ -133,7 +133,7 @@ export function createServices(environment: Environment, version: string): Servi
       };
       return (await import('./wiring-archive.ts')).runImport(request, open, version, events, signal);
     },
-    openLog: async (directory, command, at) => (await import('./logger.ts')).openLog(directory, command, at, version),
+    openLog: async (directory, command, at, onFailure) => (await import('./logger.ts')).openLog(directory, command, at, version, onFailure),
   };
 }
 

@@ -71,8 +71,20 @@ export function toMcadsError(error: unknown, signal: AbortSignal): McadsError {
   if (error instanceof McadsError) return error;
   if (error instanceof SuppressedError) return withLater(toMcadsError(firstError(error), signal), error);
   const message = error instanceof Error ? error.message : String(error);
+  const hint = error instanceof Error && 'code' in error && typeof error.code === 'string' ? SURROUNDINGS[error.code] : undefined;
+  if (hint !== undefined) return new McadsError('component-failed', message, { hint, cause: error });
   return new McadsError('unexpected', message, { cause: error });
 }
+
+/** What the machine refused, and no defect of ours. */
+const SURROUNDINGS: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk that this was to be written to is full (stdout may be one): make room there',
+  EDQUOT: 'the quota of the disk that this was to be written to is used up: make room there',
+  EROFS: 'what this was to be written to is read-only',
+  EIO: 'the disk has a fault: see the kernel log (dmesg)',
+  EMFILE: 'this process may not open more files: see `ulimit -n`',
+  ENFILE: 'the machine has no more open files to give',
+};
 
 /** Undo errors are joined to the first one and never replace it. */
 function withLater(first: McadsError, all: SuppressedError): McadsError {

@@ -14,7 +14,7 @@ export function openRunLog(context: CommandContext, project: ProjectContext, whe
     const chosen = project.config.settings.logDirectory !== null;
     for (const folder of chosen ? [directory] : [directory, join(project.repository, 'logs')]) {
       try {
-        return await context.services.openLog(folder, command, new Date());
+        return await context.services.openLog(folder, command, new Date(), (why) => context.note(why));
       } catch (error) {
         if (!(error instanceof McadsError) || chosen) throw error;
       }

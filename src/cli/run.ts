@@ -63,6 +63,7 @@ async function runLine(argv: readonly string[], io: Io, output: Output): Promise
     const error = toMcadsError(thrown, signals.signal);
     const exitCode = exitCodeOf(error.code);
     const unheard = (await pinger?.end(exitCode)) ?? [];
+    let isTold = false;
     if (early.json) {
       const object = {
         schema: JSON_SCHEMA,
@@ -73,9 +74,13 @@ async function runLine(argv: readonly string[], io: Io, output: Output): Promise
         ...factsOf(error),
         findings: [...findings, ...unheard].map(findingJson),
       };
-      await output.write(`${JSON.stringify(object)}\n`);
+      // Where stdout itself is what failed, stderr says it.
+      isTold = await output.write(`${JSON.stringify(object)}\n`).then(
+        () => true,
+        () => false,
+      );
     }
-    if (!early.json || error.code === 'unexpected') io.stderr.write(`${renderError(error, style, early.verbose)}\n`);
+    if (!isTold || error.code === 'unexpected') io.stderr.write(`${renderError(error, style, early.verbose)}\n`);
     if (!early.json && unheard.length > 0) io.stderr.write(`${renderFindings(unheard, style, false)}\n`);
     return exitCode;
   } finally {

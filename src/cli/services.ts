@@ -153,7 +153,7 @@ export interface Services {
     signal: AbortSignal,
   ): Promise<ImportReport>;
   /** Creates the folder and a file of mode 0600 in it; rejects `forbidden` where that is impossible. */
-  openLog(directory: string, command: string, at: Date): Promise<LogFile>;
+  openLog(directory: string, command: string, at: Date, onFailure: (why: string) => void): Promise<LogFile>;
   /** True inside a container. */
   readonly inContainer: boolean;
 }

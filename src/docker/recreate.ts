@@ -172,6 +172,7 @@ async function withIds(client: EngineClient, host: JsonObject, signal: AbortSign
 
 function taken(what: string, name: string): McadsError {
   return new McadsError('component-failed', `there is a ${what} ${name} already, which is not ours`, {
+    context: { taken: name },
     hint: 'It came after the plan was made, or belongs to another project; plan again.',
   });
 }

@@ -16,6 +16,8 @@ export interface EngineInfo {
   readonly endpoint: string;
   /** True when a host folder of ours can be mounted into the engine's containers (same host, same paths). */
   readonly sharesFilesystem: boolean;
+  /** No engine: services of this machine, which may use whatever is restored. */
+  readonly isHost?: boolean;
   /** The container that this process runs in, where it runs in one of this engine's. */
   readonly ownContainer?: OwnContainer | undefined;
 }

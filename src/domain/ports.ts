@@ -68,6 +68,8 @@ export interface UndoReport {
   readonly failed: readonly string[];
   /** What a rollback leaves where nothing had been, and why. */
   readonly stays?: readonly string[];
+  /** What was overwritten where nothing can put it back. */
+  readonly lost?: readonly string[];
 }
 
 export interface EngineImage {

@@ -89,6 +89,8 @@ export interface RestoreJournal {
   readonly users: readonly NamedContainer[];
   /** Containers that ran before, in the order to start them. */
   readonly running: readonly NamedContainer[];
+  /** False from the first record on, true from before anything is stopped; left out by earlier versions. */
+  readonly reachedSwap?: boolean;
   /** Whether each database server that is restored to ran before. */
   readonly servers?: readonly { readonly container: NamedContainer; readonly ran: boolean }[];
   /** Written when all was proven, before services run again: from then on a restore that is broken off is finished, not undone. */
@@ -97,6 +99,8 @@ export interface RestoreJournal {
   readonly databases: readonly JournalDatabase[];
   readonly roles: readonly JournalRoles[];
   readonly files: readonly JournalFile[];
+  /** Of a rollback that is under way: the record that is of no use once it is done. */
+  readonly rollbackOf?: string;
   /** Of a restore that is done and kept. */
   readonly made?: readonly MadePlace[];
   /** Did not exist before: container and network and volume names, removed when the restore is undone. */

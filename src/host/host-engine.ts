@@ -45,7 +45,14 @@ export function hostEngine(options: HostEngineOptions): Engine {
       [...new Set(units.flatMap(({ triggeredBy }) => triggeredBy))].filter((name) => !found.includes(name)),
       signal,
     );
-    return stopOrder([...triggers, ...units].filter(({ active }) => active !== null));
+    const all = [...triggers, ...units];
+    const unknown = all.find(({ active }) => active === null);
+    // Taken for one that does not run, it would go on writing into what is swapped.
+    if (unknown !== undefined && systemd.isBooted)
+      throw new McadsError('engine-failed', `systemd does not say whether ${unknown.name} runs`, {
+        hint: `see \`systemctl show ${unknown.name}\``,
+      });
+    return stopOrder(all.filter(({ active }) => active !== null));
   };
 
   /** Rejects `component-failed` where it is not the one that `.env` names: what was done to it cannot be undone by nobody knowing of it. */
@@ -66,6 +73,12 @@ export function hostEngine(options: HostEngineOptions): Engine {
   };
 
   const recover = async (signal: AbortSignal): Promise<UndoReport> => {
+    const foreign = await state.foreign();
+    if (foreign !== null) return { undone: [], failed: [foreign] };
+    if ((await state.journal()) === null) return { undone: [], failed: [] };
+    // A restore in another network namespace may be under way: the lock on the directory does not reach there.
+    await using held = await state.hold();
+    void held; // until it is done
     const journal = await state.journal();
     if (journal === null) return { undone: [], failed: [] };
     const report = await options.undoRestore(engine, journal, signal);
@@ -85,6 +98,7 @@ export function hostEngine(options: HostEngineOptions): Engine {
       podman: false,
       endpoint: 'this host',
       sharesFilesystem: true,
+      isHost: true,
     },
     listProjects: async () => [],
     viewProject: async (project, signal) => ({
@@ -110,7 +124,7 @@ export function hostEngine(options: HostEngineOptions): Engine {
       }
     },
     recover: async (_, signal) => {
-      if ((await state.journal()) === null) return { undone: [], failed: [] };
+      if ((await state.journal()) === null && (await state.foreign()) === null) return { undone: [], failed: [] };
       await using lock = await lockDirectory(directory, 'recover');
       void lock; // held until it is done: hence the await
       return await recover(signal);
@@ -154,12 +168,23 @@ export function hostEngine(options: HostEngineOptions): Engine {
 }
 
 function claimOf(state: HostState, lock: AsyncDisposable): ProjectClaim {
+  let held: AsyncDisposable | null = null;
   return {
     recordUndo: async () => undefined, // nothing is stopped around a backup
     clearUndo: async () => undefined,
-    recordRestore: (journal) => state.writeJournal(journal),
-    clearRestore: () => state.clearJournal(),
-    [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
+    recordRestore: async (journal) => {
+      held ??= await state.hold();
+      await state.writeJournal(journal);
+    },
+    clearRestore: async () => {
+      await state.clearJournal();
+      await held?.[Symbol.asyncDispose]();
+      held = null;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await held?.[Symbol.asyncDispose]();
+      await lock[Symbol.asyncDispose]();
+    },
   };
 }
 

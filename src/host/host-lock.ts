@@ -42,7 +42,8 @@ async function askHolder(address: string): Promise<string> {
   return text(socket).catch(() => '');
 }
 
-async function lockByFile(path: string, directory: string): Promise<AsyncDisposable> {
+/** Held against every process of this kernel, whatever namespaces it is in. Rejects `locked`. */
+export async function lockByFile(path: string, directory: string): Promise<AsyncDisposable> {
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
     database.exec('BEGIN EXCLUSIVE');

@@ -1,10 +1,13 @@
-import { mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KeptRestore, RestoreJournal } from '../domain/restore.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { STATE_FOLDER } from '../stream/restore-commands.ts';
+import { lockByFile } from './host-lock.ts';
 
 const JOURNAL = 'journal.json';
+const LOCK = 'journal.lock';
+const hasUsers = process.geteuid !== undefined;
 const KEPT = /^kept-([0-9a-f-]+)\.json$/;
 
 /**
@@ -18,8 +21,36 @@ export class HostState {
     this.#folder = join(directory, STATE_FOLDER);
   }
 
+  /**
+   * Why what is in the folder is not followed; null where it is ours, or there is none. It lies where the application's user may write, and says
+   * what is removed and put in place by whoever follows it.
+   */
+  async foreign(): Promise<string | null> {
+    const info = await lstat(this.#folder).catch(() => null);
+    if (info === null || !hasUsers) return null;
+    if (!info.isDirectory()) return `${this.#folder} is no folder, so what it leads to is not followed; remove it`;
+    if (info.uid !== process.geteuid?.())
+      return `${this.#folder} belongs to another user (${info.uid}): what it says is not followed; run \`recover\` as that user, or remove it`;
+    return (info.mode & 0o022) === 0 ? null : `${this.#folder} can be written by others, so what it says is not followed; remove it`;
+  }
+
+  /** As long as it is held, the restore that is written down is under way. Rejects `locked`. */
+  async hold(): Promise<AsyncDisposable> {
+    await this.#make();
+    const path = join(this.#folder, LOCK);
+    const lock = await lockByFile(path, join(this.#folder, '..'));
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if ((await readText(join(this.#folder, JOURNAL))) === null) await rm(path, { force: true });
+        await lock[Symbol.asyncDispose]();
+        await rmdir(this.#folder).catch(() => undefined); // something is kept in it still
+      },
+    };
+  }
+
   /** Null where no restore is under way. */
   async journal(): Promise<RestoreJournal | null> {
+    if ((await this.foreign()) !== null) return null;
     const text = await readText(join(this.#folder, JOURNAL));
     return text === null ? null : (JSON.parse(text) as RestoreJournal); // written by us, whole or not at all
   }
@@ -36,6 +67,7 @@ export class HostState {
   /** Newest first. */
   async kept(): Promise<readonly KeptRestore[]> {
     const found: KeptRestore[] = [];
+    if ((await this.foreign()) !== null) return found;
     for (const name of await readdir(this.#folder).catch(() => [])) {
       const text = KEPT.test(name) ? await readText(join(this.#folder, name)) : null;
       if (text !== null) found.push(JSON.parse(text) as KeptRestore); // as above
@@ -51,9 +83,26 @@ export class HostState {
     await this.#remove(`kept-${id}.json`);
   }
 
-  async #write(name: string, value: RestoreJournal | KeptRestore): Promise<void> {
+  async #make(): Promise<void> {
     try {
       await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw this.#unwritten(messageOf(error), error);
+    }
+    const why = await this.foreign();
+    if (why !== null) throw this.#unwritten(why);
+  }
+
+  #unwritten(why: string, cause?: unknown): McadsError {
+    return new McadsError('forbidden', `what is to be undone cannot be written down in ${this.#folder}: ${why}`, {
+      hint: 'run with sudo, or make room there',
+      cause,
+    });
+  }
+
+  async #write(name: string, value: RestoreJournal | KeptRestore): Promise<void> {
+    await this.#make();
+    try {
       const part = join(this.#folder, `.${name}.part`);
       {
         await using file = await open(part, 'w', 0o600);
@@ -63,10 +112,7 @@ export class HostState {
       await rename(part, join(this.#folder, name));
       for (const folder of [this.#folder, join(this.#folder, '..')]) await syncFolder(folder);
     } catch (error) {
-      throw new McadsError('forbidden', `what is to be undone cannot be written down in ${this.#folder}: ${messageOf(error)}`, {
-        hint: 'run with sudo, or make room there; nothing was changed',
-        cause: error,
-      });
+      throw this.#unwritten(messageOf(error), error);
     }
   }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { McadsError } from '../errors.ts';
@@ -33,6 +34,11 @@ export class Systemd {
 
   constructor(folders: readonly string[] = UNIT_FOLDERS) {
     this.#folders = folders;
+  }
+
+  /** It runs this machine, whether or not it answers. */
+  get isBooted(): boolean {
+    return existsSync('/run/systemd/system');
   }
 
   /** Units of these names that exist, in the order given; a template's are its instances. */

@@ -19,7 +19,7 @@ import { assertConfigInside } from './outside-places.ts';
 import { applyConfig } from './restore-config.ts';
 import { madePlaces } from './made-places.ts';
 import { journalOf, plannedServers, plannedTrees } from './restore-journal.ts';
-import { prepare } from './restore-prepare.ts';
+import { type MadeThings, prepare } from './restore-prepare.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { ServerRestore } from './restore-server.ts';
 import { Downtime } from './restore-services.ts';
@@ -58,7 +58,7 @@ export async function applyRestore(context: ApplyContext, signal: AbortSignal): 
 
 /** One restore from its first change on. */
 class RestoreRun {
-  readonly journal: RestoreJournal;
+  journal: RestoreJournal;
   readonly #context: ApplyContext;
   readonly #servers: readonly ServerRestore[];
   readonly #downtime: Downtime;
@@ -76,6 +76,7 @@ class RestoreRun {
   #reachedSwap = false;
   /** Containers of the servers that are built on while everything runs. */
   #builtOn: ReadonlySet<string> = new Set();
+  readonly #madeThings: MadeThings = { networks: new Set(), volumes: new Set(), containers: new Set() };
   /** What is written down says so. */
   #isProven = false;
 
@@ -126,7 +127,7 @@ class RestoreRun {
   async apply(signal: AbortSignal): Promise<void> {
     const { plan, manifest, repository, ports, request } = this.#context;
     if (plan.fresh) await this.#writeConfig(signal);
-    const prepared = await prepare(plan, manifest, repository, request, ports, signal);
+    const prepared = await prepare(plan, manifest, repository, request, ports, this.#madeThings, signal);
     this.#skipped = prepared.skipped;
     this.#findings.push(...prepared.findings);
     await using open = new AsyncDisposableStack();
@@ -140,6 +141,7 @@ class RestoreRun {
     const [running, later] = await this.#serversByState(signal);
     this.#builtOn = new Set(running.map(({ planned }) => planned.container.name));
     await this.#buildBeside(trees, running, signal);
+    await this.#recordAgain({ ...this.journal, reachedSwap: true }, signal);
     await this.#swap(trees, running, signal);
     if (!plan.fresh) await this.#writeConfig(signal);
     // Before a server is started: it may write into what is looked at, its log into a volume first of all.
@@ -151,6 +153,12 @@ class RestoreRun {
     await this.#start(signal);
     signal.throwIfAborted();
     this.#tell(trees);
+  }
+
+  async #recordAgain(journal: RestoreJournal, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.journal = journal;
+    await this.#context.claim.recordRestore(journal);
   }
 
   /** What services write from now on is not thrown away because this process dies: the next one finishes what it finds. */
@@ -178,6 +186,7 @@ class RestoreRun {
       const report = await undoRestore(ports.engine, this.journal, undoToolsOf(request, ports), own, {
         reachedSwap: this.#reachedSwap,
         builtOn: this.#builtOn,
+        made: this.#madeThings,
         takeBackRoles: async () => {
           // A limit of its own: a server that does not answer must not use up the time in which services are started.
           const limit = AbortSignal.any([own, AbortSignal.timeout(UNDO_STEP_MS)]);
@@ -187,6 +196,7 @@ class RestoreRun {
       for (const what of report.undone) ports.events({ type: 'undone', what });
       failed.push(...report.failed);
       if (failed.length === 0) await claim.clearRestore();
+      failed.push(...(report.lost ?? []));
     } catch (error) {
       failed.push(messageOf(error));
     }
@@ -199,12 +209,12 @@ class RestoreRun {
     const { engine } = ports;
     const own = AbortSignal.timeout(UNDO_STEP_MS * (1 + this.journal.trees.length + this.journal.databases.length));
     const now = ports.now();
-    // A record before the journal goes: whatever is not cleared away below is cleared away by the next run.
-    await engine.keepRestore(this.journal, now, own);
-    await claim.clearRestore();
     const kept = this.#keptJournal();
     const until = new Date(now.getTime() + request.keepOldMs);
     try {
+      // A record before the journal goes: whatever is not cleared away below is cleared away by the next run.
+      await engine.keepRestore(this.journal, now, own);
+      await claim.clearRestore();
       const [interim] = (await engine.keptRestores(plan.project, own)).filter(({ journal }) => journal.run === this.journal.run);
       if (interim !== undefined) await this.#clearAway(interim.id, kept, until, own);
     } catch (error) {
@@ -340,6 +350,12 @@ class RestoreRun {
     if (newCluster) this.#newClusters.add(named.name);
     await engine.start(container.id, signal);
     await server.waitReady(signal);
+    if (!newCluster) {
+      const { service, adapter: engineAdapter, access } = server.planned;
+      const created = await server.missingRoles(signal);
+      const roles = [...this.journal.roles, { adapter: engineAdapter.engine, service, container: named, access, created }];
+      if (created.length > 0) await this.#recordAgain({ ...this.journal, roles }, signal);
+    }
     await server.check(signal);
     await server.build(signal, newCluster);
     await server.swap(signal);

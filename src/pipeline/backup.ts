@@ -39,7 +39,8 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
   await using trees = ports.engine === null ? null : new OpenedTrees(ports.engine, made, request);
   trees?.openAhead(signal);
   const old = await ports.discardOld(project.name);
-  const plan = { ...made, findings: [...made.findings, ...(await placeFindings(request.repository, made, ports.host)), ...old] };
+  const place = await placeFindings(request.repository, made, ports.host);
+  const plan = { ...made, findings: [...made.findings, ...claim.notUndone, ...place, ...old] };
 
   const { manifest, outcomes, location } = await captureSnapshot(plan, claim, trees, request, ports, startedAt, signal);
   // The run's own lease on the repository is gone by now: retention wants it for itself.
@@ -184,15 +185,32 @@ interface Claimed extends AsyncDisposable {
   readonly claim: ProjectClaim | null;
   /** What a dead run had left and this one brought back. */
   readonly undone: readonly string[];
+  /** And what it could not: the data may be a mixture. */
+  readonly notUndone: readonly Finding[];
 }
 
 /** One writer per project; what a dead run left is brought back first. */
 async function claimProject({ name, strategy }: Project, ports: BackupPorts, signal: AbortSignal): Promise<Claimed> {
   const claims = strategy === 'host' ? ports.hostClaims : ports.engine;
-  if (claims === null) return { claim: null, undone: [], [Symbol.asyncDispose]: async () => {} };
+  if (claims === null) return { claim: null, undone: [], notUndone: [], [Symbol.asyncDispose]: async () => {} };
   const { claim, undone } = await claims.claimProject(name, 'backup', signal);
   for (const what of undone.undone) ports.events({ type: 'undone', what });
-  return { claim, undone: undone.undone, [Symbol.asyncDispose]: () => claim[Symbol.asyncDispose]() };
+  return {
+    claim,
+    undone: undone.undone,
+    notUndone: undone.failed.map(notUndone),
+    [Symbol.asyncDispose]: () => claim[Symbol.asyncDispose](),
+  };
+}
+
+function notUndone(what: string): Finding {
+  return {
+    severity: 'error',
+    code: 'not-undone',
+    subject: 'recover',
+    message: `what a run that died had left could not be brought back, so this may be a mixture of two states: ${what}`,
+    hint: 'mend that, run `mcads-orchestrate recover`, and back up again',
+  };
 }
 
 /** Snapshots are named by the second: where the name is taken, the next second is waited for. */

@@ -35,6 +35,7 @@ export function journalOf(plan: RestorePlan, parts: JournalParts): RestoreJourna
     startedAt: parts.startedAt.toISOString(),
     users: parts.users,
     running: parts.running,
+    reachedSwap: false,
     servers: servers.map(({ container }) => ({ container, ran: parts.serversUp.has(container.name) })),
     trees: trees.map(({ id, target }) => ({ component: id, place: target.place, createdFrom: target.report.createdFrom })),
     databases: servers.flatMap(({ databases }) =>

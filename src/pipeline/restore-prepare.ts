@@ -12,6 +12,13 @@ export interface Prepared {
   readonly findings: readonly Finding[];
 }
 
+/** Names of what was made, or may have been: the engine was asked to. */
+export interface MadeThings {
+  readonly networks: Set<string>;
+  readonly volumes: Set<string>;
+  readonly containers: Set<string>;
+}
+
 /**
  * Makes what is missing before data can be put into it: images loaded or pulled, networks, volumes, containers (created, not started).
  * A container whose image is nowhere is left out, with what it would take; its volumes get their data all the same.
@@ -22,6 +29,7 @@ export async function prepare(
   repository: SnapshotRepository,
   request: RestoreRequest,
   ports: RestorePorts,
+  made: MadeThings,
   signal: AbortSignal,
 ): Promise<Prepared> {
   const { engine, events } = ports;
@@ -35,17 +43,28 @@ export async function prepare(
     skipped.add(container.name);
     findings.push(problem);
   }
-  for (const network of plan.recreation.networks) await engine.createNetwork(network, signal);
+  for (const network of plan.recreation.networks) await making(made.networks, network.name, () => engine.createNetwork(network, signal));
   for (const volume of plan.recreation.volumes) {
     if (volume.folder !== null) await makeFolder(volume.folder, request, ports, signal);
-    await engine.createVolume(volume, signal);
+    await making(made.volumes, volume.name, () => engine.createVolume(volume, signal));
   }
   for (const container of plan.recreation.containers) {
     if (skipped.has(container.name)) continue;
-    await engine.createContainer(container, signal);
+    await making(made.containers, container.name, () => engine.createContainer(container, signal));
     events({ type: 'log', level: 'info', message: `made container ${container.name}` });
   }
   return { skipped, findings };
+}
+
+/** What turns out to be somebody else's is none of ours to remove. */
+async function making(made: Set<string>, name: string, make: () => Promise<unknown>): Promise<void> {
+  made.add(name);
+  try {
+    await make();
+  } catch (error) {
+    if (error instanceof McadsError && error.context['taken'] !== undefined) made.delete(name);
+    throw error;
+  }
 }
 
 /** The engine mounts no volume that is bound to a folder which is not there. */

@@ -37,7 +37,7 @@ async function goBack(
 ): Promise<RollbackResult> {
   const { engine, adapters, hostWriter, events } = ports;
   const { healthTimeoutMs } = request;
-  const journal = await asOfNow(kept.journal, engine, signal);
+  const journal = { ...(await asOfNow(kept.journal, engine, signal)), reachedSwap: true, rollbackOf: kept.id };
   const tools: UndoTools = { adapters, hostWriter, events, healthTimeoutMs, tree: { transport: 'auto', helperImage: null } };
   signal.throwIfAborted();
   await claim.recordRestore(journal);

@@ -5,7 +5,7 @@ import { mountKey } from './plan-databases.ts';
 import type { PlanPorts } from './requests.ts';
 
 /**
- * What was planned as cold is cold only if nobody came to use it while it was read. Resolves with what the copy is; rejects
+ * What was planned as cold (or stopped, or paused) is so only if nobody came to use it while it was read. Resolves with what the copy is; rejects
  * `component-failed` for the files of a database, which are worth nothing then.
  */
 export async function consistencyAfter(
@@ -16,7 +16,8 @@ export async function consistencyAfter(
   signal: AbortSignal,
 ): Promise<PlannedComponent['consistency']> {
   const { method, consistency, facts } = component;
-  if (consistency !== 'cold' || method.kind !== 'tree') return consistency;
+  const isQuiet = consistency === 'stopped' || consistency === 'paused';
+  if ((consistency !== 'cold' && !isQuiet) || method.kind !== 'tree') return consistency;
   const key = method.mount.type === 'volume' ? method.mount.name : method.mount.hostPath;
   const now = await engine.viewProject(project.name, signal);
   const own = engine.info.ownContainer;
@@ -26,9 +27,10 @@ export async function consistencyAfter(
     (one) =>
       one.id !== own?.id &&
       (one.state === 'running' || one.state === 'restarting' || (before.get(one.id) ?? one.startedAt) !== one.startedAt) &&
-      one.mounts.some((mount) => mountKey(mount) === key),
+      one.mounts.some((mount) => mountKey(mount) === key) &&
+      (!isQuiet || component.users.includes(one.id) || !before.has(one.id)),
   );
-  const foreign = now.foreignUsers.filter((user) => user.running && user.volume === key && user.container !== own?.name);
+  const foreign = (isQuiet ? [] : now.foreignUsers).filter((user) => user.running && user.volume === key && user.container !== own?.name);
   const user = users[0]?.name ?? foreign[0]?.container;
   if (user === undefined) return consistency;
   if (facts?.['cluster'] !== undefined || users.some((one) => ports.recognise(one) !== null)) {

@@ -11,6 +11,7 @@ import { McadsError, messageOf } from '../errors.ts';
 import { isNewCluster } from './database-container.ts';
 import { putAsideBack, takeAwayMade } from './made-places.ts';
 import { placeExists } from './place-exists.ts';
+import type { MadeThings } from './restore-prepare.ts';
 import { revertFiles } from './restore-config.ts';
 
 export interface UndoTools {
@@ -36,18 +37,20 @@ export async function undoRestore(
   const { containers } = await engine.viewProject(journal.project, signal);
   const projectImages = [...new Set(containers.map(({ imageId }) => imageId))];
   const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages }, signal);
-  const reachedSwap = reach?.reachedSwap !== false;
+  const reachedSwap = reach === null ? journal.reachedSwap !== false : reach.reachedSwap;
   if (reachedSwap) await undo.stopUsers();
+  // No files are moved under what still runs on them.
+  if (undo.failed.length > 0) return { undone: undo.done, failed: undo.failed };
   await undo.takeAwayMade();
-  await undo.revertTrees();
+  await undo.revertTrees(reachedSwap);
   // Files first: on a host they say how to reach the server.
   await undo.revertFiles();
   await undo.putAsideBack();
-  await undo.revertDatabases(reach);
-  await undo.removeCreated();
+  await undo.revertDatabases(reach, reachedSwap);
+  await undo.removeCreated(reach);
   await undo.takeBackRoles(reach);
   await undo.startAgain(reachedSwap);
-  return { undone: undo.done, failed: undo.failed, stays: undo.stays };
+  return { undone: undo.done, failed: undo.failed, stays: undo.stays, lost: undo.lost };
 }
 
 /**
@@ -80,6 +83,8 @@ export interface UndoReach {
   readonly reachedSwap: boolean;
   /** Containers of the servers that ran when it began to build on them. */
   readonly builtOn: ReadonlySet<string>;
+  /** What it had made; nothing else by those names is its own. */
+  readonly made: MadeThings;
   /** Brings altered roles back; rejects where it cannot. */
   readonly takeBackRoles: () => Promise<void>;
 }
@@ -88,6 +93,7 @@ class Undo {
   readonly done: string[] = [];
   readonly failed: string[] = [];
   readonly stays: string[] = [];
+  readonly lost: string[] = [];
   readonly #engine: Engine;
   readonly #journal: RestoreJournal;
   readonly #tools: UndoTools;
@@ -130,13 +136,17 @@ class Undo {
     await this.#attempt('what was changed since the restore', () => putAsideBack(this.#journal, this.#tools.hostWriter));
   }
 
-  async revertTrees(): Promise<void> {
+  async revertTrees(reachedSwap: boolean): Promise<void> {
     for (const tree of this.#journal.trees.toReversed()) {
       const worked = await this.#attempt(tree.component, async () => {
         const target = await this.#open(tree);
         if (target !== null) {
           await using opened = target;
           if (await opened.revert(this.#journal.run, this.#signal)) this.done.push(`put back ${tree.component}`);
+          if (!opened.swaps && reachedSwap)
+            this.lost.push(
+              `${tree.component} was overwritten in place (archive transport): a snapshot of before brings back what was there`,
+            );
         }
         await this.#removeMadeFolders(tree);
       });
@@ -157,7 +167,7 @@ class Undo {
     });
   }
 
-  async revertDatabases(reach: UndoReach | null): Promise<void> {
+  async revertDatabases(reach: UndoReach | null, reachedSwap: boolean): Promise<void> {
     const { databases, roles } = this.#journal;
     const servers = new Map<
       string,
@@ -165,9 +175,9 @@ class Undo {
     >();
     for (const one of [...databases, ...roles]) servers.set(one.container.name, one);
     for (const [name, server] of servers) {
-      const ran = reach?.builtOn.has(name) === true;
+      const ran = reach === null ? this.#ranBefore(name, false) : reach.builtOn.has(name);
       // One that did not run is built on behind the swap only.
-      if (reach?.reachedSwap === false && !ran) continue;
+      if (!reachedSwap && !ran) continue;
       await this.#attempt(server.service, async () => {
         const container = await findContainer(this.#engine, server.container, this.#signal);
         const adapter = this.#tools.adapters.find(({ engine }) => engine === server.adapter);
@@ -207,12 +217,33 @@ class Undo {
     if (reach !== null) await this.#attempt('roles', reach.takeBackRoles);
   }
 
-  async removeCreated(): Promise<void> {
+  async removeCreated(reach: UndoReach | null): Promise<void> {
     const { containers, networks, volumes, folders = [] } = this.#journal.created;
-    for (const name of containers) await this.#attempt(name, () => this.#engine.removeContainer(name, this.#signal));
-    for (const name of networks) await this.#attempt(name, () => this.#engine.removeNetwork(name, this.#signal));
-    for (const name of volumes) await this.#attempt(name, () => this.#engine.removeVolume(name, this.#signal));
+    const started = reach === null ? await this.#startedByOthers(containers) : [];
+    if (started.length > 0) {
+      this.failed.push(
+        `${started.join(', ')} ran by now, so what the broken-off restore had made is not removed: remove it yourself (docker compose down --volumes) and restore again`,
+      );
+      return;
+    }
+    const made = (kind: keyof MadeThings, names: readonly string[]): readonly string[] =>
+      reach === null ? names : names.filter((name) => reach.made[kind].has(name));
+    for (const name of made('containers', containers)) await this.#attempt(name, () => this.#engine.removeContainer(name, this.#signal));
+    for (const name of made('networks', networks)) await this.#attempt(name, () => this.#engine.removeNetwork(name, this.#signal));
+    for (const name of made('volumes', volumes)) await this.#attempt(name, () => this.#engine.removeVolume(name, this.#signal));
+    if (reach !== null && made('volumes', volumes).length < volumes.length) return; // a folder may be that of somebody else's volume
     for (const path of folders) await this.#attempt(path, () => this.#engine.removeFolder(path, this.#tree, this.#signal));
+  }
+
+  /** A restore itself starts nothing but database servers before all is proven; what somebody started since may hold their work. */
+  async #startedByOthers(containers: readonly string[]): Promise<readonly string[]> {
+    const servers = new Set([...this.#journal.databases, ...this.#journal.roles].map(({ container }) => container.name));
+    const started: string[] = [];
+    for (const name of containers.filter((one) => !servers.has(one))) {
+      const container = await this.#engine.findContainer(name, this.#signal);
+      if (container !== null && isUp(container)) started.push(name);
+    }
+    return started;
   }
 
   /** `reachedSwap` false: only what went down meanwhile is started, whatever else was done to it was not done by the restore. */
@@ -223,9 +254,8 @@ class Undo {
         const container = await findContainer(this.#engine, ran, this.#signal);
         if (container === null || (!reachedSwap && isUp(container))) return;
         started.add(ran);
-        const broken = container.mounts.find((mount) => this.#broken.has(mount.name ?? mount.source));
-        if (broken !== undefined)
-          throw new McadsError('component-failed', `stays down: ${broken.name ?? broken.source} could not be put back`);
+        const broken = this.#brokenOf(container);
+        if (broken !== undefined) throw new McadsError('component-failed', `stays down: ${broken} could not be put back`);
         if (container.state === 'paused') await this.#engine.unpause(container.id, this.#signal);
         else if (!isUp(container)) {
           this.#tools.events({ type: 'service', name: container.name, action: 'starting' });
@@ -244,6 +274,12 @@ class Undo {
         this.#tools.events({ type: 'log', level: 'warn', message: `${ran.name} runs again and is not healthy: ${messageOf(error)}` });
       }
     }
+  }
+
+  /** Of what the service uses. */
+  #brokenOf({ mounts }: EngineContainer): string | undefined {
+    const used = this.#engine.info.isHost === true ? [...this.#broken] : mounts.map(({ name, source }) => name ?? source);
+    return used.find((source) => this.#broken.has(source));
   }
 
   /** Null where the place is gone, or was never made. */

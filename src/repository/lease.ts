@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { sha256 } from '../stream/digest.ts';
 import { McadsError } from '../errors.ts';
 import { LOCKS, parseObject } from './format.ts';
 import type { Store } from './store.ts';
@@ -223,13 +224,36 @@ export class LeaseObserver {
       for (const { key } of page) {
         if (!key.endsWith('.json')) continue;
         const bytes = await this.#store.get(key);
-        const record = bytes === null ? null : toRecord(bytes, key);
+        const record = bytes === null ? null : this.#recordOf(bytes, key);
         if (record === null) continue;
         if (await this.#isDead(record)) await this.#bury(record);
         else alive.push(record);
       }
     }
     return alive;
+  }
+
+  /** One that cannot be read (a full disk, a power cut) is whose it is all the same: the kernel's lock, else that nobody changes it, says when it is over. */
+  #recordOf(bytes: Uint8Array, key: string): LeaseRecord {
+    try {
+      return toRecord(bytes, key);
+    } catch (error) {
+      if (!(error instanceof McadsError) || error.code !== 'damaged') throw error;
+      return {
+        id: key.slice(LOCKS.length, -'.json'.length),
+        mode: 'exclusive',
+        state: 'held',
+        purpose: `a run whose lease ${key} cannot be read`,
+        snapshot: null,
+        parents: [],
+        counter: sha256(bytes).readUInt32LE(0),
+        timeToLiveMs: TIMES.timeToLiveMs,
+        machine: this.#store.liveness?.machine ?? null,
+        host: '?',
+        pid: 0,
+        since: '?',
+      };
+    }
   }
 
   async #isDead(record: LeaseRecord): Promise<boolean> {

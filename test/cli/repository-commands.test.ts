@@ -2,7 +2,7 @@ import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openRepository } from '../../src/repository/open-repository.ts';
-import { backUp, noise } from '../support/repository-fixture.ts';
+import { backUp, noise, removeManifestCopy } from '../support/repository-fixture.ts';
 import { runCli, runJson } from '../support/run-cli.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -110,6 +110,7 @@ describe('damage and wrong names have their exit codes', () => {
 
   test('a damaged manifest', async () => {
     await using made = await madeRepository();
+    await removeManifestCopy(made.path, NEW);
     await truncate(join(made.path, 'snapshots', NEW, 'manifest.json'), 100);
     expect((await runCli(['show', NEW], made.options)).code).toBeOneOf([10, 30]);
     const list = await runJson(['list'], made.options);
