@@ -38,7 +38,9 @@ export async function openRepository(context: CommandContext): Promise<OpenedRep
       select: async (text) => {
         const named = snapshots.some((summary) => summary.name === text);
         const scope = named ? null : await projectName();
-        const found = await selectOrDamaged(service, text, () => selectSnapshot(text, snapshots, scope === null ? {} : { project: scope }));
+        const found = await selectOrDamaged(service, text, () =>
+          selectSnapshot(text, snapshots, { now: new Date(), ...(scope === null ? {} : { project: scope }) }),
+        );
         mentionPartial(context, found);
         return found.snapshot;
       },

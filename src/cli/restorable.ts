@@ -63,7 +63,8 @@ export async function selectRestorable(restorables: Restorables, text: string): 
   }
   const all = [...snapshots, ...archives.map(asSummary)];
   const project = all.some(({ name }) => name === text) ? null : await restorables.projectName();
-  const select = (): ReturnType<typeof selectSnapshot> => selectSnapshot(text, all, project === null ? {} : { project });
+  const select = (): ReturnType<typeof selectSnapshot> =>
+    selectSnapshot(text, all, { now: new Date(), ...(project === null ? {} : { project }) });
   const { snapshot } = opened === null ? select() : await selectOrDamaged(opened.service, text, select);
   return archives.find((one) => nameOfArchive(one) === snapshot.name) ?? snapshot;
 }

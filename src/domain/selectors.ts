@@ -2,7 +2,7 @@ import { McadsError } from '../errors.ts';
 import { matchesComponent, type ComponentId } from './component.ts';
 import type { StrategyName } from './manifest.ts';
 import { parseSnapshotName } from './snapshot-name.ts';
-import type { SnapshotSummary } from './snapshot-summary.ts';
+import { isAhead, type SnapshotSummary } from './snapshot-summary.ts';
 
 export interface SelectedSnapshot {
   readonly snapshot: SnapshotSummary;
@@ -14,6 +14,8 @@ export interface SelectionScope {
   /** `latest` and times are looked for in this project only; a full name or prefix may belong to any. */
   readonly project?: string;
   readonly strategy?: StrategyName;
+  /** What is dated after it is `latest` only where nothing else is complete. */
+  readonly now?: Date;
 }
 
 const SHOWN_CANDIDATES = 5;
@@ -55,9 +57,11 @@ function matching(selector: string, candidates: readonly SnapshotSummary[]): rea
   return candidates.filter(({ name }) => name.startsWith(selector) || parseSnapshotName(name)?.time.startsWith(selector) === true);
 }
 
-function selectLatest(newestFirst: readonly SnapshotSummary[], { project }: SelectionScope): SelectedSnapshot {
-  const snapshot = newestFirst.find(({ completeness }) => completeness === 'complete');
-  const newest = newestFirst[0];
+function selectLatest(newestFirst: readonly SnapshotSummary[], { project, now }: SelectionScope): SelectedSnapshot {
+  const isOfNow = (one: SnapshotSummary): boolean => now === undefined || !isAhead(one, now);
+  const complete = newestFirst.filter(({ completeness }) => completeness === 'complete');
+  const snapshot = complete.find(isOfNow) ?? complete[0];
+  const newest = newestFirst.find(isOfNow) ?? newestFirst[0];
   const whose = project === undefined ? '' : ` of ${project}`;
   if (snapshot === undefined) {
     if (newest === undefined)

@@ -39,3 +39,10 @@ const EXTENSION = '.tar.gz';
 export function nameOfArchive({ file }: Pick<ClassicArchive, 'file'>): string {
   return file.endsWith(EXTENSION) ? file.slice(0, -EXTENSION.length) : file;
 }
+
+const LARGEST_SKEW_MS = 60 * 60 * 1000;
+
+/** Made by a clock that was ahead: how old it is nobody can tell, and newer ones may have earlier dates. An hour is nothing that clocks may not differ by. */
+export function isAhead({ startedAt }: Pick<SnapshotSummary, 'startedAt'>, now: Date): boolean {
+  return Date.parse(startedAt) - now.getTime() > LARGEST_SKEW_MS;
+}

@@ -2,7 +2,7 @@ import type { ContainerState } from './engine-model.ts';
 import type { Uncovered } from './finding.ts';
 import { unusualSize } from './size-check.ts';
 import type { UnusualSize } from './size-check.ts';
-import type { SnapshotProof, SnapshotSummary } from './snapshot-summary.ts';
+import { isAhead, type SnapshotProof, type SnapshotSummary } from './snapshot-summary.ts';
 
 /** A container of the project as it is now. */
 export interface ServiceState {
@@ -39,6 +39,8 @@ export interface Protection {
   readonly lastDrill: (SnapshotProof & { readonly snapshot: string }) | null;
   readonly unusual: UnusualSize | null;
   readonly overdue: boolean;
+  /** Snapshots that a clock which was ahead has dated. */
+  readonly ahead: readonly string[];
   readonly unproven: boolean;
   /** State that the newest complete snapshot does not hold and that nobody left out on purpose. */
   readonly unprotected: readonly Uncovered[];
@@ -53,8 +55,8 @@ export interface ProtectionLimits {
 const SHOWN = 5;
 
 /**
- * Judges one project by its snapshots. `uncovered` is what the newest complete snapshot says that it does not hold. A time in the future is
- * no age: such a snapshot is as new as can be.
+ * Judges one project by its snapshots. `uncovered` is what the newest complete snapshot says that it does not hold. What a clock
+ * that was ahead has dated has no age: it protects from nothing until its date.
  */
 export function judgeProtection(
   project: string,
@@ -64,7 +66,7 @@ export function judgeProtection(
   now: Date,
 ): Protection {
   const own = all.filter((one) => one.project === project).toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
-  const newestComplete = newestCompleteOf(own);
+  const newestComplete = newestCompleteOf(own, now);
   const drilled = own.flatMap(({ name, proof }) => (proof === null ? [] : [{ snapshot: name, ...proof }]));
   const lastDrill = drilled.toSorted((a, b) => (a.at < b.at ? 1 : -1))[0] ?? null;
   const isOlder = (at: string | undefined, limitMs: number): boolean =>
@@ -76,16 +78,19 @@ export function judgeProtection(
     newestComplete,
     lastDrill,
     unusual: newestComplete === null ? null : unusualSize(newestComplete, own),
-    overdue: isOlder(newestComplete?.startedAt, limits.maxAgeMs),
+    overdue: (newestComplete !== null && isAhead(newestComplete, now)) || isOlder(newestComplete?.startedAt, limits.maxAgeMs),
+    ahead: own.filter((one) => isAhead(one, now)).map(({ name }) => name),
     unproven: limits.maxProofAgeMs !== null && (lastDrill?.failed === true || isOlder(lastDrill?.at, limits.maxProofAgeMs)),
     unprotected: newestComplete === null ? [] : uncovered.filter(({ harmless }) => harmless !== true),
   };
 }
 
-export function newestCompleteOf(snapshots: readonly SnapshotSummary[]): SnapshotSummary | null {
-  return (
-    snapshots.filter(({ completeness }) => completeness === 'complete').toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1))[0] ?? null
-  );
+/** One that is dated ahead of `now` only where there is no other. */
+export function newestCompleteOf(snapshots: readonly SnapshotSummary[], now: Date): SnapshotSummary | null {
+  const newestFirst = snapshots
+    .filter(({ completeness }) => completeness === 'complete')
+    .toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+  return newestFirst.find((one) => !isAhead(one, now)) ?? newestFirst[0] ?? null;
 }
 
 /** One that shall start with the machine and does not run is down; one that nobody enabled may be stopped on purpose. */

@@ -1,3 +1,4 @@
+import { namesOf } from './restore-words.ts';
 import type { JsonObject } from '../domain/byte-stream.ts';
 import type { Finding } from '../domain/finding.ts';
 import { PROOF_OF_HOST } from '../domain/drill.ts';
@@ -64,7 +65,7 @@ export function statusFindings(report: StatusReport, limits: ProtectionLimits): 
   };
   return [
     ...(report.projects.length === 0 ? [none] : []),
-    ...report.projects.flatMap((one) => [...protectionFindings(one, report, limits), ...liveFindings(one)]),
+    ...report.projects.flatMap((one) => [...protectionFindings(one, report, limits), ...aheadFindings(one), ...liveFindings(one)]),
     ...report.disks
       .filter(({ free, total }) => free < total * LITTLE_SPACE)
       .map(({ path, free }): Finding => ({
@@ -74,6 +75,12 @@ export function statusFindings(report: StatusReport, limits: ProtectionLimits): 
         message: `only ${humanBytes(free)} are free there`,
       })),
   ];
+}
+
+function aheadFindings({ project, ahead }: ProjectStatus): readonly Finding[] {
+  if (ahead.length === 0) return [];
+  const message = `a clock that was ahead has dated ${namesOf(ahead)} in the future: how old that is nobody can tell, and it is not \`latest\``;
+  return [{ severity: 'warning', code: 'dated-ahead', subject: project, message, hint: '`forget NAME` removes one' }];
 }
 
 function protectionFindings(one: ProjectStatus, report: StatusReport, limits: ProtectionLimits): readonly Finding[] {

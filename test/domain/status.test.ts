@@ -28,7 +28,10 @@ describe('overdue', () => {
     ['a partial one does not count', [snapshot(1, { completeness: 'partial' }), snapshot(30)], true],
     ["another project's does not count", [snapshot(1, { project: 'other' })], true],
     ['one of the other strategy counts', [snapshot(1, { strategy: 'host' })], false],
-    ['one from the future is new', [snapshot(-5)], false],
+    ['a clock that is a little ahead', [snapshot(-0.5)], false],
+    ['one that a clock far ahead has dated says nothing', [snapshot(-5)], true],
+    ['nor does it hide one in time', [snapshot(-5), snapshot(1)], false],
+    ['nor one too old', [snapshot(-5), snapshot(30)], true],
   ])('%s', (_name, all, overdue) => {
     expect(judgeProtection('p', all, [], LIMITS, NOW).overdue).toBe(overdue);
   });

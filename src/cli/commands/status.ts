@@ -61,7 +61,7 @@ async function readRepository(context: CommandContext, limits: ProtectionLimits,
     }));
     const projects: Protection[] = [];
     for (const name of await namesOf(context, opened)) {
-      projects.push(judgeProtection(name, opened.snapshots, await uncoveredOf(opened, name), limits, now));
+      projects.push(judgeProtection(name, opened.snapshots, await uncoveredOf(opened, name, now), limits, now));
     }
     return { exists: true, damaged: damaged.length > 0, projects, findings };
   } catch (error) {
@@ -78,9 +78,9 @@ async function namesOf(context: CommandContext, opened: OpenedRepository): Promi
 }
 
 /** What the newest complete snapshot of a project says that it does not hold. */
-async function uncoveredOf({ service, snapshots }: OpenedRepository, project: string): Promise<readonly Uncovered[]> {
+async function uncoveredOf({ service, snapshots }: OpenedRepository, project: string, now: Date): Promise<readonly Uncovered[]> {
   const isOwn = (one: SnapshotSummary): boolean => one.project === project;
-  const newest = newestCompleteOf(snapshots.filter(isOwn));
+  const newest = newestCompleteOf(snapshots.filter(isOwn), now);
   return newest === null ? [] : (await service.repository.manifest(newest.name)).sealed.uncovered;
 }
 
