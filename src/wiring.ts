@@ -350,6 +350,8 @@ async function openForCommands(location: string, lockTimeoutMs: number): Promise
     },
     extract: async (request, events, signal) => {
       const [{ extract }, { gnuTarExtractor }] = await Promise.all([import('./pipeline/extract.ts'), import('./host/tar-extract.ts')]);
+      await using lease = await repository.lease('shared', `extract of ${request.snapshot}`, signal);
+      void lease; // held until the end
       return await extract(repository, request, events, signal, gnuTarExtractor());
     },
     exportSnapshot: async (request, events, signal) => (await import('./wiring-archive.ts')).runExport(repository, request, events, signal),

@@ -111,3 +111,8 @@ export interface CatalogueEntry {
   readonly link64?: string;
   readonly torn?: true;
 }
+
+/** Nothing but the directory itself: a disk that was not mounted looks like this. */
+export function isEmptyTree({ facts }: Pick<ComponentDetails, 'facts'>): boolean {
+  return facts['entries'] === 1 && facts['singleFile'] !== true;
+}

@@ -207,6 +207,8 @@ export interface SnapshotRepository extends AsyncDisposable {
   /** Rejects `damaged` for a manifest that does not match its digest, `newer-format` for an unknown feature. */
   manifest(name: string): Promise<Manifest>;
   read(artifact: ManifestArtifact, signal: AbortSignal): Bytes;
+  /** While it is held no prune runs; its signal aborts when it is lost. Null where the repository cannot be written. */
+  lease(mode: 'shared', purpose: string, signal: AbortSignal): Promise<({ readonly signal: AbortSignal } & AsyncDisposable) | null>;
   readChunks(chunks: readonly ChunkRef[], signal: AbortSignal): Bytes;
   segments(artifact: ManifestArtifact, signal: AbortSignal): AsyncIterable<Segment>;
   /** Rejects `locked` with `context.nameTaken` when another run holds this name: wait for the next second and take the next name. */

@@ -10,7 +10,7 @@ export interface SnapshotSummary {
   readonly bytes: number;
   /** Ids of the components that it holds. */
   readonly components: readonly string[];
-  /** Those of them that were stored with an error or as a crash copy. */
+  /** Those of them that were stored with an error, as a crash copy, or with nothing in them. */
   readonly doubtful?: readonly string[];
   /** What the newest drill of all of it reached, and when; null when never drilled. `level` null: not even the lowest. */
   readonly proof: SnapshotProof | null;

@@ -1,5 +1,5 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { componentId, type ComponentId } from '../domain/component.ts';
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import {
@@ -25,6 +25,8 @@ import { configLinkFinding, linksOutside } from './links-outside.ts';
 import { listFiles } from './list-files.ts';
 import { parseDatabaseUrl, projectVariables, type DatabaseUrl } from './project-variables.ts';
 import { lookForServers } from './look-for-servers.ts';
+import { assertIdsDiffer } from './component-ids.ts';
+import { isRepository } from './other-repository.ts';
 import { isSqliteFile, mayBeSqlite, SQLITE_COMPANIONS } from './sqlite-files.ts';
 import { PROJECT_MARKS } from './profile-of.ts';
 import type { Systemd } from './systemd.ts';
@@ -70,6 +72,8 @@ class Survey {
   readonly #sizes = new FolderSizes();
   readonly #left = new Map<string, string[]>();
   readonly #environments: string[] = [];
+  /** Repositories of this tool, other than the one that is written to. Absolute. */
+  readonly #repositories: string[] = [];
   /** Symlinks in what is captured. Absolute. */
   readonly #links: string[] = [];
   /** Places of parts that the settings leave out, relative. */
@@ -119,6 +123,7 @@ class Survey {
         continue;
       }
       if (basename(path) === 'pyvenv.cfg') this.#environments.push(path.slice(0, -'pyvenv.cfg'.length).replace(/\/$/, ''));
+      await this.#noteRepository(join(this.#directory, path));
       this.files += 1;
       this.#sizes.add(path, bytes);
       if (!mayBeSqlite(path, bytes) || this.#inLeftOutPart(path) || isExcluded(Buffer.from(path).toString('latin1'))) continue;
@@ -164,6 +169,7 @@ class Survey {
       [...trees, ...databases].map(({ path }) => path),
       configured,
     );
+    assertIdsDiffer([...trees, ...databases], this.#request.settings.components);
     const servers = lookForServers(this.#url, this.#django?.databases ?? null, this.#request.settings.databases.length > 0);
     return {
       profile: this.#profile,
@@ -289,8 +295,7 @@ class Survey {
     const files = databases.flatMap((one) =>
       ['', ...SQLITE_COMPANIONS].map((suffix) => escapeGlob(`${one.path.slice(path.length + 1)}${suffix}`)),
     );
-    const environments = this.#environments
-      .map((one) => join(this.#directory, one))
+    const environments = [...this.#environments.map((one) => join(this.#directory, one)), ...this.#repositories]
       .filter((one) => one.startsWith(`${path}/`))
       .map((one) => escapeGlob(one.slice(path.length + 1)));
     return {
@@ -310,6 +315,19 @@ class Survey {
     };
   }
 
+  /** What is saved is not saved again, and no restore takes an older state of it for what is missing. */
+  async #noteRepository(file: string): Promise<void> {
+    if (basename(file) !== 'repository.json' || !(await isRepository(file))) return;
+    const folder = dirname(file);
+    this.#repositories.push(folder);
+    this.#findings.push({
+      severity: 'info',
+      code: 'other-repository',
+      subject: folder,
+      message: 'a repository of this tool is left out, and stays as it is in a restore',
+    });
+  }
+
   /** Databases of a tree that the walk did not see; resolves with the bytes of its files. */
   async #lookElsewhere(path: string): Promise<number> {
     const info = await stat(path).catch(() => null);
@@ -320,6 +338,7 @@ class Survey {
       if (entry.kind !== 'file') continue;
       total += entry.bytes;
       const file = join(path, entry.path);
+      await this.#noteRepository(file);
       const isDatabase = this.#databases.size < MOST_DATABASES && mayBeSqlite(entry.path, entry.bytes) && (await isSqliteFile(file));
       if (isDatabase) await this.#addDatabase(file, 'detected');
     }

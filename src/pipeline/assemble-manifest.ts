@@ -2,8 +2,8 @@ import type { JsonObject, JsonValue } from '../domain/byte-stream.ts';
 import type { EngineInfo } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import { hasErrors } from '../domain/finding.ts';
-import type { ComponentDetails, FailedComponent, Manifest } from '../domain/manifest.ts';
-import { isStored, type Outcome } from '../domain/outcome.ts';
+import { type ComponentDetails, type FailedComponent, isEmptyTree, type Manifest } from '../domain/manifest.ts';
+import { isStored, type Outcome, type StoredOutcome } from '../domain/outcome.ts';
 import type { BackupPlan } from '../domain/plan.ts';
 import type { SnapshotRepository, SnapshotWriter } from '../domain/ports.ts';
 import type { BackupPorts } from './requests.ts';
@@ -26,7 +26,8 @@ export function assembleManifest(run: Finished): Manifest {
   const details: Record<string, ComponentDetails> = {};
   for (const outcome of good) details[outcome.id] = outcome.details;
   const failed = [...outcomes.flatMap(failure), ...notSelected(plan)];
-  const findings: readonly Finding[] = [...plan.findings, ...outcomes.flatMap(findingsOf), ...run.undone.map(undoneFinding)];
+  const emptied = good.flatMap((outcome) => emptiedFinding(outcome, run.writer));
+  const findings: readonly Finding[] = [...plan.findings, ...outcomes.flatMap(findingsOf), ...emptied, ...run.undone.map(undoneFinding)];
   const seconds = (run.finishedAt.getTime() - run.startedAt.getTime()) / 1000;
   const engine = plan.project.engineInfo;
   return {
@@ -106,6 +107,15 @@ function findingsOf(outcome: Outcome): readonly Finding[] {
     case 'cancelled':
       return [];
   }
+}
+
+/** Not an error: somebody may have emptied it. */
+function emptiedFinding({ id, details }: StoredOutcome, writer: SnapshotWriter): readonly Finding[] {
+  const parent = writer.parentOf(id);
+  const before = parent?.sealed.components[id]?.facts['entries'];
+  if (parent === null || !isEmptyTree(details) || typeof before !== 'number' || before <= 1) return [];
+  const message = `nothing is in it, and ${before - 1} entries were when ${parent.name} was made; that snapshot is kept as long as it stays empty`;
+  return [{ severity: 'warning', code: 'became-empty', subject: id, message, hint: 'look whether its disk is mounted' }];
 }
 
 function undoneFinding(what: string): Finding {

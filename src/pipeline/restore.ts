@@ -26,6 +26,8 @@ export async function restore(request: RestoreRequest, ports: RestorePorts, sign
   // Nobody holds the project while somebody reads what would happen to it.
   const shown = request.asks ? await planRestore(request, repository, manifest, ports, signal) : null;
   if (shown !== null) await ports.confirm(shown);
+  await using lease = await repository.lease('shared', `restore of ${request.snapshot}`, signal);
+  void lease; // held until the end, so that no prune takes away what is being restored
   await using claimed = await claimProject(targetProject(request, manifest), ports, signal);
   // What another run had left is undone by now, and time went by meanwhile: looked at once more.
   const plan = await planRestore(request, repository, manifest, ports, signal);

@@ -1,6 +1,6 @@
 import { proofOf } from '../domain/drill.ts';
 import { hasErrors } from '../domain/finding.ts';
-import type { ComponentDetails, Manifest } from '../domain/manifest.ts';
+import { type ComponentDetails, isEmptyTree, type Manifest } from '../domain/manifest.ts';
 import { parseSnapshotName } from '../domain/snapshot-name.ts';
 import type { SnapshotSummary } from '../domain/snapshot-summary.ts';
 import { McadsError } from '../errors.ts';
@@ -185,7 +185,7 @@ export async function toSummary(store: Store, manifest: Manifest, drills: readon
 }
 
 function isDoubtful(details: ComponentDetails | undefined): boolean {
-  return details === undefined || details.consistency === 'crash' || hasErrors(details.findings);
+  return details === undefined || details.consistency === 'crash' || hasErrors(details.findings) || isEmptyTree(details);
 }
 
 /** Of the newest drill of the whole snapshot; names are times, so the last one is. What cannot be read proves nothing. */

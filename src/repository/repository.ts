@@ -126,9 +126,16 @@ export class Repository implements DrillRepository {
     return RepositoryWriter.begin({ store, config, flushBytes, bytesPerSecond, lease, name, project, signal });
   }
 
-  /** For longer readings, so that no prune runs beside them. Null where the repository cannot be written: then there is no lease. */
+  /** For longer readings, so that no prune runs beside them. Null where the repository cannot be written, or its disk is full: then there is no lease. */
   async lease(mode: LeaseMode, purpose: string, signal: AbortSignal): Promise<Lease | null> {
-    return this.writable ? this.#acquire(mode, purpose, signal) : null;
+    if (!this.writable) return null;
+    try {
+      return await this.#acquire(mode, purpose, signal);
+    } catch (error) {
+      // On a full disk, too, what is there has to be brought back.
+      if (mode === 'shared' && error instanceof McadsError && error.code === 'store-failed') return null;
+      throw error;
+    }
   }
 
   /** Evidence of a drill beside the manifest. Rejects `no-snapshot` where that is gone. */

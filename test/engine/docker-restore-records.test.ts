@@ -135,12 +135,23 @@ test('a restore that ended leaves nothing to undo', async () => {
   const project = uniqueName();
   const { claim } = await engine.claimProject(project, 'restore', signal);
   await claim.recordRestore(journalOf(project));
-  await expect(claim.recordRestore(journalOf(project))).rejects.toMatchObject({ code: 'unexpected' });
+  await claim.recordRestore(journalOf(project, ['further on']));
   await claim.clearRestore();
   await claim[Symbol.asyncDispose]();
   asked = [];
   await engine.recover(project, signal);
   expect(asked).toEqual([]);
+});
+
+test('of a restore that was written down again as it went on only the newest record counts', async () => {
+  const project = uniqueName();
+  const { claim } = await engine.claimProject(project, 'restore', signal);
+  await claim.recordRestore(journalOf(project, ['first']));
+  await claim.recordRestore(journalOf(project, ['second']));
+  await claim[Symbol.asyncDispose]();
+  asked = [];
+  await engine.recover(project, signal);
+  expect(asked).toMatchObject([{ created: { volumes: ['second'] } }]);
 });
 
 test('states that are kept are told newest first, by project, until they are forgotten', async () => {

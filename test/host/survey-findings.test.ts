@@ -456,3 +456,43 @@ test.runIf(process.getuid?.() === 0)(
     expect(components.find(({ id }) => id === 'files/damaged/db.sqlite3')?.outcome).toBe('captured');
   },
 );
+
+test('a folder that is empty all at once is told, and the last snapshot that has its content is never pruned', async () => {
+  write('media/photo.jpg', 'photo');
+  const first = (await run(['backup'], 0)) as unknown as Made; // design §8
+  rmSync(join(directory, 'media/photo.jpg'));
+  const second = (await run(['backup', '--keep-last', '1'], 0)) as unknown as Made; // as above
+  expect(second.findings).toContainEqual(expect.objectContaining({ severity: 'warning', code: 'became-empty', subject: 'files/media' }));
+  for (let night = 0; night < 2; night += 1) await run(['backup', '--keep-last', '1'], 0);
+  const { snapshots } = (await run(['list'], 0)) as { readonly snapshots: readonly { readonly name: string }[] }; // as above
+  expect(snapshots.map(({ name }) => name)).toContain(first.snapshot.name);
+  expect(snapshots).toHaveLength(2);
+  write('media/photo.jpg', 'again');
+  await run(['backup', '--keep-last', '1'], 0);
+  expect(((await run(['list'], 0)) as { readonly snapshots: readonly unknown[] }).snapshots).toHaveLength(1);
+});
+
+test('another repository in the directory is left out, and stays as it is in a restore', async () => {
+  await run(['backup'], 0);
+  await run(['-r', join(base, 'usb'), 'backup'], 0);
+  await run(['backup'], 0);
+  const local = async (): Promise<unknown> => ((await run(['list'], 0)) as { readonly snapshots: unknown }).snapshots; // design §8
+  const before = await local();
+  expect(before).toHaveLength(2);
+  await run(['-r', join(base, 'usb'), 'restore', 'latest', '--yes', '--keep-old', '0'], 0);
+  expect(await local()).toEqual(before);
+  await run(['-r', join(base, 'usb'), 'extract', 'latest', '--target', join(base, 'out')], 0);
+  expect(existsSync(join(base, 'out/files/app_code/manage.py'))).toBe(true);
+  expect(existsSync(join(base, 'out/files/app_code/backups'))).toBe(false);
+});
+
+test('a component with the name of a part of the profile is refused, for each is restored by its id alone', async () => {
+  write('media/photo.jpg', 'photo');
+  mkdirSync(join(base, 'other'));
+  write('mcads.yaml', `host: {components: {media: ${join(base, 'other')}}}\n`);
+  const refused = await run(['backup'], 2);
+  expect(refused['error']).toMatchObject({
+    message: expect.stringContaining('files/media would be both') as string,
+    hint: expect.stringContaining('paths: {media:') as string,
+  });
+});
