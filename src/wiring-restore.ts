@@ -26,8 +26,9 @@ export function undoRestoreWith(events: EventSink): UndoRestore {
     const { finishRestore, undoRestore } = await import('./pipeline/undo-restore.ts');
     const tools = await undoTools(events);
     const { proven, rollbackOf } = journal;
-    if (proven !== undefined) return finishRestore(engine, journal, proven, { tools, now: new Date() }, signal);
-    const report = await undoRestore(engine, journal, tools, signal);
+    const report = await (proven === undefined
+      ? undoRestore(engine, journal, tools, signal)
+      : finishRestore(engine, journal, proven, { tools, now: new Date() }, signal));
     if (rollbackOf !== undefined && report.failed.length === 0) await engine.forgetRestore(rollbackOf, signal);
     return { ...report, undone: [...report.undone, ...(report.lost ?? [])] };
   };

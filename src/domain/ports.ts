@@ -68,7 +68,7 @@ export interface UndoReport {
   readonly failed: readonly string[];
   /** What a rollback leaves where nothing had been, and why. */
   readonly stays?: readonly string[];
-  /** What was overwritten where nothing can put it back. */
+  /** What was overwritten where nothing can put it back, services that do not stay up: nothing that another try would mend. */
   readonly lost?: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-import type { EngineContainer, EngineProject, EngineVolume } from '../domain/engine-model.ts';
+import type { EngineContainer } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import type { ProjectClaim, SnapshotRepository } from '../domain/ports.ts';
@@ -18,7 +18,9 @@ import { discardKept, keptPart } from './kept-restores.ts';
 import { assertConfigInside } from './outside-places.ts';
 import { applyConfig } from './restore-config.ts';
 import { madePlaces } from './made-places.ts';
+import { explained } from './restore-error.ts';
 import { journalOf, plannedServers, plannedTrees } from './restore-journal.ts';
+import { apart, isRunning, isUp, usersOf } from './restore-order.ts';
 import { type MadeThings, prepare } from './restore-prepare.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { ServerRestore } from './restore-server.ts';
@@ -180,6 +182,7 @@ class RestoreRun {
     const steps = this.journal.trees.length + this.journal.databases.length + this.journal.running.length + this.journal.users.length + 1;
     const own = AbortSignal.timeout(steps * UNDO_STEP_MS + request.healthTimeoutMs);
     const failed: string[] = [];
+    const lost: string[] = [];
     try {
       // Half undone must not be taken for proven.
       if (this.#isProven) await claim.recordRestore(this.journal);
@@ -196,11 +199,11 @@ class RestoreRun {
       for (const what of report.undone) ports.events({ type: 'undone', what });
       failed.push(...report.failed);
       if (failed.length === 0) await claim.clearRestore();
-      failed.push(...(report.lost ?? []));
+      lost.push(...(report.lost ?? []));
     } catch (error) {
       failed.push(messageOf(error));
     }
-    return explained(first, failed);
+    return explained(first, failed, lost);
   }
 
   /** The restore is done: from here on it is kept, whatever comes. */
@@ -418,41 +421,4 @@ class RestoreRun {
   #isSkipped(service: string): boolean {
     return this.#context.plan.recreation?.containers.some((one) => one.service === service && this.#skipped.has(one.name)) === true;
   }
-}
-
-/** Volumes that the engine keeps have nothing to do with each other; folders of the host, a volume's too, may lie in one another and take turns. */
-function apart(trees: readonly TreeRestore[], volumes: readonly EngineVolume[]): readonly (readonly TreeRestore[])[] {
-  const own = new Set(volumes.filter(({ options }) => Object.keys(options).length === 0).map(({ name }) => name));
-  const isOwn = ({ planned: { target } }: TreeRestore): boolean => target.place.mount.type === 'volume' && own.has(target.place.mount.name);
-  return [...trees.filter(isOwn).map((one) => [one]), trees.filter((one) => !isOwn(one))].filter(({ length }) => length > 0);
-}
-
-/** Containers that are stopped for the swap, in stop order. */
-function usersOf(plan: RestorePlan, view: EngineProject): readonly NamedContainer[] {
-  return plan.services
-    .filter(({ stops }) => stops)
-    .flatMap(({ container }) => view.containers.filter(({ name }) => name === container).map(({ id, name }) => ({ id, name })));
-}
-
-function isUp(view: EngineProject, { name }: NamedContainer): boolean {
-  return view.containers.some((one) => one.name === name && ['running', 'paused', 'restarting'].includes(one.state));
-}
-
-function isRunning(view: EngineProject, { name }: NamedContainer): boolean {
-  return view.containers.some((container) => container.name === name && container.state === 'running');
-}
-
-function explained(first: unknown, failed: readonly string[]): unknown {
-  const error = first instanceof McadsError ? first : new McadsError('unexpected', messageOf(first), { cause: first });
-  const rolledBack = failed.length === 0;
-  const message = rolledBack ? error.message : `${error.message}; and not everything could be brought back: ${failed.join('; ')}`;
-  const hint = [error.hint, rolledBack ? undefined : '`mcads-orchestrate recover` tries again']
-    .filter((one) => one !== undefined)
-    .join('\n');
-  return new McadsError(error.code, message, {
-    hint: hint === '' ? undefined : hint,
-    where: error.where,
-    context: { ...error.context, rolledBack },
-    cause: error.cause ?? error,
-  });
 }

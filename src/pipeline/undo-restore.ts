@@ -64,7 +64,10 @@ export async function finishRestore(
   { tools, now }: { readonly tools: UndoTools; readonly now: Date },
   signal: AbortSignal,
 ): Promise<UndoReport> {
-  const finish = new Undo(engine, { ...journal, running: proven.start }, tools, { ...tools.tree, projectImages: [] }, signal);
+  const isHost = engine.info.isHost === true; // its server is none of its services
+  const servers = isHost ? [] : (journal.servers ?? []).filter(({ ran }) => ran).map(({ container }) => container);
+  const running = [...servers.filter(({ name }) => !proven.start.some((one) => one.name === name)), ...proven.start];
+  const finish = new Undo(engine, { ...journal, running }, tools, { ...tools.tree, projectImages: [] }, signal);
   await finish.startAgain(true);
   if (finish.failed.length > 0) return { undone: finish.done, failed: finish.failed };
   const { kept, rest } = proven;
@@ -74,7 +77,11 @@ export async function finishRestore(
   // Over at once: the next run clears it away.
   await engine.keepRestore(rest, now, signal);
   const goBack = kept === null ? '' : '; `rollback` goes back';
-  return { undone: [`the restore of ${journal.snapshot} was proven, so it is brought to its end${goBack}`, ...finish.done], failed: [] };
+  return {
+    undone: [`the restore of ${journal.snapshot} was proven, so it is brought to its end${goBack}`, ...finish.done],
+    failed: [],
+    lost: finish.lost,
+  };
 }
 
 /** How far a restore came that failed in this process; of one that was killed it is not known. */
@@ -271,7 +278,9 @@ class Undo {
         if (container !== null && isUp(container)) await this.#engine.waitHealthy(container.id, this.#tools.healthTimeoutMs, this.#signal);
         if (container !== null) this.#tools.events({ type: 'service', name: container.name, action: 'running' });
       } catch (error) {
-        this.#tools.events({ type: 'log', level: 'warn', message: `${ran.name} runs again and is not healthy: ${messageOf(error)}` });
+        const now = await findContainer(this.#engine, ran, this.#signal).catch(() => null);
+        if (now !== null && !isUp(now)) this.lost.push(`${ran.name} was started and is down again: ${messageOf(error)}`);
+        else this.#tools.events({ type: 'log', level: 'warn', message: `${ran.name} runs again and is not healthy: ${messageOf(error)}` });
       }
     }
   }

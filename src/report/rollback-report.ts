@@ -78,13 +78,17 @@ function closing({ journal }: KeptRestore, { stays = [] }: UndoReport, style: St
 
 /** What a rollback leaves behind. */
 export function staysFindings({ kept, report }: RollbackReport): readonly Finding[] {
-  return (report.stays ?? []).map((message) => ({
-    severity: 'warning',
-    code: 'made-by-restore-stays',
-    subject: kept.journal.project,
-    message: `it stays: ${message}`,
-    hint: 'remove it yourself where it is not wanted',
-  }));
+  const subject = kept.journal.project;
+  return [
+    ...(report.lost ?? []).map((message): Finding => ({ severity: 'error', code: 'not-back', subject, message })),
+    ...(report.stays ?? []).map((message): Finding => ({
+      severity: 'warning',
+      code: 'made-by-restore-stays',
+      subject,
+      message: `it stays: ${message}`,
+      hint: 'remove it yourself where it is not wanted',
+    })),
+  ];
 }
 
 function removedBy({ made = [] }: KeptRestore['journal']): string[] {

@@ -164,7 +164,7 @@ test.each([
   ['while it builds', /build/],
   ['while services are stopped', /service .* stopped/],
   ['while services start', /^starting services/],
-])('the engine vanishes %s: the next command brings everything back', async (_when, moment) => {
+])('the engine vanishes %s: the next command brings everything back, or to its end where all was proven', async (when, moment) => {
   await using proxy = await engineProxy();
   const run = startCli(['restore', snapshot, '--yes'], { cwd: shop.directory, env: { ...shop.env, ...proxy.env } });
   await run.line(moment);
@@ -172,6 +172,10 @@ test.each([
   expect((await run.end).code).toBe(20);
   const next = await report(['list'], { cwd: shop.directory });
   expect(next.code, next.stderr).toBe(0);
+  if (next.says.includes('was proven, so it is brought to its end')) {
+    expect(when).toBe('while services start');
+    expect((await report(['rollback', '--yes'], { cwd: shop.directory })).code).toBe(0);
+  } else expect(when).not.toBe('while services start');
   await expectUntouched();
 });
 
