@@ -60,8 +60,10 @@ function tooLate(project: string): Finding {
 }
 
 async function newestKept(project: string, ports: RollbackPorts, signal: AbortSignal): Promise<KeptRestore> {
-  const [newest] = await ports.engine.keptRestores(project, signal);
-  if (newest !== undefined && Date.parse(newest.until) > ports.now().getTime()) return newest;
+  const all = await ports.engine.keptRestores(project, signal);
+  // One restore may have two records: what can be gone back to, and what only waits to be cleared away.
+  const newest = all.find(({ journal, until }) => journal.run === all[0]?.journal.run && Date.parse(until) > ports.now().getTime());
+  if (newest !== undefined) return newest;
   throw new McadsError('nothing-found', `there is nothing to go back to: no restore of ${project} is kept`, {
     hint: 'what a restore replaces is kept for --keep-old (7 days unless told otherwise); an older snapshot brings back what was then',
   });

@@ -71,11 +71,11 @@ export async function finishRestore(
   await finish.startAgain(true);
   if (finish.failed.length > 0) return { undone: finish.done, failed: finish.failed };
   const { kept, rest } = proven;
+  // Over at once: the next run clears it away. Before the other one, for the newest is what is gone back to.
+  await engine.keepRestore(rest, now, signal);
   const held = (await engine.keptRestores(journal.project, signal)).filter((one) => one.journal.run === journal.run);
   if (kept !== null && !held.some(({ until }) => until === kept.until))
     await engine.keepRestore(kept.journal, new Date(kept.until), signal);
-  // Over at once: the next run clears it away.
-  await engine.keepRestore(rest, now, signal);
   const goBack = kept === null ? '' : '; `rollback` goes back';
   return {
     undone: [`the restore of ${journal.snapshot} was proven, so it is brought to its end${goBack}`, ...finish.done],

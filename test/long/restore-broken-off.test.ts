@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { docker, engineEnv } from '../support/engine.ts';
 import { startCli } from '../support/paced-cli.ts';
-import { containerOf, engineProxy, psql, serverReady, stateOf } from './e2e-support.ts';
-import { report, snapshotOf, startShop, type Shop } from './restore-support.ts';
+import { containerOf, engineProxy, psql, serverReady, stateOf } from '../engine/e2e-support.ts';
+import { report, snapshotOf, startShop, type Shop } from '../engine/restore-support.ts';
 
 let shop: Shop;
 beforeEach(async () => {
@@ -16,8 +16,9 @@ const inWeb = async (command: string): Promise<string> =>
 const inShop = async (sql: string): Promise<string> => psql(await containerOf(shop.folder, 'db'), `\\c shop\n${sql}`);
 const ask = (args: readonly string[]): ReturnType<typeof report> => report(args, { cwd: shop.directory, env: shop.env });
 
-/** A restore that is killed when it asks the engine for something that matches. */
-async function restoreKilledAt(pattern: RegExp, args: readonly string[]): Promise<void> {
+/** A restore that is killed when it asks the engine to stop or start the web service. */
+async function restoreKilledAt(verb: 'stop' | 'start', args: readonly string[]): Promise<void> {
+  const pattern = new RegExp(`^POST \\S+/containers/${await containerOf(shop.folder, 'web')}/${verb}\\b`);
   let kill = (): void => undefined;
   await using proxy = await engineProxy(undefined, (line) => {
     if (pattern.test(line)) kill();
@@ -57,7 +58,7 @@ test('a restore onto a server that did not run, undone: it does not run again, a
 test('killed in the swap, and all services with it: what ran runs again on what was there before', async () => {
   const snapshot = await snapshotOf(shop);
   await inShop('delete from orders where id > 10');
-  await restoreKilledAt(/^POST \S+\/stop/, [snapshot, ...BOTH]);
+  await restoreKilledAt('stop', [snapshot, ...BOTH]);
   await cutPower();
   const recovered = await ask(['recover']);
   expect(recovered.code, recovered.stderr).toBe(0);
@@ -69,7 +70,7 @@ test('killed in the swap, and all services with it: what ran runs again on what 
 test('killed when services were started, and they with it: it is finished, what ran runs, and rollback goes back', async () => {
   const snapshot = await snapshotOf(shop);
   await inShop('delete from orders where id > 10');
-  await restoreKilledAt(/^POST \S+\/start/, [snapshot, ...BOTH]);
+  await restoreKilledAt('start', [snapshot, ...BOTH]);
   await cutPower();
   const recovered = await ask(['recover']);
   expect(recovered.code, recovered.stderr).toBe(0);
@@ -133,7 +134,7 @@ test('on an empty engine: a volume that somebody makes meanwhile stays', async (
   await using proxy = await engineProxy(undefined, (line) => {
     if (done || !/^POST \S+\/networks\/create/.test(line)) return;
     done = true;
-    execFileSync('docker', ['volume', 'create', volume], { env: { ...process.env, ...engineEnv() } as NodeJS.ProcessEnv });
+    execFileSync('docker', ['volume', 'create', volume], { env: { ...process.env, ...engineEnv() } });
   });
   const failed = await report(['restore', snapshot, '--yes'], { cwd: shop.directory, env: { ...shop.env, ...proxy.env } });
   expect(failed.code, failed.stderr).not.toBe(0);
