@@ -72,7 +72,14 @@ async function runSqlite(
   await closed;
   signal.throwIfAborted();
   if (problem !== null) throw refused(path, problem.kind, problem.words);
-  if (facts === null || child.exitCode !== 0) throw refused(path, 'failed', (await words).trim().split('\n').at(-1) ?? 'it ended early');
+  if (facts === null || child.exitCode !== 0) {
+    // SQLite maps the file beside a database in WAL mode: on a full disk the kernel ends it there.
+    const how =
+      child.signalCode === null
+        ? 'it ended early'
+        : `the copy was ended by ${child.signalCode}${child.signalCode === 'SIGBUS' ? ' (is the disk full?)' : ''}`;
+    throw refused(path, 'failed', (await words).trim().split('\n').at(-1) || how);
+  }
   return { ...extra, ...facts };
 }
 

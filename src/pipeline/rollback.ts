@@ -78,7 +78,7 @@ async function asOfNow(journal: RestoreJournal, engine: Engine, signal: AbortSig
     if (container === null) continue;
     const named = { id: container.id, name: container.name };
     users.push(named);
-    if (container.state === 'running' || container.state === 'restarting') running.unshift(named);
+    if (container.state === 'running' || container.state === 'paused' || container.state === 'restarting') running.unshift(named);
   }
   const servers: NonNullable<RestoreJournal['servers']>[number][] = [];
   for (const { container: named } of new Map(journal.databases.map((one) => [one.container.name, one])).values()) {

@@ -141,8 +141,8 @@ function orDamage<T>(work: () => T, page: PageReference, onDamage: (page: PageRe
   }
 }
 
-/** Throws what is no damage. */
+/** A page that the disk cannot give is as good as damaged; what else went wrong is thrown. */
 function damageOf(error: unknown): McadsError {
-  if (error instanceof McadsError && error.code === 'damaged') return error;
+  if (error instanceof McadsError && (error.code === 'damaged' || error.code === 'store-failed')) return error;
   throw error;
 }

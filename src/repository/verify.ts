@@ -100,7 +100,7 @@ class Verification {
     try {
       await this.#reader.page(manifestId, `the copy of ${manifest.name}'s manifest`);
     } catch (error) {
-      if (!(error instanceof McadsError) || error.code !== 'damaged') throw error;
+      if (!(error instanceof McadsError) || (error.code !== 'damaged' && error.code !== 'store-failed')) throw error;
       this.#problems.set(manifestId, { kind: 'page', problem: problemOf(error), message: error.message });
     }
     for (const { id, artifacts } of manifest.components) {
@@ -147,11 +147,7 @@ class Verification {
     for (const [at, { ref }] of chunks.entries()) {
       const error = problems[at] ?? null;
       if (error === null) this.#count(ref[1]);
-      // `store-failed` is a disk that cannot read this file; the others may still be fine.
-      else {
-        const problem = error.code === 'damaged' ? problemOf(error) : 'unreadable';
-        this.#problems.set(ref[0], { kind: 'chunk', problem, message: error.message });
-      }
+      else this.#problems.set(ref[0], { kind: 'chunk', problem: problemOf(error), message: error.message });
     }
   }
 
@@ -193,7 +189,9 @@ class Verification {
   }
 }
 
+/** `store-failed` is a disk that cannot read this file; the others may still be fine. */
 function problemOf(error: McadsError): Damage['problem'] {
+  if (error.code !== 'damaged') return 'unreadable';
   return error.context['problem'] === 'missing' ? 'missing' : 'damaged';
 }
 

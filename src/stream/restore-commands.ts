@@ -51,6 +51,9 @@ const RESTAMP = 'touch -c -m -d "$stamp" . || exit 4';
 /** Old programs know no `-f`. A write that failed is told only once: all of them asked again would be content. */
 const SYNC = `{ said=$(sync -f . 2>&1) || case "$said" in *'error syncing'*) printf '%s\\n' "$said" >&2; exit 4 ;; *) sync ;; esac; }`;
 
+/** $2 the staging directory: what somebody has put in its place, in a folder that is theirs, leads elsewhere. */
+const NO_LINK = '[ ! -L "$2" ] || { echo "$2 is a link by now" >&2; exit 4; }';
+
 /** $2 the staging directory. Makes it anew, with `new` filled from the tar on stdin. Exit 4: the directory cannot be made. */
 export const STAGE = `${ENTER}; ${STAMP}; rm -rf -- "$2" || exit 4
 (umask 077; mkdir -- "$2" "$2/new" "$2/old") || exit 4; ${RESTAMP}
@@ -60,28 +63,28 @@ cd -- "$2/new" && exec ${EXTRACT}`;
 export const FLUSH = `${ENTER}; ${SYNC}`;
 
 /** $2 the staging directory. stdin: a plan (JSON). Keeps what the split directories are like, writes the plan down, flushes all of it. */
-export const PREPARE_SWAP = `${ENTER}; cat > "$2/plan.part" || exit 4`;
+export const PREPARE_SWAP = `${ENTER}; ${NO_LINK}; cat > "$2/plan.part" || exit 4`;
 
 /** $2 the staging directory; stdin: split directories. Their owners, modes, attributes and times, as they are now, go into $3 (a file in the staging directory), read below $4. */
-export const SAVE_SPLITS = `${ENTER}; file="$(pwd -P)/$2/$3"; cd -- "$4" && ${SAVE_DIRECTORIES} --files-from=- --file="$file"`;
+export const SAVE_SPLITS = `${ENTER}; ${NO_LINK}; file="$(pwd -P)/$2/$3"; cd -- "$4" && ${SAVE_DIRECTORIES} --files-from=- --file="$file"`;
 
 /** $2 the staging directory; stdin: directories to make in it. */
-export const MAKE_FOLDERS = `${ENTER}; cd -- "$2" && (umask 077; xargs -0 -r mkdir -p --)`;
+export const MAKE_FOLDERS = `${ENTER}; ${NO_LINK}; cd -- "$2" && (umask 077; xargs -0 -r mkdir -p --)`;
 
 /** $2 the staging directory. Everything that was staged is on the disk before the plan is, and that before the first rename. */
-export const COMMIT_PLAN = `${ENTER}; ${SYNC} && mv -- "$2/plan.part" "$2/plan" && sync "$2/plan" "$2"`;
+export const COMMIT_PLAN = `${ENTER}; ${NO_LINK}; ${SYNC} && mv -- "$2/plan.part" "$2/plan" && sync "$2/plan" "$2"`;
 
 /** $2 where to; stdin: names to move there, of one filesystem. Never over something that is there, and never by copying where `mv` can be told so (coreutils 9.2): half a copy looks like a whole move. */
 export const MOVE = `${ENTER}; only=; mv --no-copy --version >/dev/null 2>&1 && only=--no-copy; xargs -0 -r mv -n $only -t "$2" --`;
 
 /** $2 the staging directory, $3 the file of SAVE_SPLITS: the live directories become as it says. */
-export const APPLY_SPLITS = `${ENTER}; [ ! -e "$2/$3" ] || ${EXTRACT} < "$2/$3" || exit 4; sync -f . || sync`;
+export const APPLY_SPLITS = `${ENTER}; ${NO_LINK}; [ ! -e "$2/$3" ] || ${EXTRACT} < "$2/$3" || exit 4; sync -f . || sync`;
 
 /** $2 the staging directory. Prints the plan; exit 3 where there is none, 2 where there is no staging directory. */
-export const READ_PLAN = `${ENTER}; [ -d "$2" ] || exit 2; [ -e "$2/plan" ] || exit 3; exec cat -- "$2/plan"`;
+export const READ_PLAN = `${ENTER}; ${NO_LINK}; [ -d "$2" ] || exit 2; [ -e "$2/plan" ] || exit 3; exec cat -- "$2/plan"`;
 
 /** $2 the staging directory. The root keeps its times. The plan goes first: without it nothing is ever moved back. */
-export const REMOVE_STAGING = `${ENTER}; [ -d "$2" ] || exit 0; ${STAMP}; rm -f -- "$2/plan" && sync "$2" && rm -rf -- "$2" || exit 4; ${RESTAMP}; sync -f . || sync`;
+export const REMOVE_STAGING = `${ENTER}; ${NO_LINK}; [ -d "$2" ] || exit 0; ${STAMP}; rm -f -- "$2/plan" && sync "$2" && rm -rf -- "$2" || exit 4; ${RESTAMP}; sync -f . || sync`;
 
 /** stdin: directories. For each that is one (and no symlink): `D<path>`, then `E<name>` for each child; at the end `~<status>`. */
 export const LIST_FOLDERS = `${ENTER}
