@@ -19,7 +19,8 @@ export async function openLog(
 ): Promise<LogFile> {
   const stamp = at.toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '_');
   const path = join(directory, `${command}_${stamp}.log`);
-  const destination = pino.destination({ fd: await create(directory, path), sync: true });
+  const fd = await create(directory, path);
+  const destination = pino.destination({ fd, sync: true });
   let hasFailed = false;
   destination.on('error', (error: Error) => {
     if (!hasFailed) onFailure(`the log file ${path} is not whole: ${error.message}`);
@@ -48,9 +49,10 @@ export async function openLog(
     [Symbol.asyncDispose]: async () => {
       try {
         if (!hasFailed) destination.flushSync();
-        destination.end();
       } catch (error) {
-        if (!hasFailed) onFailure(`the log file ${path} is not whole: ${messageOf(error)}`);
+        onFailure(`the log file ${path} is not whole: ${messageOf(error)}`);
+      } finally {
+        closeSync(fd);
       }
     },
   };

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { Lease, LeaseObserver, type LeaseMode } from '../../src/repository/lease.ts';
@@ -174,4 +174,14 @@ describe('a holder', () => {
       vi.useRealTimers();
     }
   });
+});
+
+test.each(['', '{"id":', '[]', '\0\0\0\0'])('a lease that nobody can read (%j) and nobody holds is in nobody’s way', async (content) => {
+  await using folder = await temporaryFolder();
+  const store = await LocalStore.open(folder.path);
+  await mkdir(join(folder.path, 'locks'));
+  await writeFile(join(folder.path, 'locks/00000000000000aa.json'), content);
+  await using lease = await acquire(store, 'exclusive');
+  expect(await readdir(join(folder.path, 'locks'))).not.toContain('00000000000000aa.json');
+  expect(lease.signal.aborted).toBe(false);
 });

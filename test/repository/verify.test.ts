@@ -1,4 +1,4 @@
-import { readdir, readFile, rename, truncate, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openRepository } from '../../src/repository/open-repository.ts';
@@ -137,6 +137,18 @@ describe('verify', () => {
         { kind: 'page', id: page, problem: 'missing' },
       ]);
       expect(await readBack(repository, FIRST)).toEqual({ 'volume/media': SHARED });
+    });
+  });
+
+  test('goes on where the disk does not give a page', async () => {
+    await withRepository(async (repository, path) => {
+      const artifact = (await repository.manifest(FIRST)).components.find(({ id }) => id === 'volume/media')?.artifacts[0];
+      const page = artifact?.pages[0] ?? '';
+      await rm(join(path, 'segments', page.slice(0, 2), page));
+      await mkdir(join(path, 'segments', page.slice(0, 2), page));
+      const { damaged, checked } = await repository.verify({ readData: true, signal: NEVER });
+      expect(damaged).toMatchObject([{ kind: 'page', id: page, problem: 'unreadable' }]);
+      expect(checked.snapshots).toBe(2);
     });
   });
 
