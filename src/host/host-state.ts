@@ -1,5 +1,6 @@
-import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, readFile, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isLocalFilesystem } from '../domain/local-filesystems.ts';
 import type { KeptRestore, RestoreJournal } from '../domain/restore.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { STATE_FOLDER } from '../stream/restore-commands.ts';
@@ -34,9 +35,10 @@ export class HostState {
     return (info.mode & 0o022) === 0 ? null : `${this.#folder} can be written by others, so what it says is not followed; remove it`;
   }
 
-  /** As long as it is held, the restore that is written down is under way. Rejects `locked`. */
+  /** As long as it is held, the restore that is written down is under way. Rejects `locked`. Nothing is held where others decide about locks, or there are none. */
   async hold(): Promise<AsyncDisposable> {
     await this.#make();
+    if (!isLocalFilesystem((await statfs(this.#folder)).type)) return { [Symbol.asyncDispose]: async () => undefined };
     const path = join(this.#folder, LOCK);
     const lock = await lockByFile(path, join(this.#folder, '..'));
     return {

@@ -1,13 +1,9 @@
 import { readFile, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { isLocalFilesystem } from '../../domain/local-filesystems.ts';
 import type { Liveness } from '../store.ts';
 import { errnoOf, guarded, makeFolder, nullIfMissing } from './local-files.ts';
-
-/** Filesystems whose locks this kernel alone decides: ext2–4, XFS, btrfs, tmpfs, overlayfs, F2FS, ZFS, bcachefs. */
-const LOCAL_FILESYSTEMS: ReadonlySet<number> = new Set([
-  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0xf2f52010, 0x2fc12fc1, 0xca451a4e,
-]);
 
 /**
  * A lock that the kernel takes away when its holder dies: an open exclusive transaction on an empty SQLite file.
@@ -27,7 +23,7 @@ export class KernelLiveness implements Liveness {
     try {
       const machine = (await readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim();
       const { type } = await statfs(join(directory, '..'));
-      return LOCAL_FILESYSTEMS.has(type >>> 0) ? new KernelLiveness(directory, machine) : null;
+      return isLocalFilesystem(type) ? new KernelLiveness(directory, machine) : null;
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       return null; // no such file, no such call: leases alone decide
