@@ -99,7 +99,12 @@ export const HASH_FILES = `${ENTER}; xargs -0 -r sha256sum -z -- 2>/dev/null; ex
 export const REMOVE_CREATED = `${ENTER}; ${STAMP}; rm -rf -- "$2" || exit 4; ${RESTAMP}`;
 
 /** $2: a directory below the root, $3: the topmost of those above it that go too, where nothing is in them. Exit 3: something is. */
-export const REMOVE_EMPTY = `${ENTER}; ${STAMP}; rmdir -p -- "$2" 2>/dev/null; ${RESTAMP}; [ ! -d "$3" ] || exit 3`;
+export const REMOVE_EMPTY = `${ENTER}; ${STAMP}; at=$2
+while [ ! -d "$at" ] || rmdir -- "$at" 2>/dev/null; do
+  [ "$at" != "$3" ] || break
+  case "$at" in */*) at=\${at%/*} ;; *) break ;; esac
+done
+${RESTAMP}; [ ! -d "$3" ] || exit 3`;
 
 /** $2: path below $1 whose missing directories are made, each owned as its parent is. */
 export const MAKE_PATH = `${ENTER}; ${STAMP}

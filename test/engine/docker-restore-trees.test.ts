@@ -188,6 +188,18 @@ test('a bind that is not there is told with the topmost folder to make, made own
   expect((await runCommand('ls', ['-A', at])).stdout).toBe('');
 });
 
+test('folders that were made are removed as far as nobody has put anything into them', async () => {
+  const at = join(folder, 'parent of empty ones');
+  await mkdir(join(at, 'made/deep/deeper'), { recursive: true });
+  await writeFile(join(at, 'made/upload'), 'of a user');
+  const remove = (): Promise<boolean> => engine.removeEmptyFolders(join(at, 'made'), join(at, 'made/deep/deeper'), how('auto'), signal);
+  expect(await remove()).toBe(false);
+  expect((await runCommand('find', ['.', '-mindepth', '1'], { cwd: at })).stdout).toBe('./made\n./made/upload\n');
+  await rm(join(at, 'made/upload'));
+  expect(await remove()).toBe(true);
+  expect((await runCommand('ls', ['-A', at])).stdout).toBe('');
+});
+
 test('a missing volume is told and never made, one in memory is refused', async () => {
   const name = uniqueName('nowhere');
   expect(await engine.probePlace(volumePlace(name), how('auto'), signal)).toMatchObject({ exists: false });
