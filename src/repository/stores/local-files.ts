@@ -33,7 +33,7 @@ export function storeError(error: unknown, doing: string): McadsError {
     case 'EDQUOT':
       return new McadsError('store-failed', `the repository is full: failed ${doing}: ${messageOf(error)}`, {
         ...details,
-        hint: 'Free space there (prune removes old snapshots), then run again; what was already stored is used again.',
+        hint: 'Free space there, then run again; what was stored for good is used again. `prune` removes old snapshots, and needs a few free KB itself.',
       });
     case undefined:
     default:
