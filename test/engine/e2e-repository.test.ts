@@ -5,6 +5,7 @@ import { createProject, type TestProjectFolder, testEngine } from '../support/en
 import { canMount, mountTmpfs } from '../support/filesystem-image.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { backUp, type Report, report, snapshotsOf, stateOf } from './e2e-support.ts';
+import { removeManifestCopy } from '../support/repository-fixture.ts';
 
 const COMPOSE = (): string => `
 services:
@@ -194,7 +195,14 @@ describe('a repository that was damaged', () => {
   test('a manifest that was changed', async () => {
     await using copy = await copied();
     const path = join(copy.path, 'snapshots', name, 'manifest.json');
-    await writeFile(path, (await readFile(path, 'utf8')).replace('"volume/media"', '"volume/medla"'));
+    const change = async (): Promise<void> => writeFile(path, (await readFile(path, 'utf8')).replace('"volume/media"', '"volume/medla"'));
+    await change();
+    const repaired = await ask(['verify'], copy.path);
+    expect(repaired.code).toBe(30);
+    expect(repaired.stdout).toContain('it was put back from its copy under segments/');
+    expect((await ask(['verify'], copy.path)).code).toBe(0);
+    await removeManifestCopy(copy.path, name);
+    await change();
     for (const args of [['verify'], ['show', name], ['extract', name, '--target', join(copy.path, '../out')]]) {
       const run = await ask(args, copy.path);
       expect(run.code, `${args.join(' ')}: ${run.stdout}`).toBe(30);
