@@ -73,7 +73,7 @@ export function hostEngine(options: HostEngineOptions): Engine {
   };
 
   const recover = async (signal: AbortSignal): Promise<UndoReport> => {
-    const foreign = await state.foreign();
+    const foreign = await state.foreignJournal();
     if (foreign !== null) return { undone: [], failed: [foreign] };
     if ((await state.journal()) === null) return { undone: [], failed: [] };
     // A restore in another network namespace may be under way: the lock on the directory does not reach there.
@@ -124,7 +124,7 @@ export function hostEngine(options: HostEngineOptions): Engine {
       }
     },
     recover: async (_, signal) => {
-      if ((await state.journal()) === null && (await state.foreign()) === null) return { undone: [], failed: [] };
+      if ((await state.journal()) === null && (await state.foreignJournal()) === null) return { undone: [], failed: [] };
       await using lock = await lockDirectory(directory, 'recover');
       void lock; // held until it is done: hence the await
       return await recover(signal);

@@ -35,6 +35,16 @@ export class HostState {
     return (info.mode & 0o022) === 0 ? null : `${this.#folder} can be written by others, so what it says is not followed; remove it`;
   }
 
+  /** Why a restore that is written down there is not followed; null where it is, or none is. Others' kept restores are in nobody's way. */
+  async foreignJournal(): Promise<string | null> {
+    const why = await this.foreign();
+    if (why === null) return null;
+    return lstat(join(this.#folder, JOURNAL)).then(
+      () => why,
+      (error: NodeJS.ErrnoException) => (error.code === 'ENOENT' || error.code === 'ENOTDIR' ? null : why),
+    );
+  }
+
   /** As long as it is held, the restore that is written down is under way. Rejects `locked`. Nothing is held where others decide about locks, or there are none. */
   async hold(): Promise<AsyncDisposable> {
     await this.#make();

@@ -206,6 +206,10 @@ test('what another user has written down is not followed', async () => {
   );
   await app.run(['restore', 'latest', '--yes'], 1);
   expect(readFileSync(join(victim, 'file'), 'utf8')).toBe('of root');
+  // What another user only keeps is in nobody's way.
+  renameSync(join(stateFolder(), 'journal.json'), join(stateFolder(), 'kept-0.json'));
+  await app.run(['backup', '--no-prune']);
+  renameSync(join(stateFolder(), 'kept-0.json'), join(stateFolder(), 'journal.json'));
   chownSync(stateFolder(), 0, 0);
   chmodSync(stateFolder(), 0o777);
   await app.run(['restore', 'latest', '--yes'], 1);
