@@ -102,10 +102,13 @@ export class HostState {
       throw this.#unwritten(messageOf(error), error);
     }
     const why = await this.foreign();
-    if (why !== null) throw this.#unwritten(why);
+    if (why !== null)
+      throw new McadsError('forbidden', `what is to be undone cannot be written down: ${why}`, {
+        hint: 'restore as that user; without the folder a `rollback` of their restore is gone, and what it kept stays in folders .mcads-restore-…',
+      });
   }
 
-  #unwritten(why: string, cause?: unknown): McadsError {
+  #unwritten(why: string, cause: unknown): McadsError {
     return new McadsError('forbidden', `what is to be undone cannot be written down in ${this.#folder}: ${why}`, {
       hint: 'run with sudo, or make room there',
       cause,
