@@ -98,9 +98,9 @@ export const HASH_FILES = `${ENTER}; xargs -0 -r sha256sum -z -- 2>/dev/null; ex
 /** $2: topmost directory that the restore made, relative to the root; all in it came later. */
 export const REMOVE_CREATED = `${ENTER}; ${STAMP}; rm -rf -- "$2" || exit 4; ${RESTAMP}`;
 
-/** $2: a directory below the root, $3: the topmost of those above it that go too, where nothing is in them. Exit 3: something is. */
+/** By find, because our own image has no rmdir. $2: a directory below the root, $3: the topmost of those above it that go too, where nothing is in them. Exit 3: something is. */
 export const REMOVE_EMPTY = `${ENTER}; ${STAMP}; at=$2
-while [ ! -d "$at" ] || rmdir -- "$at" 2>/dev/null; do
+while [ ! -d "$at" ] || { find "./$at" -maxdepth 0 -type d -empty -delete; [ ! -d "$at" ]; }; do
   [ "$at" != "$3" ] || break
   case "$at" in */*) at=\${at%/*} ;; *) break ;; esac
 done
