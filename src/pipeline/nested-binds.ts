@@ -67,10 +67,13 @@ function isExcluded(relative: string, globs: readonly string[]): boolean {
 function withChanges(component: PlannedComponent, users: readonly string[], apart: readonly string[]): PlannedComponent {
   const { method } = component;
   if (method.kind !== 'tree' || (users.length === 0 && apart.length === 0)) return component;
+  const exclude = [...new Set([...method.exclude, ...apart.map(escapeGlob)])];
   return {
     ...component,
     users: [...new Set([...component.users, ...users])],
-    method: { ...method, exclude: [...new Set([...method.exclude, ...apart.map(escapeGlob)])] },
+    method: { ...method, exclude },
+    // What is not in the outer one is not to be moved away when that is restored.
+    facts: { ...component.facts, exclude },
   };
 }
 

@@ -67,11 +67,24 @@ async function planTree(one: SelectedForRestore, context: TreePlanContext): Prom
       place: found.place,
       name: found.name,
       report,
-      kept: [...new Set([...report.nestedMounts, ...(await keptPaths(found, context))])],
+      kept: [...new Set([...report.nestedMounts, ...(await keptPaths(found, context)), ...othersWithin(one, context.manifest)])],
       keptGlobs: Array.isArray(exclude) ? exclude.filter((glob) => typeof glob === 'string') : [],
       createsVolume,
     },
   };
+}
+
+/** Binds of the snapshot inside of this one: each is its own component's, also where that is not restored. Snapshots of before do not say it of the outer one. */
+function othersWithin({ id, details }: SelectedForRestore, { sealed }: Manifest): readonly RawPath[] {
+  const outer = text(details.facts['hostPath']);
+  return Object.entries(sealed.components).flatMap(([other, { facts }]) => {
+    const inner = text(facts['hostPath']);
+    return outer !== '' && other !== id && inner.startsWith(`${outer}/`) ? [toRaw(inner.slice(outer.length + 1))] : [];
+  });
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 export function actionOf(report: PlaceReport): RestoreAction {
