@@ -48,7 +48,29 @@ export async function discover(request: PlanRequest, ports: DiscoverPorts, signa
     engine: engineProject === null ? null : await withDeclaredVolumes(engineProject, loaded.model, ports, signal),
     engineInfo: ports.engine?.info ?? null,
     modelError: findingAboutFiles(name, loaded.error, loaded.model, known),
-    ...(choice.listsHost ? { choice: await hostBeside(request, loaded.model, known, ports, signal) } : {}),
+    ...withFinding(
+      choice.listsHost ? await hostBeside(request, loaded.model, known, ports, signal) : null,
+      known === null ? otherName(name, loaded.model?.workingDirectory ?? request.directory, summaries) : null,
+    ),
+  };
+}
+
+function withFinding(choice: Project['choice'] | null, finding: Finding | null): Pick<Project, 'choice'> {
+  if (finding === null) return choice === null || choice === undefined ? {} : { choice };
+  return { choice: { findings: [...(choice?.findings ?? []), finding], uncovered: choice?.uncovered ?? [] } };
+}
+
+/** What was started from here under another name (`-p`, COMPOSE_PROJECT_NAME) is not what the files call it, and would be in no snapshot. */
+function otherName(name: string, directory: string, summaries: readonly EngineProjectSummary[]): Finding | null {
+  const others = summaries.filter(({ project, workingDirectory }) => project !== name && workingDirectory === directory);
+  const [first] = others;
+  if (first === undefined) return null;
+  return {
+    severity: 'error',
+    code: 'other-project-name',
+    subject: name,
+    message: `the engine knows nothing of ${name}; what was started from ${directory} runs as ${others.map(({ project }) => project).join(', ')}`,
+    hint: `back up with -p ${first.project}, or set \`name:\` in the Compose file`,
   };
 }
 

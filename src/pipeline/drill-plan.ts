@@ -152,6 +152,7 @@ function serversOf(
     const { service } = container;
     if (service === null || servers.some((server) => server.service === service)) continue;
     const own = settings.forService(service, container.labels).settings;
+    if (own.engine === 'none') continue; // a client that has the server's programs
     const adapter = adapters.find((one) => one.detect(container, settingsForAccess(own.postgres)) !== null);
     if (adapter === undefined) continue;
     const mine = selected.filter(({ id }) => decodeIdPart(id.split('/')[1] ?? '') === service);

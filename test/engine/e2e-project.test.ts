@@ -46,6 +46,16 @@ describe('a project that runs', () => {
     expect(await readdir(folder.path)).toEqual([]);
   });
 
+  test('under another name than it runs by is told, and the snapshot is no complete one', async () => {
+    await using repository = await temporaryFolder();
+    const wrong = uniqueName();
+    const run = await report(['backup', '-p', wrong, '-r', join(repository.path, 'r')], { cwd: project.directory });
+    expect(run.code, run.stderr).toBe(3);
+    expect(run.snapshot?.completeness).toBe('partial');
+    expect(run.says).toContain(`the engine knows nothing of ${wrong}; what was started from ${project.directory} runs as ${project.name}`);
+    expect(run.says).toContain(`back up with -p ${project.name}`);
+  });
+
   test('is captured from elsewhere with -p: from its labels, with a warning, into its own directory', async () => {
     await using folder = await temporaryFolder();
     const run = await report(['backup', '-p', project.name], { cwd: folder.path });
