@@ -30,7 +30,8 @@ export function undoRestoreWith(events: EventSink): UndoRestore {
       ? undoRestore(engine, journal, tools, signal)
       : finishRestore(engine, journal, proven, { tools, now: new Date() }, signal));
     if (rollbackOf !== undefined && report.failed.length === 0) await engine.forgetRestore(rollbackOf, signal);
-    return { ...report, undone: [...report.undone, ...(report.lost ?? [])] };
+    const stays = (report.stays ?? []).map((what) => `it stays: ${what}`);
+    return { ...report, undone: [...report.undone, ...stays, ...(report.lost ?? [])] };
   };
 }
 

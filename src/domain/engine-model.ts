@@ -137,3 +137,8 @@ export interface EngineState {
   readonly networks: readonly JsonObject[];
   readonly images: readonly JsonObject[];
 }
+
+/** It has a process: what it writes may come at any moment, or once it is let go on. */
+export function isUp({ state }: Pick<EngineContainer, 'state'>): boolean {
+  return state === 'running' || state === 'paused' || state === 'restarting';
+}

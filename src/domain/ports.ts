@@ -68,6 +68,8 @@ export interface UndoReport {
   readonly failed: readonly string[];
   /** What a rollback leaves where nothing had been, and why. */
   readonly stays?: readonly string[];
+  /** Nothing was changed but that services may have been stopped. */
+  readonly untouched?: boolean;
   /** What was overwritten where nothing can put it back, services that do not stay up: nothing that another try would mend. */
   readonly lost?: readonly string[];
 }

@@ -20,7 +20,7 @@ import { applyConfig } from './restore-config.ts';
 import { madePlaces } from './made-places.ts';
 import { explained } from './restore-error.ts';
 import { journalOf, plannedServers, plannedTrees } from './restore-journal.ts';
-import { apart, isRunning, isUp, usersOf } from './restore-order.ts';
+import { apart, isRunning, isUpIn, usersOf } from './restore-order.ts';
 import { type MadeThings, prepare } from './restore-prepare.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { ServerRestore } from './restore-server.ts';
@@ -116,7 +116,7 @@ class RestoreRun {
       startedAt,
       servers: servers.map(({ planned }) => planned),
       serversUp: new Set(
-        servers.flatMap(({ planned: { container } }) => (plan.onHost === true || isUp(view, container) ? [container.name] : [])),
+        servers.flatMap(({ planned: { container } }) => (plan.onHost === true || isUpIn(view, container) ? [container.name] : [])),
       ),
       trees,
       missingRoles,
@@ -197,6 +197,7 @@ class RestoreRun {
         },
       });
       for (const what of report.undone) ports.events({ type: 'undone', what });
+      for (const what of report.stays ?? []) ports.events({ type: 'log', level: 'warn', message: `it stays: ${what}` });
       failed.push(...report.failed);
       if (failed.length === 0) await claim.clearRestore();
       lost.push(...(report.lost ?? []));

@@ -1,4 +1,4 @@
-import type { EngineProject, EngineVolume } from '../domain/engine-model.ts';
+import { type EngineProject, type EngineVolume, isUp } from '../domain/engine-model.ts';
 import type { NamedContainer, RestorePlan } from '../domain/restore.ts';
 import type { TreeRestore } from './restore-tree.ts';
 
@@ -16,8 +16,8 @@ export function usersOf(plan: RestorePlan, view: EngineProject): readonly NamedC
     .flatMap(({ container }) => view.containers.filter(({ name }) => name === container).map(({ id, name }) => ({ id, name })));
 }
 
-export function isUp(view: EngineProject, { name }: NamedContainer): boolean {
-  return view.containers.some((one) => one.name === name && ['running', 'paused', 'restarting'].includes(one.state));
+export function isUpIn(view: EngineProject, { name }: NamedContainer): boolean {
+  return view.containers.some((one) => one.name === name && isUp(one));
 }
 
 export function isRunning(view: EngineProject, { name }: NamedContainer): boolean {

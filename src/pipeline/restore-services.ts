@@ -1,4 +1,4 @@
-import type { EngineContainer } from '../domain/engine-model.ts';
+import { type EngineContainer, isUp } from '../domain/engine-model.ts';
 import type { EventSink } from '../domain/events.ts';
 import type { Engine } from '../domain/ports.ts';
 import type { NamedContainer, ServiceResult } from '../domain/restore.ts';
@@ -30,8 +30,7 @@ export class Downtime {
     for (const user of users) {
       signal.throwIfAborted();
       const container = await findContainer(engine, user, signal);
-      if (container === null || !(container.state === 'running' || container.state === 'paused' || container.state === 'restarting'))
-        continue;
+      if (container === null || !isUp(container)) continue;
       events({ type: 'service', name: container.name, action: 'stopping' });
       this.#stoppedAt.set(container.name, performance.now());
       await engine.stop(container.id, AbortSignal.timeout(graceOf(container)));

@@ -1,3 +1,4 @@
+import { isUp } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { ProjectClaim } from '../domain/ports.ts';
 import type { KeptRestore, NamedContainer, RestoreJournal } from '../domain/restore.ts';
@@ -5,7 +6,7 @@ import type { Engine } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import { Downtime } from './restore-services.ts';
 import type { RollbackPorts, RollbackRequest, RollbackResult } from './restore-requests.ts';
-import { findContainer, undoRestore, type UndoTools } from './undo-restore.ts';
+import { findContainer, startStopped, undoRestore, type UndoTools } from './undo-restore.ts';
 
 /** A step may take as long as a service takes to stop. */
 const STEP_MS = 120_000;
@@ -46,6 +47,13 @@ async function goBack(
   const steps = journal.trees.length + journal.databases.length + journal.running.length + journal.users.length + 1;
   const own = AbortSignal.timeout(steps * STEP_MS + healthTimeoutMs);
   const report = await undoRestore(engine, journal, tools, own);
+  if (report.untouched === true) {
+    const down = await startStopped(engine, journal, tools, own);
+    await claim.clearRestore();
+    throw new McadsError('engine-failed', `nothing was put back: ${[...report.failed, ...down].join('; ')}`, {
+      hint: 'mend that, and roll back again',
+    });
+  }
   if (report.failed.length > 0) throw unfinished(report.failed);
   await engine.forgetRestore(kept.id, own);
   await claim.clearRestore();
@@ -78,12 +86,12 @@ async function asOfNow(journal: RestoreJournal, engine: Engine, signal: AbortSig
     if (container === null) continue;
     const named = { id: container.id, name: container.name };
     users.push(named);
-    if (container.state === 'running' || container.state === 'paused' || container.state === 'restarting') running.unshift(named);
+    if (isUp(container)) running.unshift(named);
   }
   const servers: NonNullable<RestoreJournal['servers']>[number][] = [];
   for (const { container: named } of new Map(journal.databases.map((one) => [one.container.name, one])).values()) {
-    const state = (await findContainer(engine, named, signal))?.state;
-    servers.push({ container: named, ran: state === 'running' || state === 'paused' || state === 'restarting' });
+    const container = await findContainer(engine, named, signal);
+    servers.push({ container: named, ran: container !== null && isUp(container) });
   }
   return { ...journal, users, running, servers };
 }

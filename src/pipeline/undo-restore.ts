@@ -1,5 +1,5 @@
 import type { DatabaseAdapter, DatabaseIo, DatabaseTarget } from '../domain/database-ports.ts';
-import type { EngineContainer } from '../domain/engine-model.ts';
+import { type EngineContainer, isUp } from '../domain/engine-model.ts';
 import type { HostWriter } from '../domain/host-writer.ts';
 import type { EventSink } from '../domain/events.ts';
 import { settingsForAccess } from '../domain/plan.ts';
@@ -38,16 +38,17 @@ export async function undoRestore(
   const projectImages = [...new Set(containers.map(({ imageId }) => imageId))];
   const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages }, signal);
   const reachedSwap = reach === null ? journal.reachedSwap !== false : reach.reachedSwap;
-  if (reachedSwap) await undo.stopUsers();
+  if (reach === null) await undo.assertNobodyElses();
+  if (reachedSwap && undo.failed.length === 0) await undo.stopUsers();
   // No files are moved under what still runs on them.
-  if (undo.failed.length > 0) return { undone: undo.done, failed: undo.failed };
+  if (undo.failed.length > 0) return { undone: [], failed: undo.failed, untouched: true };
   await undo.takeAwayMade();
   await undo.revertTrees(reachedSwap);
   // Files first: on a host they say how to reach the server.
   await undo.revertFiles();
   await undo.putAsideBack();
   await undo.revertDatabases(reach, reachedSwap);
-  await undo.removeCreated(reach);
+  await undo.removeCreated(reach?.made ?? null);
   await undo.takeBackRoles(reach);
   await undo.startAgain(reachedSwap);
   return { undone: undo.done, failed: undo.failed, stays: undo.stays, lost: undo.lost };
@@ -82,6 +83,18 @@ export async function finishRestore(
     failed: [],
     lost: finish.lost,
   };
+}
+
+/** Where nothing was changed after all: what was stopped for it runs again. Resolves with what does not. */
+export async function startStopped(
+  engine: Engine,
+  journal: RestoreJournal,
+  tools: UndoTools,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages: [] }, signal);
+  await undo.startAgain(true);
+  return [...undo.failed, ...undo.lost];
 }
 
 /** How far a restore came that failed in this process; of one that was killed it is not known. */
@@ -224,33 +237,33 @@ class Undo {
     if (reach !== null) await this.#attempt('roles', reach.takeBackRoles);
   }
 
-  async removeCreated(reach: UndoReach | null): Promise<void> {
+  /** `own` null: what this restore made itself is not known. */
+  async removeCreated(own: MadeThings | null): Promise<void> {
     const { containers, networks, volumes, folders = [] } = this.#journal.created;
-    const started = reach === null ? await this.#startedByOthers(containers) : [];
-    if (started.length > 0) {
-      this.failed.push(
-        `${started.join(', ')} ran by now, so what the broken-off restore had made is not removed: remove it yourself (docker compose down --volumes) and restore again`,
-      );
-      return;
-    }
     const made = (kind: keyof MadeThings, names: readonly string[]): readonly string[] =>
-      reach === null ? names : names.filter((name) => reach.made[kind].has(name));
+      own === null ? names : names.filter((name) => own[kind].has(name));
     for (const name of made('containers', containers)) await this.#attempt(name, () => this.#engine.removeContainer(name, this.#signal));
     for (const name of made('networks', networks)) await this.#attempt(name, () => this.#engine.removeNetwork(name, this.#signal));
     for (const name of made('volumes', volumes)) await this.#attempt(name, () => this.#engine.removeVolume(name, this.#signal));
-    if (reach !== null && made('volumes', volumes).length < volumes.length) return; // a folder may be that of somebody else's volume
+    if (made('volumes', volumes).length < volumes.length) return; // a folder may be that of somebody else's volume
     for (const path of folders) await this.#attempt(path, () => this.#engine.removeFolder(path, this.#tree, this.#signal));
   }
 
-  /** A restore itself starts nothing but database servers before all is proven; what somebody started since may hold their work. */
-  async #startedByOthers(containers: readonly string[]): Promise<readonly string[]> {
+  /**
+   * A restore starts nothing but database servers before all is proven. What somebody has started since on what it had made holds their work:
+   * that is neither put back nor removed.
+   */
+  async assertNobodyElses(): Promise<void> {
     const servers = new Set([...this.#journal.databases, ...this.#journal.roles].map(({ container }) => container.name));
     const started: string[] = [];
-    for (const name of containers.filter((one) => !servers.has(one))) {
+    for (const name of this.#journal.created.containers.filter((one) => !servers.has(one))) {
       const container = await this.#engine.findContainer(name, this.#signal);
       if (container !== null && isUp(container)) started.push(name);
     }
-    return started;
+    if (started.length === 0) return;
+    this.failed.push(
+      `${started.join(', ')} ran by now, so what the broken-off restore had made is left as it is: remove it yourself (docker compose down --volumes) and restore again`,
+    );
   }
 
   /** `reachedSwap` false: only what went down meanwhile is started, whatever else was done to it was not done by the restore. */
@@ -279,7 +292,9 @@ class Undo {
         if (container !== null) this.#tools.events({ type: 'service', name: container.name, action: 'running' });
       } catch (error) {
         const now = await findContainer(this.#engine, ran, this.#signal).catch(() => null);
-        if (now !== null && !isUp(now)) this.lost.push(`${ran.name} was started and is down again: ${messageOf(error)}`);
+        // A container may have had one thing to do; a unit that does says so itself.
+        const isDone = this.#engine.info.isHost !== true && now?.state === 'exited' && now.exitCode === 0;
+        if (now !== null && !isUp(now) && !isDone) this.lost.push(`${ran.name} was started and is down again: ${messageOf(error)}`);
         else this.#tools.events({ type: 'log', level: 'warn', message: `${ran.name} runs again and is not healthy: ${messageOf(error)}` });
       }
     }
@@ -323,10 +338,6 @@ export async function findContainer(engine: Engine, named: NamedContainer, signa
     if (found !== null) return found;
   }
   return null;
-}
-
-function isUp({ state }: EngineContainer): boolean {
-  return state === 'running' || state === 'paused' || state === 'restarting';
 }
 
 function sourceOf({ place }: JournalTree): string {

@@ -158,6 +158,25 @@ test('a rollback that was killed and finished by another command is done: there 
   await app.run(['rollback', '--yes'], 2);
 });
 
+test('a rollback that cannot stop a unit puts nothing back, and what it had stopped runs again', async () => {
+  await runCommand('sh', ['-c', `echo active > "${join(app.base, 'units/nginx.service')}"`]);
+  await app.run(['backup', '--no-prune']);
+  app.write('xrays/models.py', 'changed = True\n');
+  await app.run(['restore', 'latest', '--yes']);
+  const restored = read('xrays/models.py');
+  const systemctl = readFileSync(join(app.bin, 'systemctl'), 'utf8');
+  app.program('systemctl', systemctl.replace('stop) ', 'stop) case "$2" in mcads*) exit 1 ;; esac; '));
+  const refused = await app.run(['rollback', '--yes'], 1);
+  expect(refused['error']).toMatchObject({
+    message: expect.stringMatching(/^nothing was put back: .*mcads\.service cannot be stopped/) as string,
+  });
+  expect(read('xrays/models.py')).toBe(restored);
+  expect([systemd.stateOf('nginx.service'), systemd.stateOf('mcads.service')]).toEqual(['active', 'active']);
+  app.program('systemctl', systemctl);
+  await app.run(['rollback', '--yes']);
+  expect(read('xrays/models.py')).toBe('changed = True\n');
+});
+
 test('a restore that is under way is not taken for a dead one in another network namespace', async () => {
   await app.run(['backup', '--no-prune']);
   app.write('xrays/models.py', 'changed = True\n');

@@ -126,6 +126,32 @@ test('on an empty engine, killed when services start: what people do from then o
   expect(await inWeb('cat /media/since.txt')).toBe('since');
 });
 
+test('on an empty engine, killed before all is proven: what people have started on it since is neither put back nor removed', async () => {
+  const snapshot = await snapshotOf(shop);
+  await shop.folder.compose(['down', '--volumes'], { env: shop.env });
+  let kill = (): void => undefined;
+  await using proxy = await engineProxy(undefined, (line) => {
+    const id = /^POST \S+\/containers\/(\w+)\/start/.exec(line)?.[1];
+    if (id === undefined) return;
+    const inspect = ['inspect', '--format', '{{.Name}}', id];
+    const name = execFileSync('docker', inspect, { encoding: 'utf8', env: { ...process.env, ...engineEnv() } });
+    if (name.includes('-db-1')) kill();
+  });
+  const run = startCli(['restore', snapshot, '--yes'], { cwd: shop.directory, env: { ...shop.env, ...proxy.env } });
+  kill = () => run.signal('SIGKILL');
+  const { code, stderr } = await run.end;
+  expect(code, stderr).toBe(null);
+  await shop.folder.compose(['up', '-d', '--wait'], { env: shop.env });
+  await inWeb('echo since > /media/since.txt');
+  const next = await ask(['backup']);
+  expect(next.code, next.stderr).toBe(3);
+  expect(next.snapshot?.completeness).toBe('partial');
+  expect(next.says).toMatch(/not-undone .*ran by now, so what the broken-off restore had made is left as it is/);
+  expect(await inWeb('cat /media/since.txt')).toBe('since');
+  await shop.folder.compose(['down', '--volumes'], { env: shop.env });
+  expect((await ask(['recover'])).code).toBe(0);
+});
+
 test('on an empty engine: a volume that somebody makes meanwhile stays', async () => {
   const snapshot = await snapshotOf(shop);
   await shop.folder.compose(['down', '--volumes'], { env: shop.env });
