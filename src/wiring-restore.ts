@@ -7,6 +7,7 @@ import { isStored } from './domain/outcome.ts';
 import type { Engine, ProjectClaim, SnapshotRepository, UndoRestore, UndoStep } from './domain/ports.ts';
 import type { KeptRestore, RestorePlan, RestoreResult } from './domain/restore.ts';
 import { McadsError } from './errors.ts';
+import { SERVICE_DOWN } from './pipeline/quiesce.ts';
 import type { BackupRequest, BackupResult } from './pipeline/requests.ts';
 import type { RestorePorts, RestoreRequest, RollbackPorts, RollbackRequest, RollbackResult } from './pipeline/restore-requests.ts';
 import type { UndoTools } from './pipeline/undo-restore.ts';
@@ -160,14 +161,15 @@ async function safetyBackup(
     repository: setup.repository,
   };
   const heldClaim = {
-    recordUndo: (steps: readonly UndoStep[]): Promise<void> => claim.recordUndo(steps),
-    clearUndo: (): Promise<void> => claim.clearUndo(),
+    recordUndo: (steps: readonly UndoStep[]): Promise<() => Promise<void>> => claim.recordUndo(steps),
     recordRestore: async (): Promise<void> => undefined,
     clearRestore: async (): Promise<void> => undefined,
     [Symbol.asyncDispose]: async (): Promise<void> => undefined,
   };
   const claimed: Engine = { ...engine, claimProject: async () => ({ claim: heldClaim, undone: { undone: [], failed: [] } }) };
-  const { manifest, outcomes } = await wiring.backup(wanted, setup, claimed, events, signal);
+  const { manifest, outcomes, findings } = await wiring.backup(wanted, setup, claimed, events, signal);
+  const down = findings.find(({ code }) => code === SERVICE_DOWN);
+  if (down !== undefined) throw new McadsError('engine-failed', down.message, { hint: down.hint });
   const failed = outcomes.filter((outcome) => !isStored(outcome)).map(({ id }) => id);
   if (manifest === null || failed.length > 0) {
     throw new McadsError('component-failed', `${failed.length === 0 ? 'nothing' : failed.join(', ')} could not be captured`);

@@ -102,7 +102,6 @@ class HeldClaim implements ProjectClaim {
   readonly #project: string;
   readonly #id: string;
   readonly #timer: NodeJS.Timeout;
-  #records: string[] = [];
   #restore: string | null = null;
   #order = 0;
   #beat = 0;
@@ -125,17 +124,13 @@ class HeldClaim implements ProjectClaim {
     }
   }
 
-  async recordUndo(steps: readonly UndoStep[]): Promise<void> {
-    if (steps.length === 0) return;
+  async recordUndo(steps: readonly UndoStep[]): Promise<() => Promise<void>> {
     const ids = await writeUndoRecords(this.#context, this.#project, steps, this.#order, AbortSignal.timeout(CLEANUP_TIMEOUT_MS));
     this.#order += ids.length;
-    this.#records.push(...ids);
-  }
-
-  async clearUndo(): Promise<void> {
-    const signal = AbortSignal.timeout(CLEANUP_TIMEOUT_MS);
-    for (const id of this.#records) await removeMark(this.#context.client, id, signal);
-    this.#records = [];
+    return async () => {
+      const signal = AbortSignal.timeout(CLEANUP_TIMEOUT_MS);
+      for (const id of ids) await removeMark(this.#context.client, id, signal);
+    };
   }
 
   async recordRestore(journal: RestoreJournal): Promise<void> {

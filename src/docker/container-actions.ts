@@ -12,16 +12,9 @@ export async function pause(client: EngineClient, container: string, signal: Abo
   await act(client, container, 'pause', doing, signal, ({ State }) => State.Paused === true);
 }
 
-/** Thaws. Nothing happens where the container runs. */
+/** Thaws. Nothing happens where the container is not paused, be it that it runs or that somebody has stopped it. */
 export async function unpause(client: EngineClient, container: string, signal: AbortSignal): Promise<void> {
-  await act(
-    client,
-    container,
-    'unpause',
-    `unpausing container ${container}`,
-    signal,
-    ({ State }) => State.Running && State.Paused !== true,
-  );
+  await act(client, container, 'unpause', `unpausing container ${container}`, signal, ({ State }) => State.Paused !== true);
 }
 
 /** Stops with the container's own signal and grace period; also one that is paused. */

@@ -49,10 +49,8 @@ export interface ThrowawaySpec {
 
 /** A mark in the engine: the project's mutex and the journal of what to undo. */
 export interface ProjectClaim extends AsyncDisposable {
-  /** Written durably in the engine before any stop or pause: what to bring back, in start order. */
-  recordUndo(steps: readonly UndoStep[]): Promise<void>;
-  /** Everything is back; the journal is cleared. */
-  clearUndo(): Promise<void>;
+  /** Written durably in the engine before any stop or pause: what to bring back, in start order. Resolves with what clears it once all of it is back. */
+  recordUndo(steps: readonly UndoStep[]): Promise<() => Promise<void>>;
   /** Written durably in the engine before the first change of a restore: a run that dies is gone back on (or finished, once proven) by the next one. Takes the place of what was written before. */
   recordRestore(journal: RestoreJournal): Promise<void>;
   /** The restore is done, or undone. */

@@ -170,8 +170,7 @@ export function hostEngine(options: HostEngineOptions): Engine {
 function claimOf(state: HostState, lock: AsyncDisposable): ProjectClaim {
   let held: AsyncDisposable | null = null;
   return {
-    recordUndo: async () => undefined, // nothing is stopped around a backup
-    clearUndo: async () => undefined,
+    recordUndo: async () => async () => undefined, // nothing is stopped around a backup
     recordRestore: async (journal) => {
       held ??= await state.hold();
       await state.writeJournal(journal);

@@ -14,7 +14,7 @@ import { rotatingDisks } from './data-paths.ts';
 import { discover } from './discover.ts';
 import { plan as makePlan } from './plan.ts';
 import { otherPlace, sharedNameFinding } from './other-place.ts';
-import { quiesce } from './quiesce.ts';
+import { downSince, quiesce } from './quiesce.ts';
 import { OpenedTrees } from './opened-trees.ts';
 import { rawDatabase } from './raw-database.ts';
 import { placeFindings } from './repository-place.ts';
@@ -42,17 +42,24 @@ export async function backup(request: BackupRequest, ports: BackupPorts, signal:
   const place = await placeFindings(request.repository, made, ports.host);
   const plan = { ...made, findings: [...made.findings, ...claim.notUndone, ...place, ...old] };
 
-  const { manifest, outcomes, location } = await captureSnapshot(plan, claim, trees, request, ports, startedAt, signal);
+  const { manifest, outcomes, down, location } = await captureSnapshot(plan, claim, trees, request, ports, startedAt, signal);
   // The run's own lease on the repository is gone by now: retention wants it for itself.
   const archived = manifest !== null && request.archive === true ? await writeArchive(manifest, ports, signal) : NO_ARCHIVE;
   const complete = manifest?.sealed.completeness === 'complete';
   const retention = complete && request.prune ? await applyRetention(project, ports, signal) : NOTHING_PRUNED;
   const failures = outcomes.flatMap((outcome) => (outcome.status === 'failed' ? outcome.findings : []));
+  const died = ports.engine === null ? [] : await downSince(plan, down, ports.engine);
   return {
     manifest,
     plan,
     outcomes,
-    findings: [...(manifest?.sealed.findings ?? [...plan.findings, ...failures]), ...archived.findings, ...retention.findings],
+    findings: [
+      ...(manifest?.sealed.findings ?? [...plan.findings, ...failures]),
+      ...down,
+      ...died,
+      ...archived.findings,
+      ...retention.findings,
+    ],
     uncovered: plan.uncovered,
     archive: archived.report,
     pruned: retention.pruned,
@@ -113,6 +120,8 @@ interface Snapshot {
   /** Null when nothing could be captured. */
   readonly manifest: Manifest | null;
   readonly outcomes: readonly Outcome[];
+  /** Services that did not come back: the snapshot says nothing of them, it is as good as with them. */
+  readonly down: readonly Finding[];
   readonly location: string;
 }
 
@@ -133,15 +142,20 @@ async function captureSnapshot(
   const outcomes: Outcome[] = [];
   const disks = await rotatingDisks(plan, ports.host);
   const context = { plan, writer, request, ports, trees, disks, signal: running };
-  for (const group of plan.groups) outcomes.push(...(await captureGroup(group, claimed.claim, context)));
-  if (!outcomes.some(isStored)) return { manifest: null, outcomes, location: repository.location };
+  const down: Finding[] = [];
+  for (const group of plan.groups) {
+    const captured = await captureGroup(group, claimed.claim, context);
+    outcomes.push(...captured.outcomes);
+    down.push(...captured.down);
+  }
+  if (!outcomes.some(isStored)) return { manifest: null, outcomes, down, location: repository.location };
   const undone = claimed.undone;
   const made = assembleManifest({ plan, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, undone });
   const sized = withSizeFinding(made, await earlierSnapshots(repository));
   const manifest = withFindings(sized, [...repository.findings, ...(await sharedName(plan, writer, ports))]);
   ports.events({ type: 'stage', stage: 'commit', detail: manifest.name });
   await writer.commit(manifest, ports.renderVerification(manifest));
-  return { manifest, outcomes, location: repository.location };
+  return { manifest, outcomes, down, location: repository.location };
 }
 
 /** For a comparison that no backup may fail for. */
@@ -246,15 +260,21 @@ async function nextSecond(now: Date, signal: AbortSignal): Promise<void> {
   });
 }
 
-async function captureGroup(group: CaptureGroup, claim: ProjectClaim | null, context: CaptureContext): Promise<readonly Outcome[]> {
+async function captureGroup(
+  group: CaptureGroup,
+  claim: ProjectClaim | null,
+  context: CaptureContext,
+): Promise<Pick<Snapshot, 'outcomes' | 'down'>> {
   const { ports, request, signal } = context;
-  if (group.quiesce === 'none' || ports.engine === null || claim === null) return captureAll(group.components, context);
+  if (group.quiesce === 'none' || ports.engine === null || claim === null) {
+    return { outcomes: await captureAll(group.components, context), down: [] };
+  }
   const options = { healthTimeoutMs: request.healthTimeoutMs, events: ports.events };
   const freezing = await orFailure(quiesce(group, ports.engine, claim, options, signal), signal);
-  if (freezing.failure !== null) return notFrozen(group, freezing.failure, ports);
+  if (freezing.failure !== null) return { outcomes: notFrozen(group, freezing.failure, ports), down: [] };
   await using frozen = freezing.value;
-  void frozen; // held until the captures have ended: hence the await below
-  return await captureAll(group.components, context);
+  const outcomes = await captureAll(group.components, context);
+  return { outcomes, down: await frozen.bringBack() };
 }
 
 async function orFailure<T>(

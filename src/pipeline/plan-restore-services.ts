@@ -1,4 +1,4 @@
-import type { EngineContainer } from '../domain/engine-model.ts';
+import { type EngineContainer, isUp } from '../domain/engine-model.ts';
 import type { PlannedRestore, Recreation, RestoredService } from '../domain/restore.ts';
 import { stopOrder } from './plan-groups.ts';
 import type { RestorePorts } from './restore-requests.ts';
@@ -61,8 +61,4 @@ function isWithin(path: string, folder: string): boolean {
 
 function databaseServices(components: readonly PlannedRestore[]): ReadonlySet<string> {
   return new Set(components.flatMap(({ target }) => (target.kind === 'database' ? [target.service] : [])));
-}
-
-function isUp({ state }: EngineContainer): boolean {
-  return state === 'running' || state === 'restarting' || state === 'paused';
 }

@@ -1,3 +1,4 @@
+import { type EngineContainer, isUp } from '../domain/engine-model.ts';
 import type { PlannedComponent, Project } from '../domain/plan.ts';
 import type { Engine } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
@@ -21,7 +22,8 @@ export async function consistencyAfter(
   const key = method.mount.type === 'volume' ? method.mount.name : method.mount.hostPath;
   const now = await engine.viewProject(project.name, signal);
   const own = engine.info.ownContainer;
-  const before = new Map(project.engine?.containers.map(({ id, startedAt }) => [id, startedAt]));
+  const known = project.engine?.containers ?? [];
+  const before = new Map(known.map(({ id, startedAt }) => [id, startedAt]));
   // Also one that was started and has ended again.
   const users = now.containers.filter(
     (one) =>
@@ -31,12 +33,22 @@ export async function consistencyAfter(
       (!isQuiet || component.users.includes(one.id) || !before.has(one.id)),
   );
   const foreign = (isQuiet ? [] : now.foreignUsers).filter((user) => user.running && user.volume === key && user.container !== own?.name);
-  const user = users[0]?.name ?? foreign[0]?.container;
+  // One that is stopped while it is paused is thawed first, so that it may write its last.
+  const thawed =
+    consistency === 'paused'
+      ? known.filter((one) => component.users.includes(one.id) && one.id !== own?.id && isUp(one) && stateIn(now, one) !== 'paused')
+      : [];
+  const user = users[0]?.name ?? foreign[0]?.container ?? thawed[0]?.name;
   if (user === undefined) return consistency;
-  if (facts?.['cluster'] !== undefined || users.some((one) => ports.recognise(one) !== null)) {
-    throw new McadsError('component-failed', `${user} was started while its files were copied: the copy is discarded`, {
+  if (facts?.['cluster'] !== undefined || [...users, ...thawed].some((one) => ports.recognise(one) !== null)) {
+    const what = user === thawed[0]?.name ? 'thawed' : 'started';
+    throw new McadsError('component-failed', `${user} was ${what} while its files were copied: the copy is discarded`, {
       hint: 'back up again, so that it is dumped',
     });
   }
   return 'live';
+}
+
+function stateIn({ containers }: { readonly containers: readonly EngineContainer[] }, { id }: EngineContainer): string {
+  return containers.find((one) => one.id === id)?.state ?? 'gone';
 }

@@ -105,7 +105,7 @@ describe('services come back', () => {
     await using service = await runContainer();
     const [dead, living] = [uniqueName(), uniqueName()];
     const { claim } = await engine.claimProject(living, 'backup', signal);
-    await claim.recordUndo([{ action: 'start', container: service.name, name: service.name, waitHealthy: false }]);
+    const clear = await claim.recordUndo([{ action: 'start', container: service.name, name: service.name, waitHealthy: false }]);
     const victim = await startVictim('claim', dead, service.name);
     await using other = await openTestEngine();
     await kill(victim);
@@ -113,7 +113,7 @@ describe('services come back', () => {
     await engine.stop(service.name, signal);
     await expect(other.recover(living, signal)).rejects.toMatchObject({ code: 'locked' });
     expect(await stateOf(service.name)).toBe('exited');
-    await claim.clearUndo();
+    await clear();
     await claim[Symbol.asyncDispose]();
   });
 

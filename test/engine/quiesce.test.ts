@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { createProject, docker, engineEnv, type TestProjectFolder, testEngine } from '../support/engine.ts';
 import { startCli } from '../support/paced-cli.ts';
@@ -119,5 +121,82 @@ describe('services that a backup freezes', () => {
     expect(recovered.code, recovered.stderr).toBe(0);
     expect(recovered.stdout).toContain('web');
     expect(await stateOf(project, 'web')).toBe('running');
+  });
+
+  test('a service that is ill before is started and not waited for; one that dies of being started again is an error beside a complete snapshot', async () => {
+    const { debian } = testEngine().images;
+    const once = 'if [ -e /began ]; then sleep 0.5; exit 7; fi; touch /began; exec sleep infinity';
+    const file = JSON.stringify({
+      services: {
+        ill: {
+          image: debian,
+          command: ['sleep', 'infinity'],
+          init: true,
+          volumes: ['ill:/data'],
+          healthcheck: { test: ['CMD', 'false'], interval: '1s', retries: 1 },
+          labels: { 'mcads.quiesce': 'stop' },
+        },
+        frail: { image: debian, command: ['sh', '-c', once], init: true, volumes: ['frail:/data'], labels: { 'mcads.quiesce': 'stop' } },
+        last: { image: debian, command: ['sleep', 'infinity'], init: true, volumes: ['last:/data'], labels: { 'mcads.quiesce': 'stop' } },
+      },
+      volumes: { ill: {}, frail: {}, last: {} },
+    });
+    await using project = await createProject({ 'compose.yaml': file });
+    await project.compose(['up', '-d']);
+    await vi.waitFor(async () => expect((await project.compose(['ps', 'ill'])).stdout).toContain('unhealthy'), { timeout: 30_000 });
+    const run = await runJson(['backup'], { cwd: project.directory, env: engineEnv() });
+    expect(run.code, run.stderr).toBe(3);
+    expect(run.json['snapshot']).toMatchObject({ completeness: 'complete' });
+    const findings = run.json['findings'] as readonly { readonly code: string; readonly subject: string }[]; // ours
+    expect(findings.filter(({ code }) => code === 'service-down').map(({ subject }) => subject)).toEqual([
+      expect.stringContaining('frail'),
+    ]);
+    expect(await stateOf(project, 'ill')).toBe('running');
+    expect(await stateOf(project, 'last')).toBe('running');
+  });
+
+  test('a service that cannot be started again is an error; its data and the other groups are stored, and it stays in the journal', async () => {
+    const { debian } = testEngine().images;
+    const sleeper = { image: debian, init: true, labels: { 'mcads.quiesce': 'stop' } };
+    const broken = { ...sleeper, init: false, stop_signal: 'SIGKILL', command: ['/sleeps', 'infinity'], volumes: ['first:/data'] };
+    const services = { broken, other: { ...sleeper, command: ['sleep', 'infinity'], volumes: ['second:/data'] } };
+    await using project = await createProject({ 'compose.yaml': JSON.stringify({ services, volumes: { first: {}, second: {} } }) });
+    await project.compose(['create']);
+    const id = (await project.compose(['ps', '-aq', 'broken'])).stdout.trim();
+    const good = join(project.directory, 'sleeps');
+    await docker(['cp', `${id}:/bin/sleep`, good]);
+    await docker(['cp', good, `${id}:/sleeps`]);
+    await project.compose(['start']);
+    await project.compose(['exec', '-T', 'broken', 'sh', '-c', 'head -c 200000000 /dev/urandom > /data/weights.bin']);
+    const running = startCli(['backup'], { cwd: project.directory, env: engineEnv() });
+    await running.line(/service .*broken.* stopped/);
+    const bad = join(project.directory, 'bad');
+    await writeFile(bad, 'no program', { mode: 0o644 });
+    await docker(['cp', bad, `${id}:/sleeps`]);
+    const run = await running.end;
+    expect(run.code, run.stderr).toBe(3);
+    expect(run.stderr).toMatch(/broken.* did not come back/);
+    const made = await runJson(['show', 'latest'], { cwd: project.directory, env: engineEnv() });
+    expect(made.stdout).toContain('"volume/first"');
+    expect(made.stdout).toContain('"volume/second"');
+    expect(await stateOf(project, 'other')).toBe('running');
+    expect(await stateOf(project, 'broken')).not.toBe('running');
+    await docker(['cp', good, `${id}:/sleeps`]);
+    const recovered = await runCli(['recover'], { cwd: project.directory, env: engineEnv() });
+    expect(recovered.code, recovered.stderr).toBe(0);
+    expect(await stateOf(project, 'broken')).toBe('running');
+  });
+
+  test('somebody stops a service while it is paused: the snapshot is there, its copy is called live, and it stays stopped', async () => {
+    await using project = await started('pause');
+    const running = startCli(['backup'], { cwd: project.directory, env: engineEnv() });
+    await running.line(/service .*web.* paused/);
+    await project.compose(['stop', '-t', '1', 'web']);
+    const run = await running.end;
+    expect(run.code, run.stderr).toBe(0);
+    expect(run.stderr).toMatch(/web.* was stopped by somebody while it was paused/);
+    const made = await runJson(['show', 'latest'], { cwd: project.directory, env: engineEnv() });
+    expect(made.json['components']).toContainEqual(expect.objectContaining({ id: 'volume/media', consistency: 'live' }));
+    expect(await stateOf(project, 'web')).toBe('exited');
   });
 });
