@@ -98,6 +98,10 @@ class ArchiveTarget implements TreeTarget {
     return false;
   }
 
+  async assertRevertible(): Promise<void> {
+    return undefined;
+  }
+
   async discard(): Promise<void> {
     return undefined;
   }

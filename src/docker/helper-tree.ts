@@ -3,6 +3,7 @@ import type { Finding } from '../domain/finding.ts';
 import type { TreeMount } from '../domain/plan.ts';
 import type { ExecHandle } from '../domain/ports.ts';
 import type { RawPaths, TarVerdict, TreeScan, TreeSource } from '../domain/tree.ts';
+import { mountsBelow } from '../stream/mounts-below.ts';
 import { McadsError } from '../errors.ts';
 import { listed, tarVerdict, toTreeScan, type ScriptEnd } from '../stream/stat-lines.ts';
 import {
@@ -184,16 +185,6 @@ function nestedMounts(mountinfo: readonly string[], folder: string, name: string
     message: `${path} is another filesystem mounted inside ${name}; what it holds is not captured with it`,
     hint: 'Add it as a mount of its own if it holds state.',
   }));
-}
-
-/** Paths below a folder, relative to it, on which something else is mounted. */
-export function mountsBelow(mountinfo: readonly string[], folder: string): readonly string[] {
-  return mountinfo
-    .map((line) =>
-      (line.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
-    )
-    .filter((target) => target.startsWith(`${folder}/`))
-    .map((target) => target.slice(folder.length + 1));
 }
 
 function toTar(started: Promise<ExecHandle>): ByteStream<TarVerdict> {

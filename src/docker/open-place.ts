@@ -7,7 +7,8 @@ import { MAKE_PATH, PROBE_PLACE, REMOVE_CREATED, REMOVE_EMPTY } from '../stream/
 import { probeScript } from '../stream/tree-commands.ts';
 import { openArchivePlace, probeArchivePlace } from './archive-place.ts';
 import { UnfitImageError, type HelperContainer } from './helper-container.ts';
-import { mountsBelow, textOf } from './helper-tree.ts';
+import { mountsBelow } from '../stream/mounts-below.ts';
+import { textOf } from './helper-tree.ts';
 import { helperTarget } from './helper-target.ts';
 import { noImage } from './open-tree.ts';
 import { isPipeFailure } from './piped-exec.ts';

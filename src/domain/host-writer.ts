@@ -19,6 +19,8 @@ export interface WrittenFile {
 export interface HostWriter {
   /** Writes beside and renames in: a reader sees the old file or the new one. Makes missing directories, which belong to whom the file belongs. */
   write(path: string, bytes: Uint8Array, attributes: FileAttributes): Promise<WrittenFile>;
+  /** The same where nothing is at the path, also not at the last moment; null, and nothing written, where something is. */
+  writeNew(path: string, bytes: Uint8Array, attributes: FileAttributes): Promise<WrittenFile | null>;
   /** False where `from` is missing. Replaces what is at `to` and makes missing directories. */
   rename(from: string, to: string): Promise<boolean>;
   /** A file; a missing one is no error. */
@@ -27,6 +29,8 @@ export interface HostWriter {
   stamp(path: string): Promise<string | null>;
   /** Takes away what was made, unless something was changed or put there since. */
   removeUnchanged(place: NonNullable<MadePlace['local']>): Promise<'removed' | 'changed' | 'gone'>;
+  /** Takes a file away that has these bytes still; without them whatever file is there. */
+  removeSame(path: string, sha256: string | undefined): Promise<'removed' | 'changed' | 'gone'>;
   /** A directory made by us, when it is empty; anything else is left alone. */
   removeEmptyDirectory(path: string): Promise<void>;
 }

@@ -53,6 +53,8 @@ export interface JournalFile {
   readonly kept: string | null;
   /** Topmost directory that was made for it. */
   readonly createdFrom?: string | null;
+  /** Of what the restore writes: anything else that is there is somebody's own. */
+  readonly sha256?: string | undefined;
 }
 
 /** What a restore made where nothing had been; a rollback takes it away again. */
@@ -271,6 +273,8 @@ export interface PlannedFile {
   readonly action: 'create' | 'replace' | 'keep' | 'same';
   /** Topmost directory that has to be made for it. */
   readonly createdFrom?: string | null;
+  /** SHA-256 of what is written. */
+  readonly sha256?: string;
 }
 
 export type RestoreAction = 'create' | 'fill' | 'replace' | 'overwrite' | 'keep';

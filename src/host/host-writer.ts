@@ -1,7 +1,7 @@
-import { constants } from 'node:fs';
-import { chown, lstat, mkdir, open, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
+import { constants, createReadStream } from 'node:fs';
+import { chown, link, lstat, mkdir, open, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { FileAttributes, HostWriter, WrittenFile } from '../domain/host-writer.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { removeUnchanged, stampPlace } from './made-place.ts';
@@ -10,16 +10,26 @@ import { utimeOf } from './node-times.ts';
 /** Configuration files of this machine, written so that a reader sees the old or the new one. Rejects `forbidden` and `store-failed` by path. */
 export function hostWriter(): HostWriter {
   return {
-    write: async (path, bytes, options) => translated(`writing ${path}`, () => write(path, bytes, options)),
+    write: async (path, bytes, options) => translated(`writing ${path}`, () => mustWrite(path, bytes, options)),
+    writeNew: async (path, bytes, options) => translated(`writing ${path}`, () => write(path, bytes, options, true)),
     rename: async (from, to) => translated(`renaming ${from}`, () => renameIfThere(from, to)),
     remove: async (path) => translated(`removing ${path}`, () => rm(path, { force: true })),
     stamp: async (path) => translated(`looking at ${path}`, () => stampPlace(path)),
     removeUnchanged: async (place) => translated(`removing ${place.path}`, () => removeUnchanged(place)),
+    removeSame: async (path, sha256) => translated(`removing ${path}`, () => removeSame(path, sha256)),
     removeEmptyDirectory: async (path) => translated(`removing ${path}`, () => removeEmpty(path)),
   };
 }
 
-async function write(path: string, bytes: Uint8Array, { mode, owner, mtime }: FileAttributes): Promise<WrittenFile> {
+async function mustWrite(path: string, bytes: Uint8Array, attributes: FileAttributes): Promise<WrittenFile> {
+  const written = await write(path, bytes, attributes, false);
+  if (written === null) throw new McadsError('unexpected', `${path} was not written`);
+  return written;
+}
+
+/** Null where `isNew` and something is there. */
+async function write(path: string, bytes: Uint8Array, { mode, owner, mtime }: FileAttributes, isNew: boolean): Promise<WrittenFile | null> {
+  if (isNew && (await isThere(path))) return null;
   const directory = dirname(path);
   const made = (await mkdir(directory, { recursive: true })) ?? null;
   const part = join(directory, `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.part`);
@@ -35,15 +45,50 @@ async function write(path: string, bytes: Uint8Array, { mode, owner, mtime }: Fi
       await file.utimes(utimeOf(Number(mtime)), utimeOf(Number(mtime)));
       await file.sync();
     }
-    await rename(part, path);
+    if (!isNew || !(await linked(part, path))) await rename(part, path);
   } catch (error) {
     await rm(part, { force: true });
+    if (isNew && hasCode(error, 'EEXIST')) return null;
     throw error;
   }
   await syncDirectory(directory);
   if (owner !== null && hasOwner && made !== null)
     for (let at = directory; at === made || at.startsWith(`${made}/`); at = dirname(at)) await chown(at, owner.uid, owner.gid);
   return { hasOwner };
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return false;
+    throw error;
+  }
+}
+
+/** Never over something that came meanwhile, which rejects EEXIST. False on filesystems without hard links. */
+async function linked(part: string, path: string): Promise<boolean> {
+  try {
+    await link(part, path);
+  } catch (error) {
+    if (hasCode(error, 'EEXIST') || (await isThere(path))) throw error;
+    return false;
+  }
+  await rm(part, { force: true });
+  return true;
+}
+
+async function removeSame(path: string, sha256: string | undefined): Promise<'removed' | 'changed' | 'gone'> {
+  if (!(await isThere(path))) return 'gone';
+  if (sha256 !== undefined) {
+    if (!(await lstat(path)).isFile()) return 'changed';
+    const hash = createHash('sha256');
+    for await (const piece of createReadStream(path) as AsyncIterable<Buffer>) hash.update(piece); // without encoding
+    if (hash.digest('hex') !== sha256) return 'changed';
+  }
+  await rm(path, { force: true });
+  return 'removed';
 }
 
 /** False where we may not; the group is kept where it is one of ours all the same. */
@@ -67,12 +112,7 @@ async function mayChown(file: FileHandle, uid: number, gid: number): Promise<boo
 }
 
 async function renameIfThere(from: string, to: string): Promise<boolean> {
-  try {
-    await lstat(from);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return false;
-    throw error;
-  }
+  if (!(await isThere(from))) return false;
   await mkdir(dirname(to), { recursive: true });
   await rename(from, to);
   await syncDirectory(dirname(to));

@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, opendir, readFile, realpath, rm, rmdir, statfs } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, opendir, realpath, rm, rmdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { PlaceReport, TreePlace } from '../domain/restore.ts';
 import type { TreeTarget } from '../domain/restore-ports.ts';
@@ -10,7 +10,7 @@ import { gnuPrograms } from './gnu-programs.ts';
 import { localScripts } from './local-script.ts';
 import { NodeTarget } from './node-target.ts';
 import { checkSqlite } from './sqlite-copy.ts';
-import { toRaw } from '../stream/raw-path.ts';
+import { isReadOnly, mountsIn } from './mounts.ts';
 
 /** What `Engine.probePlace` promises, for a path of this machine. */
 export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
@@ -29,7 +29,7 @@ export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
     freeBytes: Number(space.bavail * BigInt(space.bsize)),
     freeInodes: space.files === 0n ? null : Number(space.ffree),
     filesystem: String(dev),
-    nestedMounts: createdFrom === null && place.singleFile === null ? await mountsBelow(folder) : [],
+    nestedMounts: createdFrom === null && place.singleFile === null ? await mountsIn(folder) : [],
     readOnly: await isReadOnly(nearest),
     owner: place.singleFile === null || createdFrom !== null ? null : await ownerOf(join(folder, place.singleFile)),
   };
@@ -128,26 +128,4 @@ async function makeFolder(path: string): Promise<void> {
       cause: error,
     });
   }
-}
-
-async function mountsBelow(folder: string): Promise<readonly string[]> {
-  const root = await realpath(folder);
-  return (await mounts()).flatMap(({ target }) => (target.startsWith(`${root}/`) ? [toRaw(target.slice(root.length + 1))] : []));
-}
-
-async function isReadOnly(path: string): Promise<boolean> {
-  const real = await realpath(path);
-  const holding = (await mounts())
-    .filter(({ target }) => target === '/' || real === target || real.startsWith(`${target}/`))
-    .toSorted((a, b) => b.target.length - a.target.length)[0];
-  return holding?.options.split(',').includes('ro') === true;
-}
-
-async function mounts(): Promise<readonly { readonly target: string; readonly options: string }[]> {
-  const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
-  return text.split('\n').flatMap((line) => {
-    const [, , , , target, options] = line.split(' ');
-    if (target === undefined || options === undefined) return [];
-    return [{ target: target.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))), options }];
-  });
 }

@@ -8,8 +8,10 @@ import type { TreeTarget } from '../domain/restore-ports.ts';
 import type { RawPath, TreeScan } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { isStagingName } from '../stream/restore-commands.ts';
-import { stagingOf, swappedNames } from '../stream/script-target.ts';
+import { assertNothingMounted } from '../stream/mounts-below.ts';
+import { awayPaths, PUT_BACK, stagingOf, swappedNames } from '../stream/script-target.ts';
 import { planBack, planSwap, splitsOf, type Move, type SwapPlan } from '../stream/swap-plan.ts';
+import { mountsIn } from './mounts.ts';
 import { bytesOf, entryOf, walkTree } from './node-walk.ts';
 import { utimeOf } from './node-times.ts';
 import { extractTar } from './node-extract.ts';
@@ -73,6 +75,7 @@ export class NodeTarget implements TreeTarget {
     const name = stagingOf(run, this.place);
     const folders = await this.#list([...splits.map(here), ...splits.map((path) => inside(`${name}/new`, path))]);
     const plan = planSwap({ staging: name, splits, kept, only: swappedNames(this.place), folders });
+    assertNothingMounted(await mountsIn(this.#root), awayPaths(plan.moves), this.#name, 'swapped');
     const before = await this.#describe(this.#root, plan.splits);
     const after = plan.only === null ? await this.#describe(join(staging, 'new'), plan.described) : before;
     for (const path of plan.splits) await mkdir(bytesOf(join(staging, 'old'), path), { recursive: true, mode: 0o700 });
@@ -97,23 +100,36 @@ export class NodeTarget implements TreeTarget {
 
   async revert(run: RestoreRun): Promise<boolean> {
     const staging = this.#staging(run);
-    const name = stagingOf(run, this.place);
     if ((await lstat(staging).catch(() => null)) === null) return false;
     const saved = await this.#saved(staging);
     if (saved !== null) {
       const { plan, before } = saved;
-      const listed = [here, (path: RawPath) => inside(`${name}/old`, path), (path: RawPath) => inside(`${name}/new`, path)];
-      const folders = await this.#list(plan.splits.flatMap((path) => listed.map((at) => at(path))));
       const gone = `gone-${randomBytes(4).toString('hex')}`;
+      const moves = await this.#movesBack(run, plan, gone);
+      assertNothingMounted(await mountsIn(this.#root), awayPaths(moves), this.#name, PUT_BACK);
       for (const path of plan.splits) await mkdir(bytesOf(join(staging, gone), path), { recursive: true, mode: 0o700 });
-      for (const move of planBack(name, plan, folders, gone)) await this.#move(move);
+      for (const move of moves) await this.#move(move);
       await this.#apply(before);
     }
     await this.discard(run);
     return saved !== null;
   }
 
+  async #movesBack(run: RestoreRun, plan: SwapPlan, gone: string): Promise<readonly Move[]> {
+    const name = stagingOf(run, this.place);
+    const listed = [here, (path: RawPath) => inside(`${name}/old`, path), (path: RawPath) => inside(`${name}/new`, path)];
+    const folders = await this.#list(plan.splits.flatMap((path) => listed.map((at) => at(path))));
+    return planBack(name, plan, folders, gone);
+  }
+
+  async assertRevertible(run: RestoreRun): Promise<void> {
+    const saved = await this.#saved(this.#staging(run));
+    if (saved === null) return;
+    assertNothingMounted(await mountsIn(this.#root), awayPaths(await this.#movesBack(run, saved.plan, 'gone')), this.#name, PUT_BACK);
+  }
+
   async discard(run: RestoreRun): Promise<void> {
+    assertNothingMounted(await mountsIn(this.#root), [stagingOf(run, this.place)], this.#name, 'cleared of what a restore left');
     await this.#keepingTime(async () => {
       // The plan goes first: without it nothing is ever moved back.
       await rm(join(this.#staging(run), 'plan'), { force: true });

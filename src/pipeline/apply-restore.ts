@@ -404,7 +404,9 @@ class RestoreRun {
   async #writeConfig(signal: AbortSignal): Promise<void> {
     const { plan, repository, manifest, ports, request } = this.#context;
     if (plan.onHost === true) await assertConfigInside(plan, manifest, request, ports.host);
-    this.#findings.push(...(await applyConfig(plan, manifest, repository, ports.hostWriter, this.journal.run, signal)));
+    const { findings, theirs } = await applyConfig(plan, manifest, repository, ports.hostWriter, this.journal.run, signal);
+    this.#findings.push(...findings);
+    if (theirs.size > 0) this.journal = { ...this.journal, files: this.journal.files.filter(({ path }) => !theirs.has(path)) };
   }
 
   #tell(trees: readonly TreeRestore[]): void {

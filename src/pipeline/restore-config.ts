@@ -42,7 +42,8 @@ export async function planConfig(
     const same = there !== null && Buffer.compare(there, bytes) === 0;
     const action = same ? 'same' : there === null ? 'create' : place.replace ? 'replace' : 'keep';
     const createdFrom = action === 'create' ? await missingDirectory(path, host) : null;
-    planned.push({ path: shown(path, place.directory), action, createdFrom });
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    planned.push({ path: shown(path, place.directory), action, createdFrom, sha256 });
   }
   return planned;
 }
@@ -82,10 +83,17 @@ export function journalFilesOf({ components }: RestorePlan, run: RestoreRun): re
       ? []
       : target.files.flatMap((file): readonly JournalFile[] => {
           const path = posix.resolve(target.directory, file.path);
-          if (file.action === 'replace') return [{ path, kept: keptName(path, run), createdFrom: null }];
-          return file.action === 'create' ? [{ path, kept: null, createdFrom: file.createdFrom ?? null }] : [];
+          const { sha256, createdFrom = null } = file;
+          if (file.action === 'replace') return [{ path, kept: keptName(path, run), createdFrom: null, sha256 }];
+          return file.action === 'create' ? [{ path, kept: null, createdFrom, sha256 }] : [];
         }),
   );
+}
+
+export interface AppliedConfig {
+  readonly findings: readonly Finding[];
+  /** Absolute paths that were missing when the restore was planned and that somebody has written since: they are theirs. */
+  readonly theirs: ReadonlySet<string>;
 }
 
 /** Writes what the plan says: what it replaces is moved aside first. */
@@ -96,21 +104,34 @@ export async function applyConfig(
   writer: HostWriter,
   run: RestoreRun,
   signal: AbortSignal,
-): Promise<readonly Finding[]> {
+): Promise<AppliedConfig> {
   const config = plan.components.find(({ target }) => target.kind === 'config');
-  if (config?.target.kind !== 'config') return [];
+  if (config?.target.kind !== 'config') return { findings: [], theirs: new Set() };
   const { directory, files } = config.target;
   const wanted = new Map(files.map((file) => [posix.resolve(directory, file.path), file.action]));
   const notGiven: string[] = [];
+  const theirs = new Set<string>();
   for await (const { name, bytes, ...attributes } of recordedFiles(repository, dataOf(config, manifest), signal)) {
     const path = pathOf(name, directory);
     const action = path === null ? undefined : wanted.get(path);
     if (path === null || (action !== 'create' && action !== 'replace')) continue;
     if (action === 'replace') await writer.rename(path, keptName(path, run));
-    const { hasOwner } = await writer.write(path, bytes, attributes);
-    if (!hasOwner) notGiven.push(shown(path, directory));
+    const written = await (action === 'create' ? writer.writeNew(path, bytes, attributes) : writer.write(path, bytes, attributes));
+    if (written === null) theirs.add(path);
+    else if (!written.hasOwner) notGiven.push(shown(path, directory));
   }
-  return notGiven.length === 0 ? [] : [ownersFinding(notGiven)];
+  const kept = [...theirs].map((path) => theirsFinding(shown(path, directory)));
+  return { findings: [...kept, ...(notGiven.length === 0 ? [] : [ownersFinding(notGiven)])], theirs };
+}
+
+function theirsFinding(path: string): Finding {
+  return {
+    severity: 'warning',
+    code: 'written-meanwhile',
+    subject: path,
+    message: 'it was missing when the restore was planned and has been written since: it is kept as it is',
+    hint: 'restore again with --with-config to replace it',
+  };
 }
 
 function ownersFinding(paths: readonly string[]): Finding {
@@ -123,20 +144,23 @@ function ownersFinding(paths: readonly string[]): Finding {
   };
 }
 
-/** Back to what was there: idempotent. Resolves with what was done, for people. */
-export async function revertFiles(files: readonly JournalFile[], writer: HostWriter): Promise<readonly string[]> {
-  const done: string[] = [];
-  for (const { path, kept, createdFrom } of files.toReversed()) {
+/** Back to what was there: idempotent. Calls back with what was put back and with what stays because somebody has written it since, for people. */
+export async function revertFiles(
+  files: readonly JournalFile[],
+  writer: HostWriter,
+  done: (what: string) => void,
+  stays: (what: string) => void,
+): Promise<void> {
+  for (const { path, kept, createdFrom, sha256 } of files.toReversed()) {
     if (kept !== null) {
-      if (await writer.rename(kept, path)) done.push(`put back ${path}`);
+      if (await writer.rename(kept, path)) done(`put back ${path}`);
       continue;
     }
-    await writer.remove(path);
+    if ((await writer.removeSame(path, sha256)) === 'changed') stays(`${path} was not there before, and is not what the restore writes`);
     const top = createdFrom ?? null;
     for (let at = posix.dirname(path); top !== null && (at === top || at.startsWith(`${top}/`)); at = posix.dirname(at))
       await writer.removeEmptyDirectory(at);
   }
-  return done;
 }
 
 function dataOf({ id }: PlannedRestore, manifest: Manifest): ManifestArtifact {

@@ -38,7 +38,10 @@ export async function undoRestore(
   const projectImages = [...new Set(containers.map(({ imageId }) => imageId))];
   const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages }, signal);
   const reachedSwap = reach === null ? journal.reachedSwap !== false : reach.reachedSwap;
-  if (reach === null) await undo.assertNobodyElses();
+  if (reach === null) {
+    await undo.assertNobodyElses();
+    await undo.assertRevertible();
+  }
   if (reachedSwap && undo.failed.length === 0) await undo.stopUsers();
   // No files are moved under what still runs on them.
   if (undo.failed.length > 0) return { undone: [], failed: undo.failed, untouched: true };
@@ -156,6 +159,16 @@ class Undo {
     await this.#attempt('what was changed since the restore', () => putAsideBack(this.#journal, this.#tools.hostWriter));
   }
 
+  /** Before anything is stopped for it. */
+  async assertRevertible(): Promise<void> {
+    for (const tree of this.#journal.trees) {
+      await this.#attempt(tree.component, async () => {
+        await using target = await this.#open(tree);
+        await target?.assertRevertible(this.#journal.run, this.#signal);
+      });
+    }
+  }
+
   async revertTrees(reachedSwap: boolean): Promise<void> {
     for (const tree of this.#journal.trees.toReversed()) {
       const worked = await this.#attempt(tree.component, async () => {
@@ -182,9 +195,14 @@ class Undo {
   }
 
   async revertFiles(): Promise<void> {
-    await this.#attempt('configuration', async () => {
-      this.done.push(...(await revertFiles(this.#journal.files, this.#tools.hostWriter)));
-    });
+    await this.#attempt('configuration', () =>
+      revertFiles(
+        this.#journal.files,
+        this.#tools.hostWriter,
+        (what) => this.done.push(what),
+        (what) => this.stays.push(what),
+      ),
+    );
   }
 
   async revertDatabases(reach: UndoReach | null, reachedSwap: boolean): Promise<void> {

@@ -84,7 +84,10 @@ export const APPLY_SPLITS = `${ENTER}; ${NO_LINK}; [ ! -e "$2/$3" ] || ${EXTRACT
 export const READ_PLAN = `${ENTER}; ${NO_LINK}; [ -d "$2" ] || exit 2; [ -e "$2/plan" ] || exit 3; exec cat -- "$2/plan"`;
 
 /** $2 the staging directory. The root keeps its times. The plan goes first: without it nothing is ever moved back. */
-export const REMOVE_STAGING = `${ENTER}; ${NO_LINK}; [ -d "$2" ] || exit 0; ${STAMP}; rm -f -- "$2/plan" && sync "$2" && rm -rf -- "$2" || exit 4; ${RESTAMP}; sync -f . || sync`;
+export const REMOVE_STAGING = `${ENTER}; ${NO_LINK}; [ -d "$2" ] || exit 0; ${STAMP}; rm -f -- "$2/plan" && sync "$2" && rm -rf --one-file-system -- "$2" || exit 4; ${RESTAMP}; sync -f . || sync`;
+
+/** Prints where the root is, NUL, and what is mounted where. */
+export const MOUNTS = `${ENTER}; printf '%s\\000' "$(pwd -P)"; cat /proc/self/mountinfo 2>/dev/null; exit 0`;
 
 /** stdin: directories. For each that is one (and no symlink): `D<path>`, then `E<name>` for each child; at the end `~<status>`. */
 export const LIST_FOLDERS = `${ENTER}

@@ -13,6 +13,7 @@ import {
   isStagingName,
   LIST_FOLDERS,
   MAKE_FOLDERS,
+  MOUNTS,
   MOVE,
   PREPARE_SWAP,
   READ_PLAN,
@@ -25,10 +26,12 @@ import { givenBack } from './release-buffer.ts';
 import { toTreeScan } from './stat-lines.ts';
 import { scanScript } from './tree-commands.ts';
 import { parseFolders, planBack, planSwap, splitsOf, type Move, type SwapPlan } from './swap-plan.ts';
+import { assertNothingMounted, mountsBelow } from './mounts-below.ts';
 import { toRaw, toText } from './raw-path.ts';
 
 const SAVED_OLD = 'meta-old.tar';
 const SAVED_NEW = 'meta-new.tar';
+export const PUT_BACK = 'put back';
 const BATCH_BYTES = 64 * 1024;
 const FLUSHED_BYTES = 256 * 1024 * 1024;
 
@@ -105,6 +108,7 @@ export class ScriptTarget implements TreeTarget {
     const splits = splitsOf(kept);
     const folders = await this.#list([...splits.map(here), ...splits.map((path) => inside(`${staging}/new`, path))], signal);
     const plan = planSwap({ staging, splits, kept, only, folders });
+    assertNothingMounted(await this.#mounts(signal), awayPaths(plan.moves), this.#name, 'swapped');
     await this.#do(PREPARE_SWAP, [staging], signal, [Buffer.from(JSON.stringify(plan), 'utf8')]);
     await this.#do(MAKE_FOLDERS, [staging], signal, names(plan.splits.map((path) => (path === '' ? 'old' : `old/${path}`))));
     await this.#do(SAVE_SPLITS, [staging, SAVED_OLD, '.'], signal, names(plan.splits.map(here)));
@@ -137,12 +141,24 @@ export class ScriptTarget implements TreeTarget {
     const found = await this.#plan(staging, signal);
     if (found === 'no staging') return false;
     if (found !== 'no plan') await this.#moveBack(staging, found, signal);
-    await this.#do(REMOVE_STAGING, [staging], signal);
+    await this.#remove(staging, signal);
     return found !== 'no plan';
   }
 
   async discard(run: RestoreRun, signal: AbortSignal): Promise<void> {
-    await this.#do(REMOVE_STAGING, [stagingOf(run, this.place)], signal);
+    await this.#remove(stagingOf(run, this.place), signal);
+  }
+
+  async assertRevertible(run: RestoreRun, signal: AbortSignal): Promise<void> {
+    const staging = stagingOf(run, this.place);
+    const found = await this.#plan(staging, signal);
+    if (typeof found === 'string') return;
+    assertNothingMounted(
+      await this.#mounts(signal),
+      awayPaths(await this.#movesBack(staging, found, 'gone', signal)),
+      this.#name,
+      PUT_BACK,
+    );
   }
 
   async holdsReplaced(run: RestoreRun, signal: AbortSignal): Promise<boolean> {
@@ -154,16 +170,21 @@ export class ScriptTarget implements TreeTarget {
     await this.#runner[Symbol.asyncDispose]();
   }
 
-  async #moveBack(staging: string, plan: SwapPlan, signal: AbortSignal): Promise<void> {
+  async #movesBack(staging: string, plan: SwapPlan, gone: string, signal: AbortSignal): Promise<readonly Move[]> {
     const saved = plan.splits.map((path) => inside(`${staging}/old`, path));
     const folders = await this.#list(
       [...plan.splits.map(here), ...saved, ...plan.splits.map((path) => inside(`${staging}/new`, path))],
       signal,
     );
+    return planBack(staging, plan, folders, gone);
+  }
+
+  async #moveBack(staging: string, plan: SwapPlan, signal: AbortSignal): Promise<void> {
     // What came after the swap goes where the new things are: into the staging directory, and with it. A folder of its own for every attempt: nothing may be in the way.
     const gone = `gone-${randomBytes(4).toString('hex')}`;
-    const moves = planBack(staging, plan, folders, gone);
+    const moves = await this.#movesBack(staging, plan, gone, signal);
     if (moves.length === 0) return;
+    assertNothingMounted(await this.#mounts(signal), awayPaths(moves), this.#name, PUT_BACK);
     await this.#do(MAKE_FOLDERS, [staging], signal, names(plan.splits.map((path) => (path === '' ? gone : `${gone}/${path}`))));
     for (const move of moves) await this.#move(move, signal);
     await this.#assertMoved(
@@ -172,6 +193,17 @@ export class ScriptTarget implements TreeTarget {
       signal,
     );
     await this.#do(APPLY_SPLITS, [staging, SAVED_OLD], signal);
+  }
+
+  async #remove(staging: string, signal: AbortSignal): Promise<void> {
+    assertNothingMounted(await this.#mounts(signal), [staging], this.#name, 'cleared of what a restore left');
+    await this.#do(REMOVE_STAGING, [staging], signal);
+  }
+
+  async #mounts(signal: AbortSignal): Promise<readonly RawPath[]> {
+    const { text } = await latin1Of(await this.#run(MOUNTS, [], signal));
+    const [root = '', mountinfo = ''] = text.split('\0');
+    return mountsBelow(mountinfo.split('\n'), root);
   }
 
   #scan(folder: string, signal: AbortSignal): TreeScan {
@@ -271,6 +303,11 @@ export function stagingOf(run: RestoreRun, { singleFile }: TreePlace): string {
 /** The names that a swap moves; null: all. */
 export function swappedNames({ singleFile, companions = [], names }: TreePlace): readonly RawPath[] | null {
   return singleFile === null ? (names ?? null) : [singleFile, ...companions].map(toRaw);
+}
+
+/** What a swap, or the way back, takes out of the live tree. */
+export function awayPaths(moves: readonly Move[]): readonly string[] {
+  return moves.filter(({ isOut }) => isOut).flatMap(({ from, names: away }) => away.map((name) => `${from}/${name}`));
 }
 
 function here(path: RawPath): string {

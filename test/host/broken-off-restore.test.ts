@@ -234,3 +234,68 @@ test('what another user has written down is not followed', async () => {
   await app.run(['restore', 'latest', '--yes'], 1);
   expect(readFileSync(join(victim, 'file'), 'utf8')).toBe('of root');
 });
+
+test('a configuration file that somebody writes while a restore builds is theirs: not replaced, and not taken away by the undo', async () => {
+  await app.run(['backup', '--no-prune']);
+  const recorded = read('.env');
+  rmSync(join(app.directory, '.env'));
+  const gate = await Gate.before('tar', '*--extract*');
+  await killedAt(gate);
+  app.write('.env', 'SECRET=mine\n');
+  await app.run(['recover']);
+  expect(read('.env')).toBe('SECRET=mine\n');
+
+  rmSync(join(app.directory, '.env'));
+  rmSync(join(app.base, 'tar.gate.reached'), { recursive: true });
+  const running = startCli(['restore', 'latest', '--yes'], { cwd: app.directory, env: app.env });
+  await gate.reached();
+  app.write('.env', 'SECRET=mine\n');
+  writeFileSync(join(app.base, 'tar.gate'), 'go\n', { flag: 'r+' });
+  const { code, stderr } = await running.end;
+  expect(code, stderr).toBe(0);
+  expect(stderr).toMatch(/\.env: it was missing when the restore was planned and has been written since/);
+  expect(read('.env')).toBe('SECRET=mine\n');
+  await app.run(['rollback', '--yes']);
+  expect(read('.env')).toBe('SECRET=mine\n');
+
+  rmSync(join(app.directory, '.env'));
+  await app.run(['restore', 'latest', '--yes']);
+  expect(read('.env')).toBe(recorded);
+  await app.run(['rollback', '--yes']);
+  expect(existsSync(join(app.directory, '.env'))).toBe(false);
+});
+
+test.each(['with', 'without'])(
+  'what has been mounted since in what a restore brought is neither moved nor emptied (%s the programs of GNU)',
+  async (programs) => {
+    const share = join(app.base, 'share of others');
+    mkdirSync(share);
+    writeFileSync(join(share, 'precious.txt'), 'theirs');
+    if (programs === 'without') app.program('tar', '#!/bin/sh\necho bsdtar 3.7\n');
+    const mounted = (at: string, args: readonly string[]): ReturnType<typeof runCommand> =>
+      runCommand(
+        'unshare',
+        ['-m', 'sh', '-c', 'mount --bind "$1" "$2" && shift 2 && exec "$@"', 'sh', share, at, process.execPath, MAIN, ...args],
+        { cwd: app.directory, env: app.env, accept: 'any' },
+      );
+    await app.run(['backup', '--no-prune']);
+    await app.run(['restore', 'latest', '--yes']);
+    const place = media('shares/a place');
+    mkdirSync(place, { recursive: true });
+    const refused = await mounted(place, ['rollback', '--yes']);
+    expect(refused.stderr).toMatch(/files\/media.* cannot be put back: something has been mounted at shares\/a place in it since/);
+    expect(refused.code).toBe(1);
+    expect(systemd.stateOf('mcads.service')).toBe('active');
+    expect(readFileSync(join(share, 'precious.txt'), 'utf8')).toBe('theirs');
+    await app.run(['rollback', '--yes']);
+    expect(existsSync(place)).toBe(false);
+
+    // Kept aside with something mounted in it: it is not cleared away either.
+    await app.run(['restore', 'latest', '--yes']);
+    const [staging = ''] = readdirSync(join(app.directory, 'media')).filter((name) => name.startsWith('.mcads-restore-'));
+    mkdirSync(media(`${staging}/old/place`));
+    const told = await mounted(media(`${staging}/old/place`), ['restore', 'latest', '--yes']);
+    expect(told.stderr).toMatch(/cannot be cleared of what a restore left: something has been mounted at/);
+    expect(readFileSync(join(share, 'precious.txt'), 'utf8')).toBe('theirs');
+  },
+);
