@@ -82,10 +82,13 @@ export async function removeNetwork(client: EngineClient, name: string, signal: 
 }
 
 /** What `Engine.existingNetworks` promises. */
-export async function existingNetworks(client: EngineClient, names: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>> {
+export async function existingNetworks(
+  client: EngineClient,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
   const networks = await client.json<readonly NetworkJson[]>('GET', '/networks', {}, 'listing networks', signal);
-  const known = new Set(networks.map(({ Name }) => Name));
-  return new Set(names.filter((name) => known.has(name)));
+  return new Map(networks.filter(({ Name }) => names.includes(Name)).map(({ Name, Id }) => [Name, Id]));
 }
 
 /**

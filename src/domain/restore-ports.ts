@@ -71,8 +71,8 @@ export interface RestoreEngine {
   removeContainer(name: string, signal: AbortSignal): Promise<void>;
   removeVolume(name: string, signal: AbortSignal): Promise<void>;
   removeNetwork(name: string, signal: AbortSignal): Promise<void>;
-  /** Networks among these names that exist. */
-  existingNetworks(names: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>>;
+  /** Networks among these names that exist, with their ids. */
+  existingNetworks(names: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
   /** `docker load`. Rejects `component-failed` with the engine's words. */
   loadImage(tar: Bytes, signal: AbortSignal): Promise<void>;
   /** Pulls `name@sha256:…` and gives it the tags. Rejects `component-failed` where no registry answers. */

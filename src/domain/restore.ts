@@ -112,7 +112,15 @@ export interface RestoreJournal {
     readonly volumes: readonly string[];
     /** Host folders that volumes are bound to, topmost missing ones. */
     readonly folders?: readonly string[];
+    /** Known once all was made: what else bears these names is somebody else's. Ids of containers and networks, times of volumes, by name. */
+    readonly made?: MadeIdentities;
   };
+}
+
+export interface MadeIdentities {
+  readonly containers: Readonly<Record<string, string>>;
+  readonly networks: Readonly<Record<string, string>>;
+  readonly volumes: Readonly<Record<string, string>>;
 }
 
 /** What is left to do of a restore whose data is in place and proven. */

@@ -133,7 +133,7 @@ export function hostEngine(options: HostEngineOptions): Engine {
     keepRestore: (journal, until) =>
       state.keep({ id: `${journal.run}-${until.getTime().toString(16)}`, journal, until: until.toISOString() }),
     forgetRestore: (id) => state.forget(id),
-    existingNetworks: async () => new Set(),
+    existingNetworks: async () => new Map(),
     inspectImage: async () => null,
     viewVolumes: async () => [],
     volumeSizes: async () => new Map(),

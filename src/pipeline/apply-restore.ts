@@ -21,7 +21,7 @@ import { madePlaces } from './made-places.ts';
 import { explained } from './restore-error.ts';
 import { journalOf, plannedServers, plannedTrees } from './restore-journal.ts';
 import { apart, isRunning, isUpIn, usersOf } from './restore-order.ts';
-import { type MadeThings, prepare } from './restore-prepare.ts';
+import { identitiesOf, type MadeThings, prepare } from './restore-prepare.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { ServerRestore } from './restore-server.ts';
 import { Downtime } from './restore-services.ts';
@@ -132,6 +132,10 @@ class RestoreRun {
     const prepared = await prepare(plan, manifest, repository, request, ports, this.#madeThings, signal);
     this.#skipped = prepared.skipped;
     this.#findings.push(...prepared.findings);
+    if (plan.recreation !== null) {
+      const made = await identitiesOf(this.#madeThings, ports.engine, signal);
+      await this.#recordAgain({ ...this.journal, created: { ...this.journal.created, made } }, signal);
+    }
     await using open = new AsyncDisposableStack();
     const trees: TreeRestore[] = [];
     const projectImages = await this.#projectImages(signal);

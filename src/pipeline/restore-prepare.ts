@@ -1,7 +1,7 @@
 import type { Finding } from '../domain/finding.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import type { SnapshotRepository } from '../domain/ports.ts';
-import type { RecreatedContainer, RestorePlan } from '../domain/restore.ts';
+import type { MadeIdentities, RecreatedContainer, RestorePlan } from '../domain/restore.ts';
 import { McadsError } from '../errors.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { artifactsOf } from './select-components.ts';
@@ -54,6 +54,22 @@ export async function prepare(
     events({ type: 'log', level: 'info', message: `made container ${container.name}` });
   }
   return { skipped, findings };
+}
+
+/** What tells the things that were made from others of the same names, for a run that has to undo this one. */
+export async function identitiesOf(
+  { networks, volumes, containers }: MadeThings,
+  engine: RestorePorts['engine'],
+  signal: AbortSignal,
+): Promise<MadeIdentities> {
+  const ids: Record<string, string> = {};
+  for (const name of containers) ids[name] = (await engine.findContainer(name, signal))?.id ?? '';
+  const there = await engine.viewVolumes([...volumes], signal);
+  return {
+    containers: ids,
+    networks: Object.fromEntries(await engine.existingNetworks([...networks], signal)),
+    volumes: Object.fromEntries(there.map(({ name, createdAt }) => [name, createdAt])),
+  };
 }
 
 /** What turns out to be somebody else's is none of ours to remove. */

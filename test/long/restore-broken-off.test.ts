@@ -29,6 +29,14 @@ async function restoreKilledAt(verb: 'stop' | 'start', args: readonly string[]):
   expect(code, stderr).toBe(null);
 }
 
+/** A request that starts a container of the service. */
+function isOfService(request: string, service: string): boolean {
+  const id = /^POST \S+\/containers\/(\w+)\/start/.exec(request)?.[1];
+  if (id === undefined) return false;
+  const inspect = ['inspect', '--format', '{{.Name}}', id];
+  return execFileSync('docker', inspect, { encoding: 'utf8', env: { ...process.env, ...engineEnv() } }).includes(`-${service}-1`);
+}
+
 /** As a power cut leaves what has no restart policy. */
 async function cutPower(): Promise<void> {
   for (const service of ['db', 'web']) await docker(['kill', await containerOf(shop.folder, service)]).catch(() => undefined);
@@ -131,11 +139,7 @@ test('on an empty engine, killed before all is proven: what people have started 
   await shop.folder.compose(['down', '--volumes'], { env: shop.env });
   let kill = (): void => undefined;
   await using proxy = await engineProxy(undefined, (line) => {
-    const id = /^POST \S+\/containers\/(\w+)\/start/.exec(line)?.[1];
-    if (id === undefined) return;
-    const inspect = ['inspect', '--format', '{{.Name}}', id];
-    const name = execFileSync('docker', inspect, { encoding: 'utf8', env: { ...process.env, ...engineEnv() } });
-    if (name.includes('-db-1')) kill();
+    if (isOfService(line, 'db')) kill();
   });
   const run = startCli(['restore', snapshot, '--yes'], { cwd: shop.directory, env: { ...shop.env, ...proxy.env } });
   kill = () => run.signal('SIGKILL');
@@ -169,3 +173,30 @@ test('on an empty engine: a volume that somebody makes meanwhile stays', async (
   expect((await docker(['ps', '-aq', '--filter', `label=com.docker.compose.project=${shop.name}`])).stdout).toBe('');
   await docker(['volume', 'rm', volume]);
 });
+
+test.each([
+  ['the first thing is made', /^POST \S+\/networks\/create/, [], 0],
+  ['all is made', /^POST \S+\/containers\/\w+\/start/, ['down', '--volumes'], 3], // its binds are restored by then, and somebody's services ran on them
+])(
+  'on an empty engine, killed when %s: what people make anew under the same names is theirs, also when it is stopped',
+  async (_, request, clearing, exit) => {
+    const snapshot = await snapshotOf(shop);
+    await shop.folder.compose(['down', '--volumes'], { env: shop.env });
+    let kill = (): void => undefined;
+    await using proxy = await engineProxy(undefined, (line) => {
+      if (request.test(line) && (clearing.length === 0 || isOfService(line, 'db'))) kill();
+    });
+    const run = startCli(['restore', snapshot, '--yes'], { cwd: shop.directory, env: { ...shop.env, ...proxy.env } });
+    kill = () => run.signal('SIGKILL');
+    const { code, stderr } = await run.end;
+    expect(code, stderr).toBe(null);
+    if (clearing.length > 0) await shop.folder.compose(clearing, { env: shop.env });
+    await shop.folder.compose(['up', '-d', '--wait'], { env: shop.env });
+    await inWeb('echo since > /media/since.txt');
+    await shop.folder.compose(['stop'], { env: shop.env });
+    const recovered = await ask(['recover']);
+    expect(recovered.code, recovered.stderr).toBe(exit);
+    await shop.folder.compose(['start'], { env: shop.env });
+    expect(await inWeb('cat /media/since.txt')).toBe('since');
+  },
+);
