@@ -80,7 +80,15 @@ export interface ContainerSummaryJson {
   readonly State: string;
   readonly Created: number;
   readonly Labels?: Readonly<Record<string, string>> | null;
-  readonly Mounts?: readonly { readonly Type?: string; readonly Name?: string; readonly Destination: string }[] | null;
+  readonly Mounts?:
+    | readonly {
+        readonly Type?: string;
+        readonly Name?: string;
+        readonly Source?: string;
+        readonly Destination: string;
+        readonly RW?: boolean;
+      }[]
+    | null;
 }
 
 export interface ImageJson {

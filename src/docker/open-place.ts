@@ -190,7 +190,7 @@ async function probe(
       throw new McadsError('component-failed', `${found.at} is no folder, so nothing can be restored into it`);
     throw new McadsError('component-failed', `${nameOfPlace(place)} cannot be looked at: ${why}`);
   }
-  const [first = '', space = '', root = '', ...mountinfo] = answer.text.split('\n');
+  const [first = '', space = '', inode = '', root = '', ...mountinfo] = answer.text.split('\n');
   const [kind, filled] = first.split(' ');
   const [filesystem = '', blocks, blockBytes, inodes] = space.split(' ');
   if (single !== '' && kind === 'd')
@@ -208,6 +208,7 @@ async function probe(
       freeBytes: Number(blocks) * Number(blockBytes),
       freeInodes: Number(inodes) === 0 ? null : Number(inodes), // filesystems without a table of inodes
       filesystem: filesystem === '' || filesystem === '0' ? null : filesystem,
+      rootInode: found.missing === '' ? inode : null,
       nestedMounts: found.missing === '' ? mountsBelow(mountinfo, root).map((path) => toRaw(path)) : [],
       readOnly: isReadOnly(mountinfo, root),
     },

@@ -36,18 +36,23 @@ export async function replayRestoreRecords(
     context.log('info', `removing what was left of a half written record of ${project}`);
     await removeRecord(context.client, record.id, signal);
   }
-  const seen = new Set<string>();
-  for (const record of await readRecords(context.client, 'restore', project, signal)) {
-    if (record.text === null) continue;
+  const done = new Set<string>();
+  const records = await readRecords(context.client, 'restore', project, signal);
+  const runOf = ({ text }: EngineRecord): string | undefined => (text === null ? undefined : journalOf(JSON.parse(text))?.run); // written by recordRestore, whole
+  for (const record of records) {
+    if (record.text === null || done.has(record.id)) continue;
     try {
-      const run = journalOf(JSON.parse(record.text))?.run; // written by recordRestore, whole
-      // A restore that died between two records of itself: the newer one said how far it had come.
-      const report = run !== undefined && seen.has(run) ? { undone: [], failed: [] } : await undoOne(record.text, project, undo, signal);
-      if (run !== undefined) seen.add(run);
+      const report = await undoOne(record.text, project, undo, signal);
       undone.push(...report.undone);
       failed.push(...report.failed);
       if (report.failed.length > 0) break; // an older one is below this one
-      await removeRecord(context.client, record.id, signal);
+      // A restore that died between two records of itself: the newer one said how far it had come, so it is the last to go.
+      const run = runOf(record);
+      const older = records.filter((one) => one !== record && run !== undefined && runOf(one) === run);
+      for (const { id } of [...older, record]) {
+        await removeRecord(context.client, id, signal);
+        done.add(id);
+      }
     } catch (error) {
       if (signal.aborted) throw cancelled(signal);
       if (error instanceof McadsError && (error.code === 'engine-lost' || error.code === 'engine-unreachable')) throw error;

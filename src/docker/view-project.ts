@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { EngineContainer, EngineProject, EngineProjectSummary, EngineVolume, VolumeUser } from '../domain/engine-model.ts';
+import type { BindUser, EngineContainer, EngineProject, EngineProjectSummary, EngineVolume, VolumeUser } from '../domain/engine-model.ts';
 import type { EngineImage } from '../domain/ports.ts';
 import type { ContainerJson, ContainerSummaryJson, ImageJson, NetworkJson, VolumeJson } from './engine-api.ts';
 import type { EngineClient } from './engine-client.ts';
@@ -89,6 +89,7 @@ export async function viewProject(client: EngineClient, project: string, signal:
       all.filter(({ Id }) => !ids.has(Id)),
       new Set(volumes.map(({ name }) => name)),
     ),
+    foreignBinds: foreignBinds(all.filter(({ Id }) => !ids.has(Id))),
     ...filesOf(own.map(({ json }) => json)),
   };
 }
@@ -170,16 +171,32 @@ function labelledByImage(json: ContainerJson, image: ImageJson | null): boolean 
 function foreignUsers(containers: readonly ContainerSummaryJson[], volumes: ReadonlySet<string>): readonly VolumeUser[] {
   return containers
     .filter(({ Labels: labels }) => !(HELPER in (labels ?? {})))
-    .flatMap(({ Id: id, Names: names, State: state, Labels: labels, Mounts: mounts }) =>
-      (mounts ?? [])
+    .flatMap((container) =>
+      (container.Mounts ?? [])
         .filter(({ Name: name }) => name !== undefined && volumes.has(name))
-        .map(({ Name: volume = '' }) => ({
-          volume,
-          container: names?.[0]?.replace(/^\//, '') ?? id,
-          project: labels?.[COMPOSE_PROJECT] || null,
-          running: state === 'running' || state === 'paused' || state === 'restarting',
-        })),
+        .map(({ Name: volume = '' }) => ({ volume, ...whoIs(container), running: runs(container) })),
     );
+}
+
+function foreignBinds(containers: readonly ContainerSummaryJson[]): readonly BindUser[] {
+  return containers
+    .filter((container) => !(HELPER in (container.Labels ?? {})) && runs(container))
+    .flatMap((container) =>
+      (container.Mounts ?? [])
+        .filter(({ Type: type, RW: writes }) => type === 'bind' && writes !== false)
+        .map(({ Source: path = '' }) => ({ path, ...whoIs(container) })),
+    );
+}
+
+function whoIs({ Id: id, Names: names, Labels: labels }: ContainerSummaryJson): {
+  readonly container: string;
+  readonly project: string | null;
+} {
+  return { container: names?.[0]?.replace(/^\//, '') ?? id, project: labels?.[COMPOSE_PROJECT] || null };
+}
+
+function runs({ State: state }: ContainerSummaryJson): boolean {
+  return state === 'running' || state === 'paused' || state === 'restarting';
 }
 
 /** What the newest container says about the files: an older one may come from another set of `-f`. */

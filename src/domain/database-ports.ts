@@ -139,6 +139,8 @@ export interface DatabaseRestorer {
   ): Promise<BuiltDatabase>;
   /** All of them in one transaction, sessions ended. A database that does not exist has nothing to keep. */
   swap(target: DatabaseTarget, swaps: readonly DatabaseSwap[], io: DatabaseIo): Promise<void>;
+  /** Which of these databases there are. */
+  present(target: DatabaseTarget, databases: readonly string[], io: DatabaseIo): Promise<ReadonlySet<string>>;
   /** Back to before, from whatever state; idempotent. Resolves with what was done, for people. */
   revert(target: DatabaseTarget, swaps: readonly DatabaseSwap[], io: DatabaseIo): Promise<readonly string[]>;
   /** Runs one statement that changes nothing; resolves with its lines, columns apart by `|`. Rejects `component-failed` with the server's words. */

@@ -107,6 +107,12 @@ export interface VolumeUser {
   readonly running: boolean;
 }
 
+export interface BindUser {
+  readonly path: string;
+  readonly container: string;
+  readonly project: string | null;
+}
+
 /** What the engine knows of one project: its labelled containers (stopped and one-off too), volumes and networks. */
 export interface EngineProject {
   readonly project: string;
@@ -116,6 +122,8 @@ export interface EngineProject {
   readonly networks: readonly { readonly name: string; readonly composeKey: string | null; readonly driver: string }[];
   /** Containers outside the project that use its volumes. */
   readonly foreignUsers: readonly VolumeUser[];
+  /** Folders and files of the host that running containers which are none of the project's write to. */
+  readonly foreignBinds: readonly BindUser[];
   /** From the labels; null when none says. */
   readonly workingDirectory: string | null;
   readonly configFiles: readonly string[];

@@ -36,8 +36,11 @@ export interface TreeTarget extends AsyncDisposable {
   checkDatabase?(run: RestoreRun, signal: AbortSignal): Promise<JsonObject>;
   /** Undoes whatever of stage and swap had happened and removes the staging directory. False where nothing of this run was there. */
   revert(run: RestoreRun, signal: AbortSignal): Promise<boolean>;
-  /** Rejects where `revert` would take something away that is not the tree's own: a filesystem that has been mounted in it since. Changes nothing. */
-  assertRevertible(run: RestoreRun, signal: AbortSignal): Promise<void>;
+  /**
+   * Rejects where `revert` would take something away that is not the tree's own (a filesystem that has been mounted in it since), or would find nothing
+   * because this is not the place that was swapped. `rootInode`: of that one, null where unknown. Changes nothing.
+   */
+  assertRevertible(run: RestoreRun, rootInode: string | null, signal: AbortSignal): Promise<void>;
   /** Removes the staging directory, what was replaced with it; the root keeps its times. */
   discard(run: RestoreRun, signal: AbortSignal): Promise<void>;
   /** True when the swap left something to go back to. */

@@ -21,6 +21,10 @@ export interface JournalTree {
   readonly place: TreePlace;
   /** Topmost directory that did not exist before the restore made it (binds only); null where all were there. */
   readonly createdFrom: string | null;
+  /** Inode of the root that was there: another one is another folder, or what a disk is not mounted on. */
+  readonly rootInode?: string | null | undefined;
+  /** It is swapped in, and can only be put back by what swaps. */
+  readonly swaps?: boolean;
 }
 
 /** A database that a restore builds under another name and then renames. */
@@ -97,6 +101,8 @@ export interface RestoreJournal {
   readonly servers?: readonly { readonly container: NamedContainer; readonly ran: boolean }[];
   /** Written when all was proven, before services run again: from then on a restore that is broken off is finished, not undone. */
   readonly proven?: ProvenRestore;
+  /** What the helper containers of the restore were made from, where it was told. */
+  readonly helperImage?: string | null;
   readonly trees: readonly JournalTree[];
   readonly databases: readonly JournalDatabase[];
   readonly roles: readonly JournalRoles[];
@@ -170,6 +176,8 @@ export interface PlaceReport {
   readonly freeInodes: number | null;
   /** Equal for places on one filesystem; null where unknown. */
   readonly filesystem: string | null;
+  /** Of the root that is there, where it can be told. */
+  readonly rootInode?: string | null;
   /** Other filesystems mounted below, relative to the tree; never moved. */
   readonly nestedMounts: readonly RawPath[];
   readonly readOnly: boolean;
@@ -304,6 +312,8 @@ export interface RestoredService {
   /** Stopped while data is swapped. */
   readonly stops: boolean;
   readonly ran: boolean;
+  /** Made by the restore, and started in the end. */
+  readonly starts?: boolean;
 }
 
 export interface RestorePlan {

@@ -225,6 +225,7 @@ function emptyProject(project: string, directory: string): EngineProject {
     volumes: [],
     networks: [],
     foreignUsers: [],
+    foreignBinds: [],
     workingDirectory: directory,
     configFiles: [],
     environmentFiles: [],

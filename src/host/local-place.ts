@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, opendir, realpath, rm, rmdir, statfs } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, opendir, realpath, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { PlaceReport, TreePlace } from '../domain/restore.ts';
 import type { TreeTarget } from '../domain/restore-ports.ts';
@@ -18,7 +18,7 @@ export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
   const createdFrom = await missingFrom(folder);
   const nearest = createdFrom === null ? folder : dirname(createdFrom);
   const space = await statfs(nearest, { bigint: true });
-  const { dev } = await lstat(nearest);
+  const { dev, ino } = await stat(nearest, { bigint: true });
   const file = place.singleFile === null ? null : await stateOf(join(folder, place.singleFile));
   return {
     exists: createdFrom === null && file !== 'missing',
@@ -29,6 +29,7 @@ export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
     freeBytes: Number(space.bavail * BigInt(space.bsize)),
     freeInodes: space.files === 0n ? null : Number(space.ffree),
     filesystem: String(dev),
+    rootInode: createdFrom === null ? String(ino) : null,
     nestedMounts: createdFrom === null && place.singleFile === null ? await mountsIn(folder) : [],
     readOnly: await isReadOnly(nearest),
     owner: place.singleFile === null || createdFrom !== null ? null : await ownerOf(join(folder, place.singleFile)),

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { chmod, chown, lstat, lutimes, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, lstat, lutimes, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bytes, JsonObject } from '../domain/byte-stream.ts';
 import type { RestoreRun, TreePlace } from '../domain/restore.ts';
@@ -9,7 +9,7 @@ import type { RawPath, TreeScan } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { isStagingName } from '../stream/restore-commands.ts';
 import { assertNothingMounted } from '../stream/mounts-below.ts';
-import { awayPaths, PUT_BACK, stagingOf, swappedNames } from '../stream/script-target.ts';
+import { awayPaths, otherFolder, PUT_BACK, stagingOf, swappedNames } from '../stream/script-target.ts';
 import { planBack, planSwap, splitsOf, type Move, type SwapPlan } from '../stream/swap-plan.ts';
 import { mountsIn } from './mounts.ts';
 import { bytesOf, entryOf, walkTree } from './node-walk.ts';
@@ -100,7 +100,7 @@ export class NodeTarget implements TreeTarget {
 
   async revert(run: RestoreRun): Promise<boolean> {
     const staging = this.#staging(run);
-    if ((await lstat(staging).catch(() => null)) === null) return false;
+    if ((await lstat(staging).catch(ifMissing)) === null) return false;
     const saved = await this.#saved(staging);
     if (saved !== null) {
       const { plan, before } = saved;
@@ -122,7 +122,9 @@ export class NodeTarget implements TreeTarget {
     return planBack(name, plan, folders, gone);
   }
 
-  async assertRevertible(run: RestoreRun): Promise<void> {
+  async assertRevertible(run: RestoreRun, rootInode: string | null): Promise<void> {
+    const isGone = (await lstat(this.#staging(run)).catch(ifMissing)) === null;
+    if (isGone && rootInode !== null && String((await stat(this.#root, { bigint: true })).ino) !== rootInode) throw otherFolder(this.#name);
     const saved = await this.#saved(this.#staging(run));
     if (saved === null) return;
     assertNothingMounted(await mountsIn(this.#root), awayPaths(await this.#movesBack(run, saved.plan, 'gone')), this.#name, PUT_BACK);
@@ -155,7 +157,7 @@ export class NodeTarget implements TreeTarget {
   }
 
   async #saved(staging: string): Promise<{ readonly plan: SwapPlan; readonly before: readonly Described[] } | null> {
-    const text = await readFile(join(staging, 'plan'), 'utf8').catch(() => null);
+    const text = await readFile(join(staging, 'plan'), 'utf8').catch(ifMissing);
     return text === null ? null : (JSON.parse(text) as { readonly plan: SwapPlan; readonly before: readonly Described[] }); // written by swap, whole or not at all
   }
 
@@ -208,6 +210,12 @@ export class NodeTarget implements TreeTarget {
     await work();
     await lutimes(this.#root, utimeOf(atimeMs / 1000), utimeOf(mtimeMs / 1000));
   }
+}
+
+/** Anything else than that it is not there is no reason to go on as if it were not. */
+function ifMissing(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+  throw error;
 }
 
 function here(path: RawPath): string {

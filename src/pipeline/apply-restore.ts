@@ -114,6 +114,7 @@ class RestoreRun {
     const journal = journalOf(plan, {
       run,
       startedAt,
+      helperImage: request.helperImage,
       servers: servers.map(({ planned }) => planned),
       serversUp: new Set(
         servers.flatMap(({ planned: { container } }) => (plan.onHost === true || isUpIn(view, container) ? [container.name] : [])),
@@ -174,7 +175,7 @@ class RestoreRun {
     const until = new Date(ports.now().getTime() + request.keepOldMs).toISOString();
     const kept = this.#keptJournal();
     const proven = { start: this.#toStart(), kept: kept === null ? null : { journal: kept, until }, rest: this.#restOf(kept) };
-    this.#isProven = true;
+    this.#isProven = true; // also where writing it fails: nobody knows how far that came
     await claim.recordRestore({ ...this.journal, proven });
   }
 
@@ -188,8 +189,7 @@ class RestoreRun {
     const failed: string[] = [];
     const lost: string[] = [];
     try {
-      // Half undone must not be taken for proven.
-      if (this.#isProven) await claim.recordRestore(this.journal);
+      await this.#recordUnproven();
       const report = await undoRestore(ports.engine, this.journal, undoToolsOf(request, ports), own, {
         reachedSwap: this.#reachedSwap,
         builtOn: this.#builtOn,
@@ -211,6 +211,20 @@ class RestoreRun {
     return explained(first, failed, lost);
   }
 
+  /** Half undone must not be taken for proven. Where that cannot be written (the disk is full) it is undone all the same. */
+  async #recordUnproven(): Promise<void> {
+    if (!this.#isProven) return;
+    try {
+      await this.#context.claim.recordRestore(this.journal);
+    } catch (error) {
+      this.#context.ports.events({
+        type: 'log',
+        level: 'warn',
+        message: `that it is undone could not be written down: ${messageOf(error)}`,
+      });
+    }
+  }
+
   /** The restore is done: from here on it is kept, whatever comes. */
   async settle(): Promise<Applied> {
     const { ports, request, claim, plan } = this.#context;
@@ -219,12 +233,18 @@ class RestoreRun {
     const now = ports.now();
     const kept = this.#keptJournal();
     const until = new Date(now.getTime() + request.keepOldMs);
+    let isKept = false;
     try {
-      // A record before the journal goes: whatever is not cleared away below is cleared away by the next run.
-      await engine.keepRestore(this.journal, now, own);
+      // Both records before the journal goes, which the next run would finish from: what can be gone back to, and what it is to clear away.
+      if (kept !== null) await engine.keepRestore(kept, until, own);
+      isKept = kept !== null;
+      const rest = this.#restOf(kept);
+      await engine.keepRestore(rest, now, own);
       await claim.clearRestore();
-      const [interim] = (await engine.keptRestores(plan.project, own)).filter(({ journal }) => journal.run === this.journal.run);
-      if (interim !== undefined) await this.#clearAway(interim.id, kept, until, own);
+      const [over] = (await engine.keptRestores(plan.project, own)).filter(
+        (one) => one.journal.run === rest.run && one.until === now.toISOString(),
+      );
+      if (over !== undefined) await discardKept(engine, over, undoToolsOf(request, ports), own);
     } catch (error) {
       const message = `what the restore left behind is not cleared away: ${messageOf(error)}`;
       this.#findings.push({
@@ -242,7 +262,7 @@ class RestoreRun {
       databases: [...this.#databases, ...this.#servers.flatMap(({ restored }) => restored)],
       files: this.#files,
       findings: [...this.#findings, ...this.#servers.flatMap(({ findings }) => findings)],
-      keptUntil: kept === null ? null : until.toISOString(),
+      keptUntil: isKept ? until.toISOString() : null,
     };
   }
 
@@ -252,13 +272,7 @@ class RestoreRun {
     return keptPart(this.journal, { trees: this.#replaced, databases: new Set(this.#keptDatabases()) }, this.#made);
   }
 
-  /** Staging directories that hold nothing, the first databases of new clusters; what can be gone back to gets its own record. */
-  async #clearAway(interim: string, kept: RestoreJournal | null, until: Date, signal: AbortSignal): Promise<void> {
-    const { ports, request } = this.#context;
-    if (kept !== null) await ports.engine.keepRestore(kept, until, signal);
-    await discardKept(ports.engine, { id: interim, journal: this.#restOf(kept), until: '' }, undoToolsOf(request, ports), signal);
-  }
-
+  /** Staging directories that hold nothing, the first databases of new clusters. */
   #restOf(kept: RestoreJournal | null): RestoreJournal {
     const isKept = (component: string): boolean =>
       kept !== null && [...kept.trees, ...kept.databases].some((one) => one.component === component);
@@ -376,20 +390,22 @@ class RestoreRun {
     return this.#toStart().some((one) => one.name === name);
   }
 
-  /** What ran before; where nothing was there before, what ran in the snapshot. */
+  /** Of what was made: what ran in the snapshot; then what ran before. */
   #toStart(): readonly NamedContainer[] {
+    return [...this.#madeToStart(), ...this.journal.running];
+  }
+
+  #madeToStart(): readonly NamedContainer[] {
     const { plan, request } = this.#context;
+    if (!request.start) return [];
     const made = plan.recreation?.containers.filter(({ name, wasRunning }) => wasRunning && !this.#skipped.has(name)) ?? [];
-    const fresh = plan.fresh && request.start ? made.map(({ name }) => ({ id: '', name })) : [];
-    return [...this.journal.running, ...fresh];
+    return made.map(({ name }) => ({ id: '', name }));
   }
 
   async #start(signal: AbortSignal): Promise<void> {
-    const { plan, ports } = this.#context;
-    ports.events({ type: 'stage', stage: 'start' });
-    if (!plan.fresh) return this.#downtime.start(this.#toStart(), signal);
-    // Nothing was there to go back to: data that is proven is not thrown away for a service that does not come up.
-    for (const one of this.#toStart()) {
+    this.#context.ports.events({ type: 'stage', stage: 'start' });
+    // Nothing ran there to go back to: data that is proven is not thrown away for a service that does not come up.
+    for (const one of this.#madeToStart()) {
       try {
         await this.#downtime.start([one], signal);
       } catch (error) {
@@ -403,6 +419,7 @@ class RestoreRun {
         });
       }
     }
+    await this.#downtime.start(this.journal.running, signal);
   }
 
   async #writeConfig(signal: AbortSignal): Promise<void> {

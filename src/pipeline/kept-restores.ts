@@ -5,7 +5,7 @@ import type { Engine } from '../domain/ports.ts';
 import type { KeptRestore, MadePlace, RestoreJournal, RestoreRun } from '../domain/restore.ts';
 import { McadsError, messageOf, stopsRun } from '../errors.ts';
 import { placeExists } from './place-exists.ts';
-import { findContainer, type UndoTools } from './undo-restore.ts';
+import { cannotSwap, findContainer, treeOptionsOf, type UndoTools } from './undo-restore.ts';
 
 /** What a rollback would have nothing to put back for is left out, what was `made` is to be taken away; null where nothing is left to put back. */
 export function keptPart(
@@ -77,11 +77,12 @@ function without(kept: KeptRestore, lasting: readonly KeptRestore[]): KeptRestor
 export async function discardKept(engine: Engine, kept: KeptRestore, tools: UndoTools, signal: AbortSignal): Promise<void> {
   const { trees, databases, files, run, project } = kept.journal;
   const images = (await engine.viewProject(project, signal)).containers.map(({ imageId }) => imageId);
-  const tree = { ...tools.tree, projectImages: [...new Set(images)] };
-  for (const { place } of trees) {
-    if (!(await placeExists(engine, place, tree, signal))) continue; // gone with all that was in it
-    await using target = await engine.openTarget(place, tree, signal);
+  const options = { ...treeOptionsOf(tools, kept.journal), projectImages: [...new Set(images)] };
+  for (const tree of trees) {
+    if (!(await placeExists(engine, tree.place, options, signal))) continue; // gone with all that was in it
+    await using target = await engine.openTarget(tree.place, options, signal);
     if (target.swaps) await target.discard(run, signal);
+    else if (tree.swaps === true) throw cannotSwap(tree);
   }
   const servers = new Map(databases.map((one) => [one.container.name, one]));
   for (const [name, server] of servers) {

@@ -1,9 +1,11 @@
-import { type EngineContainer, isUp } from '../domain/engine-model.ts';
+import { type EngineContainer, type EngineMount, isUp } from '../domain/engine-model.ts';
 import type { PlannedRestore, Recreation, RestoredService } from '../domain/restore.ts';
+import { isWithin } from './foreign-users.ts';
 import { stopOrder } from './plan-groups.ts';
-import type { RestorePorts } from './restore-requests.ts';
+import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import type { RestoreSituation } from './restore-situation.ts';
-import { withDependencies } from './service-views.ts';
+import { type ServiceView, withDependencies } from './service-views.ts';
+import type { TreeMount } from '../domain/plan.ts';
 
 /**
  * The project's containers in stop order. Whoever uses a volume or bind that is swapped goes down for it, and whoever depends on a database
@@ -13,50 +15,43 @@ export function planServices(
   components: readonly PlannedRestore[],
   part: Recreation | null,
   situation: RestoreSituation,
+  { start }: Pick<RestoreRequest, 'start'>,
   { engine }: RestorePorts,
 ): readonly RestoredService[] {
   const { view, views } = situation;
   const own = engine.info.ownContainer?.id;
   const alive = view.containers.filter(({ oneOff, service, id }) => !oneOff && service !== null && id !== own);
-  const databases = databaseServices(components);
-  const swapped = placesOf(components);
-  const services = stopOrder(alive, views).map((container): RestoredService => {
-    const service = container.service ?? '';
-    const depends = !databases.has(service) && [...withDependencies([service], views)].some((one) => databases.has(one));
-    const stops = depends || usesAny(container, swapped);
-    return { name: service, container: container.name, stops, ran: isUp(container) };
+  const trees = components.flatMap(({ target }) => (target.kind === 'tree' ? [target.place.mount] : []));
+  const isUser = usersOf(trees, databaseServices(components), views);
+  const services = stopOrder(alive, views).map((container): RestoredService => ({
+    name: container.service ?? '',
+    container: container.name,
+    stops: isUser(container),
+    ran: isUp(container),
+  }));
+  const made = part?.containers.map(({ service, name, wasRunning }): RestoredService => {
+    return { name: service, container: name, stops: false, ran: false, starts: wasRunning && start };
   });
-  const made = part?.containers.map(({ service, name }) => ({ name: service, container: name, stops: false, ran: false })) ?? [];
-  return [...services, ...made];
+  return [...services, ...(made ?? [])];
 }
 
-interface Places {
-  readonly volumes: ReadonlySet<string>;
-  readonly paths: readonly string[];
-}
-
-/** What is filled for the first time has no users yet that could see it half; a volume that is empty may have. */
-function placesOf(components: readonly PlannedRestore[]): Places {
-  const volumes = new Set<string>();
-  const paths: string[] = [];
-  for (const { target } of components) {
-    if (target.kind !== 'tree') continue;
-    const { mount } = target.place;
-    if (mount.type === 'volume') volumes.add(mount.name);
-    else paths.push(mount.hostPath);
-  }
-  return { volumes, paths };
-}
-
-function usesAny({ mounts }: EngineContainer, { volumes, paths }: Places): boolean {
-  return mounts.some((mount) => {
-    if (mount.type === 'volume') return mount.name !== null && volumes.has(mount.name);
-    return mount.type === 'bind' && paths.some((path) => isWithin(mount.source, path) || isWithin(path, mount.source));
-  });
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(`${folder.replace(/\/$/, '')}/`);
+/** Whether a container uses one of the places that are swapped, or depends on a server whose databases are. */
+export function usersOf(
+  mounts: readonly TreeMount[],
+  databases: ReadonlySet<string>,
+  views: readonly ServiceView[],
+): (container: EngineContainer) => boolean {
+  const volumes = new Set(mounts.flatMap((mount) => (mount.type === 'volume' ? [mount.name] : [])));
+  const paths = mounts.flatMap((mount) => (mount.type === 'bind' ? [mount.hostPath] : []));
+  const uses = ({ type, name, source }: EngineMount): boolean =>
+    type === 'volume'
+      ? name !== null && volumes.has(name)
+      : type === 'bind' && paths.some((path) => isWithin(source, path) || isWithin(path, source));
+  return ({ service, mounts: used }) => {
+    const own = service ?? '';
+    const depends = !databases.has(own) && [...withDependencies([own], views)].some((one) => databases.has(one));
+    return depends || used.some(uses);
+  };
 }
 
 function databaseServices(components: readonly PlannedRestore[]): ReadonlySet<string> {

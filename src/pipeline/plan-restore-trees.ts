@@ -1,10 +1,12 @@
 import { posix } from 'node:path';
+import { type EngineMount, isUp } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { PlannedRestore, PlaceReport, Recreation, RestoreAction } from '../domain/restore.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import type { SnapshotRepository } from '../domain/ports.ts';
 import type { OpenTreeOptions, RawPath } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
+import { foreignUsersOf, isWithin } from './foreign-users.ts';
 import { mountHolding } from './plan-databases.ts';
 import { bindPlace, volumePlace, type RestorePlace } from './restore-places.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
@@ -108,17 +110,22 @@ export function wordsFor(action: RestoreAction, name: string): string {
   }
 }
 
-/** A volume of others' is not this project's to replace. */
-function assertNotShared(one: SelectedForRestore, { place, name }: RestorePlace, { request, situation }: TreePlanContext): void {
+/** What others use is not this project's to replace: nobody stops them. This tool itself, run by Compose, is none of them. */
+function assertNotShared(one: SelectedForRestore, { place, name }: RestorePlace, { request, situation, ports }: TreePlanContext): void {
   const { mount } = place;
-  if (request.forceShared || mount.type !== 'volume') return;
-  const others = situation.view.foreignUsers.filter(({ volume }) => volume === mount.name);
-  const oneOffs = situation.view.containers.filter(
-    (container) => container.oneOff && container.state === 'running' && container.mounts.some((used) => used.name === mount.name),
+  if (request.forceShared) return;
+  const { view } = situation;
+  const own = ports.engine.info.ownContainer;
+  const stopped = mount.type === 'volume' ? view.foreignUsers.filter(({ volume, running }) => !running && volume === mount.name) : [];
+  const others = [...foreignUsersOf(mount, view, own?.name), ...stopped];
+  const isUsed = (used: EngineMount): boolean =>
+    mount.type === 'volume' ? used.name === mount.name : used.type === 'bind' && !used.readOnly && isWithin(used.source, mount.hostPath);
+  const oneOffs = view.containers.filter(
+    (container) => container.oneOff && container.id !== own?.id && isUp(container) && container.mounts.some(isUsed),
   );
   const users = [
     ...others.map(({ container, project }) => `${container}${project === null ? '' : ` of project ${project}`}`),
-    ...oneOffs.map((container) => `${container.name}, a one-off run,`),
+    ...oneOffs.map((container) => `${container.name} (a one-off run)`),
   ];
   if (users.length === 0) return;
   throw new McadsError('usage', `${one.id}: ${name} is also used by ${users.join(' and ')}, which would see its files replaced`, {

@@ -65,7 +65,7 @@ export async function planRestore(
     beside: situation.beside,
     fresh: situation.fresh,
     components: planned,
-    services: planServices(planned, part, situation, ports),
+    services: planServices(planned, part, situation, request, ports),
     recreation: part,
     missingImages: await missingImages(part, selection, await modelOf(manifest, repository, part, signal), ports, signal),
     safety: request.safetyBackup ? safetyOf(planned) : [],

@@ -13,6 +13,7 @@ import { artifactsOf } from './select-components.ts';
 export interface JournalParts {
   readonly run: string;
   readonly startedAt: Date;
+  readonly helperImage: string | null;
   readonly servers: readonly PlannedServer[];
   /** Containers of servers that run. */
   readonly serversUp: ReadonlySet<string>;
@@ -37,7 +38,14 @@ export function journalOf(plan: RestorePlan, parts: JournalParts): RestoreJourna
     running: parts.running,
     reachedSwap: false,
     servers: servers.map(({ container }) => ({ container, ran: parts.serversUp.has(container.name) })),
-    trees: trees.map(({ id, target }) => ({ component: id, place: target.place, createdFrom: target.report.createdFrom })),
+    helperImage: parts.helperImage,
+    trees: trees.map(({ id, target: { place, report } }) => ({
+      component: id,
+      place,
+      createdFrom: report.createdFrom,
+      rootInode: report.rootInode,
+      swaps: report.swaps,
+    })),
     databases: servers.flatMap(({ databases }) =>
       databases.map(({ component, adapter, service, container, access, database, temporary, kept }) => ({
         component,

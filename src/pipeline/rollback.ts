@@ -1,4 +1,4 @@
-import { isUp } from '../domain/engine-model.ts';
+import { type EngineContainer, isUp } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { ProjectClaim } from '../domain/ports.ts';
 import type { KeptRestore, NamedContainer, RestoreJournal } from '../domain/restore.ts';
@@ -6,7 +6,13 @@ import type { Engine } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import { Downtime } from './restore-services.ts';
 import type { RollbackPorts, RollbackRequest, RollbackResult } from './restore-requests.ts';
-import { findContainer, startStopped, undoRestore, type UndoTools } from './undo-restore.ts';
+import { type Project, settingsForAccess } from '../domain/plan.ts';
+import { foreignUsersOf } from './foreign-users.ts';
+import { placeExists } from './place-exists.ts';
+import { stopOrder } from './plan-groups.ts';
+import { usersOf } from './plan-restore-services.ts';
+import { serviceViews } from './service-views.ts';
+import { cannotSwap, findContainer, startStopped, treeOptionsOf, undoRestore, type UndoTools } from './undo-restore.ts';
 
 /** A step may take as long as a service takes to stop. */
 const STEP_MS = 120_000;
@@ -38,8 +44,9 @@ async function goBack(
 ): Promise<RollbackResult> {
   const { engine, adapters, hostWriter, events } = ports;
   const { healthTimeoutMs } = request;
-  const journal = { ...(await asOfNow(kept.journal, engine, signal)), reachedSwap: true, rollbackOf: kept.id };
   const tools: UndoTools = { adapters, hostWriter, events, healthTimeoutMs, tree: { transport: 'auto', helperImage: null } };
+  const journal = { ...(await asOfNow(kept.journal, ports, signal)), reachedSwap: true, rollbackOf: kept.id };
+  await assertAllKept(kept.journal, engine, tools, signal);
   signal.throwIfAborted();
   await claim.recordRestore(journal);
   events({ type: 'stage', stage: 'rollback', detail: kept.journal.snapshot });
@@ -77,13 +84,12 @@ async function newestKept(project: string, ports: RollbackPorts, signal: AbortSi
   });
 }
 
-/** What runs now runs again afterwards. */
-async function asOfNow(journal: RestoreJournal, engine: Engine, signal: AbortSignal): Promise<RestoreJournal> {
+/** Who uses now what is put back is stopped for it, also what came since the restore; what runs now runs again afterwards. */
+async function asOfNow(journal: RestoreJournal, ports: RollbackPorts, signal: AbortSignal): Promise<RestoreJournal> {
+  const { engine } = ports;
   const users: NamedContainer[] = [];
   const running: NamedContainer[] = [];
-  for (const user of journal.users) {
-    const container = await findContainer(engine, user, signal);
-    if (container === null) continue;
+  for (const container of await usersNow(journal, ports, signal)) {
     const named = { id: container.id, name: container.name };
     users.push(named);
     if (isUp(container)) running.unshift(named);
@@ -94,6 +100,79 @@ async function asOfNow(journal: RestoreJournal, engine: Engine, signal: AbortSig
     servers.push({ container: named, ran: container !== null && isUp(container) });
   }
   return { ...journal, users, running, servers };
+}
+
+/** In stop order. */
+async function usersNow(journal: RestoreJournal, ports: RollbackPorts, signal: AbortSignal): Promise<readonly EngineContainer[]> {
+  const { engine, events } = ports;
+  const before: EngineContainer[] = [];
+  for (const user of journal.users) {
+    const container = await findContainer(engine, user, signal);
+    if (container !== null) before.push(container);
+  }
+  if (engine.info.isHost === true) return before; // units are known by their names
+  const view = await engine.viewProject(journal.project, signal);
+  const known: Project = {
+    name: journal.project,
+    strategy: 'docker',
+    directory: view.workingDirectory,
+    model: null,
+    engine: view,
+    engineInfo: engine.info,
+    modelError: null,
+  };
+  const views = serviceViews(known, ports.settingsFor(null));
+  const mounts = journal.trees.map(({ place }) => place.mount);
+  const isUser = usersOf(mounts, new Set(journal.databases.map(({ service }) => service)), views);
+  const own = engine.info.ownContainer;
+  const since = view.containers.filter(
+    (one) => one.id !== own?.id && isUser(one) && !before.some(({ id }) => id === one.id) && one.service !== null && !one.oneOff,
+  );
+  const runs = view.containers.filter((one) => one.oneOff && one.id !== own?.id && isUp(one) && isUser(one)).map(({ name }) => name);
+  const others = mounts.flatMap((mount) => foreignUsersOf(mount, view, own?.name)).map(({ container }) => container);
+  for (const name of new Set([...runs, ...others])) {
+    const message = `${name} is no service of ${journal.project} and is not stopped: it sees its files replaced`;
+    events({ type: 'log', level: 'warn', message });
+  }
+  return stopOrder([...before, ...since], views);
+}
+
+/** Half of what a restore replaced is neither of the two states. Rejects before anything is stopped. */
+async function assertAllKept(journal: RestoreJournal, engine: Engine, tools: UndoTools, signal: AbortSignal): Promise<void> {
+  const { containers } = await engine.viewProject(journal.project, signal);
+  const options = { ...treeOptionsOf(tools, journal), projectImages: [...new Set(containers.map(({ imageId }) => imageId))] };
+  const gone: string[] = [];
+  for (const tree of journal.trees) {
+    if (!(await placeExists(engine, tree.place, options, signal))) {
+      gone.push(tree.component);
+      continue;
+    }
+    await using target = await engine.openTarget(tree.place, options, signal);
+    if (tree.swaps === true && !target.swaps) throw cannotSwap(tree);
+    if (!(await target.holdsReplaced(journal.run, signal))) gone.push(tree.component);
+  }
+  for (const { container: named, adapter: name, service, access } of new Map(
+    journal.databases.map((one) => [one.container.name, one]),
+  ).values()) {
+    const container = await findContainer(engine, named, signal);
+    const restorer = tools.adapters.find(({ engine: one }) => one === name)?.restorer;
+    const mine = journal.databases.filter((one) => one.container.name === named.name);
+    if (container === null || restorer === undefined) gone.push(...mine.map(({ component }) => component));
+    else if (container.state === 'running') {
+      const io = { engine, runId: journal.run, signal, warn: (): void => undefined };
+      const target = { service, container, settings: settingsForAccess(access) };
+      const there = await restorer.present(
+        target,
+        mine.map(({ kept }) => kept),
+        io,
+      );
+      gone.push(...mine.filter(({ kept }) => !there.has(kept)).map(({ component }) => component));
+    }
+  }
+  if (gone.length === 0) return;
+  throw new McadsError('component-failed', `nothing was put back: what the restore replaced is not there any more of ${gone.join(', ')}`, {
+    hint: 'mount it or move it back; else restore a snapshot of before',
+  });
 }
 
 function unfinished(failed: readonly string[]): McadsError {

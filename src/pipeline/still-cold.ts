@@ -2,6 +2,7 @@ import { type EngineContainer, isUp } from '../domain/engine-model.ts';
 import type { PlannedComponent, Project } from '../domain/plan.ts';
 import type { Engine } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
+import { foreignUsersOf } from './foreign-users.ts';
 import { mountKey } from './plan-databases.ts';
 import type { PlanPorts } from './requests.ts';
 
@@ -32,7 +33,7 @@ export async function consistencyAfter(
       one.mounts.some((mount) => mountKey(mount) === key) &&
       (!isQuiet || component.users.includes(one.id) || !before.has(one.id)),
   );
-  const foreign = (isQuiet ? [] : now.foreignUsers).filter((user) => user.running && user.volume === key && user.container !== own?.name);
+  const foreign = isQuiet ? [] : foreignUsersOf(method.mount, now, own?.name);
   // One that is stopped while it is paused is thawed first, so that it may write its last.
   const thawed =
     consistency === 'paused'

@@ -3,6 +3,7 @@ import type { EngineContainer } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { Consistency } from '../domain/manifest.ts';
 import type { PlannedComponent, Project, QuiesceMode } from '../domain/plan.ts';
+import { foreignUsersOf } from './foreign-users.ts';
 import { mountKey, type ClusterMount } from './plan-databases.ts';
 import { becauseOf } from './because.ts';
 import type { PlanPorts, PlanRequest, SettingsResult } from './requests.ts';
@@ -94,9 +95,7 @@ function foreignUsers(
   project: Project,
 ): readonly { readonly container: string; readonly project: string | null }[] {
   const own = project.engineInfo?.ownContainer;
-  const others = (project.engine?.foreignUsers ?? []).filter(
-    (user) => user.running && candidate.mount.type === 'volume' && user.volume === candidate.mount.name && user.container !== own?.name,
-  );
+  const others = foreignUsersOf(candidate.mount, project.engine, own?.name);
   const oneOffs = (project.engine?.containers ?? []).filter(
     (one) =>
       (one.oneOff || one.service === null) &&

@@ -36,11 +36,11 @@ export async function undoRestore(
 ): Promise<UndoReport> {
   const { containers } = await engine.viewProject(journal.project, signal);
   const projectImages = [...new Set(containers.map(({ imageId }) => imageId))];
-  const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages }, signal);
+  const undo = new Undo(engine, journal, tools, { ...treeOptionsOf(tools, journal), projectImages }, signal);
   const reachedSwap = reach === null ? journal.reachedSwap !== false : reach.reachedSwap;
   if (reach === null) {
     await undo.assertNobodyElses();
-    await undo.assertRevertible();
+    if (reachedSwap) await undo.assertRevertible();
   }
   if (reachedSwap && undo.failed.length === 0) await undo.stopUsers();
   // No files are moved under what still runs on them.
@@ -98,6 +98,17 @@ export async function startStopped(
   const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages: [] }, signal);
   await undo.startAgain(true);
   return [...undo.failed, ...undo.lost];
+}
+
+/** As the restore opened its trees, where nobody says otherwise now. */
+export function treeOptionsOf({ tree }: UndoTools, { helperImage = null }: RestoreJournal): UndoTools['tree'] {
+  return { ...tree, helperImage: tree.helperImage ?? helperImage };
+}
+
+export function cannotSwap({ component }: JournalTree): McadsError {
+  return new McadsError('component-failed', `${component} cannot be put back from here: no image on this engine has GNU tar`, {
+    hint: 'put --helper-image, or the setting helperImage, as it was for the restore',
+  });
 }
 
 /** How far a restore came that failed in this process; of one that was killed it is not known. */
@@ -171,9 +182,21 @@ class Undo {
     for (const tree of this.#journal.trees) {
       await this.#attempt(tree.component, async () => {
         await using target = await this.#open(tree);
-        await target?.assertRevertible(this.#journal.run, this.#signal);
+        if (target === null) return this.#assertMayBeGone(tree);
+        if (tree.swaps === true && !target.swaps) throw cannotSwap(tree);
+        await target.assertRevertible(this.#journal.run, tree.rootInode ?? null, this.#signal);
       });
     }
+  }
+
+  /** With a volume goes all that was swapped in it. A folder of the host may be on a disk that is not mounted. */
+  #assertMayBeGone({ place: { mount }, createdFrom }: JournalTree): void {
+    if (mount.type === 'bind' && createdFrom === null)
+      throw new McadsError('component-failed', `${mount.hostPath} is not there, so what was restored in it cannot be put back`, {
+        hint: 'mount its disk, or move it back, and try again',
+      });
+    if (mount.type === 'volume' && !this.#journal.created.volumes.includes(mount.name))
+      this.lost.push(`volume ${mount.name} was removed since, so nothing of it can be put back`);
   }
 
   async revertTrees(reachedSwap: boolean): Promise<void> {

@@ -35,7 +35,13 @@ export function restorePlanJson(plan: RestorePlan, { proof, keepOldMs }: Restore
       ...(target.kind === 'tree' ? { swaps: target.report.swaps } : {}),
       ...(target.kind === 'config' ? { files: target.files.map((file) => ({ path: file.path, action: file.action })) } : {}),
     })),
-    services: plan.services.map(({ name, container, stops, ran }) => ({ name, container, stops, ran })),
+    services: plan.services.map(({ name, container, stops, ran, starts }) => ({
+      name,
+      container,
+      stops,
+      ran,
+      ...(starts === undefined ? {} : { starts }),
+    })),
     creates: {
       containers: recreation?.containers.map(({ name }) => name) ?? [],
       networks: recreation?.networks.map(({ name }) => name) ?? [],
@@ -111,6 +117,9 @@ function consequences(plan: RestorePlan, facts: RestorePlanFacts, style: Style):
   }
   const stopping = plan.services.filter(({ stops, ran }) => stops && ran);
   tell('Stops', stopping.length === 0 ? 'no service' : `${namesOf(distinct(stopping.map(({ name }) => name)))}, while the data is swapped`);
+  const starting = plan.services.filter(({ starts }) => starts === true);
+  if (recreation !== null && recreation.containers.length > 0)
+    tell('Starts', starting.length === 0 ? 'nothing of what is made' : namesOf(distinct(starting.map(({ name }) => name))));
   for (const [label, text] of configurationLines(plan)) tell(label, text);
   if (recreation !== null && recreation.changes.length > 0)
     tell(plan.beside ? 'Dropped' : 'Not as it was', recreation.changes.map(printable).join('; '));

@@ -183,7 +183,6 @@ function goBack({ keptUntil, plan }: RestoreResult, program: string): string {
 
 /** The command for what ran in the snapshot and does not run now; null where all of it does. */
 function toBeStarted({ plan, services, findings }: RestoreResult): string | null {
-  if (!plan.fresh) return null;
   const running = new Set(services.filter(({ state }) => state === 'running').map(({ name }) => name));
   const down = (plan.recreation?.containers ?? []).filter(({ name, wasRunning }) => wasRunning && !running.has(name));
   if (down.length === 0) return null;

@@ -86,6 +86,9 @@ export const READ_PLAN = `${ENTER}; ${NO_LINK}; [ -d "$2" ] || exit 2; [ -e "$2/
 /** $2 the staging directory. The root keeps its times. The plan goes first: without it nothing is ever moved back. */
 export const REMOVE_STAGING = `${ENTER}; ${NO_LINK}; [ -d "$2" ] || exit 0; ${STAMP}; rm -f -- "$2/plan" && sync "$2" && rm -rf --one-file-system -- "$2" || exit 4; ${RESTAMP}; sync -f . || sync`;
 
+/** Prints the root's inode. */
+export const ROOT_INODE = `${ENTER}; exec stat -c %i .`;
+
 /** Prints where the root is, NUL, and what is mounted where. */
 export const MOUNTS = `${ENTER}; printf '%s\\000' "$(pwd -P)"; cat /proc/self/mountinfo 2>/dev/null; exit 0`;
 
@@ -119,7 +122,7 @@ while [ -n "$rest" ]; do
 done`;
 
 /**
- * $2: name of a single file, or nothing. Prints: f, d or - (what is there); whether something is in it (1 or 0); \`stat -f\` of it; mountinfo.
+ * $2: name of a single file, or nothing. Prints: f, d or - (what is there); whether something is in it (1 or 0); \`stat -f\` of it; its inode; mountinfo.
  * Exit 3: not the GNU programs.
  */
 export const PROBE_PLACE = `${ENTER}
@@ -130,4 +133,4 @@ else
   kind=d; filled=0
   [ -z "$(find . -mindepth 1 -maxdepth 1 ! -name '${STAGING_PREFIX}*' -print -quit | tr '\\000' x)" ] || filled=1
 fi
-printf '%s %s\\n' "$kind" "$filled"; stat -f -c '%i %a %S %d' . || exit 4; pwd -P; cat /proc/self/mountinfo`;
+printf '%s %s\\n' "$kind" "$filled"; stat -f -c '%i %a %S %d' . && stat -c %i . || exit 4; pwd -P; cat /proc/self/mountinfo`;

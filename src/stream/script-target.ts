@@ -18,6 +18,7 @@ import {
   PREPARE_SWAP,
   READ_PLAN,
   REMOVE_STAGING,
+  ROOT_INODE,
   SAVE_SPLITS,
   STAGE,
   stagingName,
@@ -149,9 +150,13 @@ export class ScriptTarget implements TreeTarget {
     await this.#remove(stagingOf(run, this.place), signal);
   }
 
-  async assertRevertible(run: RestoreRun, signal: AbortSignal): Promise<void> {
+  async assertRevertible(run: RestoreRun, rootInode: string | null, signal: AbortSignal): Promise<void> {
     const staging = stagingOf(run, this.place);
     const found = await this.#plan(staging, signal);
+    if (found === 'no staging' && rootInode !== null) {
+      const { text } = await utf8Of(await this.#run(ROOT_INODE, [], signal));
+      if (text.trim() !== rootInode) throw otherFolder(this.#name);
+    }
     if (typeof found === 'string') return;
     assertNothingMounted(
       await this.#mounts(signal),
@@ -303,6 +308,13 @@ export function stagingOf(run: RestoreRun, { singleFile }: TreePlace): string {
 /** The names that a swap moves; null: all. */
 export function swappedNames({ singleFile, companions = [], names }: TreePlace): readonly RawPath[] | null {
   return singleFile === null ? (names ?? null) : [singleFile, ...companions].map(toRaw);
+}
+
+/** Where nothing of a swap is left and the folder is not the one that it was done in. */
+export function otherFolder(name: string): McadsError {
+  return new McadsError('component-failed', `${name} is not the folder that was restored, and nothing of that is in it`, {
+    hint: 'mount its disk, or move the folder back, and try again',
+  });
 }
 
 /** What a swap, or the way back, takes out of the live tree. */

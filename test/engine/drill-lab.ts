@@ -213,7 +213,7 @@ export function spoiled(
         swap: (run, kept, inner) => target.swap(run, kept, inner),
         hash: (paths, inner) => target.hash(paths, inner),
         revert: (run, inner) => target.revert(run, inner),
-        assertRevertible: (run, inner) => target.assertRevertible(run, inner),
+        assertRevertible: (run, rootInode, inner) => target.assertRevertible(run, rootInode, inner),
         holdsReplaced: (run, inner) => target.holdsReplaced(run, inner),
         discard: async (run, inner) => {
           await target.discard(run, inner);

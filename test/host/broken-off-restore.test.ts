@@ -299,3 +299,31 @@ test.each(['with', 'without'])(
     expect(readFileSync(join(share, 'precious.txt'), 'utf8')).toBe('theirs');
   },
 );
+
+test('killed in the swap: where its folder is not mounted it is not taken for undone', async () => {
+  await app.run(['backup', '--no-prune']);
+  app.write('media/own.txt', 'of before');
+  app.write('xrays/models.py', 'changed = True\n');
+  await killedAt(await Gate.before('mv', '*own.txt*', 'after'));
+  renameSync(join(app.directory, 'media'), join(app.base, 'the disk'));
+  mkdirSync(join(app.directory, 'media'));
+  const stuck = await app.run(['recover'], 3);
+  expect(findingsOf(stuck)).toContainEqual(
+    expect.objectContaining({
+      message: expect.stringMatching(/media is not the folder that was restored, and nothing of that is in it/) as string,
+    }),
+  );
+  rmSync(join(app.directory, 'media'), { recursive: true });
+  const missing = await app.run(['recover'], 3);
+  expect(findingsOf(missing)).toContainEqual(
+    expect.objectContaining({
+      message: expect.stringContaining('media is not there, so what was restored in it cannot be put back') as string,
+    }),
+  );
+  renameSync(join(app.base, 'the disk'), join(app.directory, 'media'));
+  await app.run(['recover']);
+  expect(read('media/own.txt')).toBe('of before');
+  expect(read('xrays/models.py')).toBe('changed = True\n');
+  expect(readdirSync(join(app.directory, 'media')).filter((name) => name.startsWith('.mcads-restore-'))).toEqual([]);
+  expect(systemd.stateOf('mcads.service')).toBe('active');
+});

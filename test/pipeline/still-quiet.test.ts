@@ -19,7 +19,10 @@ async function after(consistency: Consistency, now: readonly EngineContainer[], 
     consistency,
     users: [web().id],
   } as Partial<PlannedComponent> as PlannedComponent;
-  const engine = { info: {}, viewProject: async () => ({ ...planned.engine, containers: now, foreignUsers: [] }) } as unknown as Engine;
+  const engine = {
+    info: {},
+    viewProject: async () => ({ ...planned.engine, containers: now, foreignUsers: [], foreignBinds: [] }),
+  } as unknown as Engine;
   return consistencyAfter(component, planned, engine, { recognise: () => recognised }, new AbortController().signal);
 }
 

@@ -105,6 +105,7 @@ export function project(
       volumes,
       networks: [],
       foreignUsers: [],
+      foreignBinds: [],
       workingDirectory: '/srv/shop',
       configFiles: [],
       environmentFiles: [],

@@ -136,8 +136,20 @@ async function allowConnections(session: PsqlSession, database: string, allowed:
 }
 
 /** The databases of these swaps that are there. */
+/** What `DatabaseRestorer.present` promises. */
+export async function presentDatabases(target: DatabaseTarget, databases: readonly string[], io: DatabaseIo): Promise<ReadonlySet<string>> {
+  return withServer(target, io, async (_, session) => new Set((await lookFor(session, databases)).keys()));
+}
+
 async function look(session: PsqlSession, swaps: readonly DatabaseSwap[]): Promise<ReadonlyMap<string, Present>> {
-  const names = swaps.flatMap(({ database, temporary, kept }) => [database, temporary, kept]).map(quoteLiteral);
+  return lookFor(
+    session,
+    swaps.flatMap(({ database, temporary, kept }) => [database, temporary, kept]),
+  );
+}
+
+async function lookFor(session: PsqlSession, databases: readonly string[]): Promise<ReadonlyMap<string, Present>> {
+  const names = databases.map(quoteLiteral);
   if (names.length === 0) return new Map();
   const rows =
     (await session.json(`select coalesce(json_object_agg(datname, json_build_object('open', datallowconn, 'comment', shobj_description(d.oid, 'pg_database'))), '{}')

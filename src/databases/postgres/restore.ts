@@ -6,7 +6,7 @@ import { checkCold } from './restore-cold.ts';
 import { applyGlobals, dropRoles, missingRoles, runGlobals } from './restore-globals.ts';
 import { restoreNames } from './restore-names.ts';
 import { waitReady } from './restore-ready.ts';
-import { dropDatabases, revertDatabases, swapDatabases } from './restore-swap.ts';
+import { dropDatabases, presentDatabases, revertDatabases, swapDatabases } from './restore-swap.ts';
 
 /** Brings PostgreSQL databases back: built under another name, proven, then renamed. */
 export const postgresRestorer: DatabaseRestorer = {
@@ -20,6 +20,7 @@ export const postgresRestorer: DatabaseRestorer = {
   dropRoles,
   build: buildDatabase,
   swap: swapDatabases,
+  present: presentDatabases,
   revert: revertDatabases,
   drop: dropDatabases,
   ask,
