@@ -209,12 +209,13 @@ function refuseWithoutEngine(request: EngineRequest): never {
 }
 
 async function discoverPorts(engine: Engine | null, setup: RunSetup): Promise<DiscoverPorts> {
-  const { hostRuntime } = await import('./host/runtime.ts');
+  const [{ hostRuntime }, { hostFiles }] = await Promise.all([import('./host/runtime.ts'), import('./host/host-files.ts')]);
   return {
     engine,
     loadCompose: () => setup.loadCompose(),
     history: () => history(setup),
     hostRuntime: hostRuntime(),
+    host: hostFiles(),
   };
 }
 

@@ -36,6 +36,7 @@ export async function probeArchivePlace(context: TreeContext, place: TreePlace, 
     freeInodes: null,
     filesystem: null,
     nestedMounts: [],
+    repositories: [],
     readOnly: false,
   };
 }

@@ -79,6 +79,7 @@ const MISSING_VOLUME: PlaceReport = {
   freeInodes: null,
   filesystem: null,
   nestedMounts: [],
+  repositories: [],
   readOnly: false,
 };
 
@@ -190,7 +191,8 @@ async function probe(
       throw new McadsError('component-failed', `${found.at} is no folder, so nothing can be restored into it`);
     throw new McadsError('component-failed', `${nameOfPlace(place)} cannot be looked at: ${why}`);
   }
-  const [first = '', space = '', inode = '', root = '', ...mountinfo] = answer.text.split('\n');
+  const [lines = '', ...repositories] = answer.text.split('\0');
+  const [first = '', space = '', inode = '', root = '', ...mountinfo] = lines.split('\n');
   const [kind, filled] = first.split(' ');
   const [filesystem = '', blocks, blockBytes, inodes] = space.split(' ');
   if (single !== '' && kind === 'd')
@@ -210,6 +212,7 @@ async function probe(
       filesystem: filesystem === '' || filesystem === '0' ? null : filesystem,
       rootInode: found.missing === '' ? inode : null,
       nestedMounts: found.missing === '' ? mountsBelow(mountinfo, root).map((path) => toRaw(path)) : [],
+      repositories: repositories.slice(0, -1).map((path) => toRaw(path.replace(/^\.\/?/, ''))),
       readOnly: isReadOnly(mountinfo, root),
     },
   };

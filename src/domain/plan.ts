@@ -55,6 +55,8 @@ export interface Project {
   readonly engineInfo: EngineInfo | null;
   /** Why the Compose files did not load although the engine knows the project. */
   readonly modelError: Finding | null;
+  /** Other repositories of this tool among its files: they are nobody's state. */
+  readonly otherRepositories?: readonly string[];
   /** The application on this host; only in the host strategy. */
   readonly host?: HostApplication | undefined;
   /** What the choice of the strategy left uncovered, and what is to be said of it. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { withAccessList } from './access-lists.ts';
 import { secondsOf } from './node-times.ts';
 import { openForWriting } from './open-files.ts';
+import { repositoriesIn } from './other-repository.ts';
 import { rotatingDisk } from './rotating-disk.ts';
 import type { FileIdentity, HostFile, HostFiles } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
@@ -19,6 +20,7 @@ export function hostFiles(): HostFiles {
     rotatingDisk: (path) => rotatingDisk(path),
     openForWriting: (paths) => openForWriting(paths),
     withAccessList,
+    repositoriesIn: (folder) => repositoriesIn(folder),
     glob: globFiles,
   };
 }

@@ -11,6 +11,7 @@ import { localScripts } from './local-script.ts';
 import { NodeTarget } from './node-target.ts';
 import { checkSqlite } from './sqlite-copy.ts';
 import { isReadOnly, mountsIn } from './mounts.ts';
+import { repositoriesBelow } from './other-repository.ts';
 
 /** What `Engine.probePlace` promises, for a path of this machine. */
 export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
@@ -31,6 +32,7 @@ export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
     filesystem: String(dev),
     rootInode: createdFrom === null ? String(ino) : null,
     nestedMounts: createdFrom === null && place.singleFile === null ? await mountsIn(folder) : [],
+    repositories: createdFrom === null && place.singleFile === null ? await repositoriesBelow(folder) : [],
     readOnly: await isReadOnly(nearest),
     owner: place.singleFile === null || createdFrom !== null ? null : await ownerOf(join(folder, place.singleFile)),
   };

@@ -9,7 +9,7 @@ import type { RawPath, TreeScan } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { isStagingName } from '../stream/restore-commands.ts';
 import { assertNothingMounted } from '../stream/mounts-below.ts';
-import { awayPaths, otherFolder, PUT_BACK, stagingOf, swappedNames } from '../stream/script-target.ts';
+import { assertNothingInTheWay, awayPaths, otherFolder, PUT_BACK, stagingOf, swappedNames } from '../stream/script-target.ts';
 import { planBack, planSwap, splitsOf, type Move, type SwapPlan } from '../stream/swap-plan.ts';
 import { mountsIn } from './mounts.ts';
 import { bytesOf, entryOf, walkTree } from './node-walk.ts';
@@ -75,6 +75,7 @@ export class NodeTarget implements TreeTarget {
     const name = stagingOf(run, this.place);
     const folders = await this.#list([...splits.map(here), ...splits.map((path) => inside(`${name}/new`, path))]);
     const plan = planSwap({ staging: name, splits, kept, only: swappedNames(this.place), folders });
+    assertNothingInTheWay(plan, name, folders, this.#name);
     assertNothingMounted(await mountsIn(this.#root), awayPaths(plan.moves), this.#name, 'swapped');
     const before = await this.#describe(this.#root, plan.splits);
     const after = plan.only === null ? await this.#describe(join(staging, 'new'), plan.described) : before;

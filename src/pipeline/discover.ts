@@ -40,38 +40,63 @@ export async function discover(request: PlanRequest, ports: DiscoverPorts, signa
     throw nothingFound(request, summaries, ports);
   }
   const engineProject = known ?? (here !== null && loaded.model !== null ? here : null);
+  const directory = loaded.model?.workingDirectory ?? known?.workingDirectory ?? null;
+  const others = await otherRepositories(directory, engineProject, request, ports);
   return {
     name,
     strategy: 'docker',
-    directory: loaded.model?.workingDirectory ?? known?.workingDirectory ?? null,
+    directory,
+    otherRepositories: others,
     model: loaded.model,
     engine: engineProject === null ? null : await withDeclaredVolumes(engineProject, loaded.model, ports, signal),
     engineInfo: ports.engine?.info ?? null,
     modelError: findingAboutFiles(name, loaded.error, loaded.model, known),
-    ...withFinding(
-      choice.listsHost ? await hostBeside(request, loaded.model, known, ports, signal) : null,
-      known === null ? otherName(name, loaded.model?.workingDirectory ?? request.directory, summaries) : null,
-    ),
+    ...withFindings(choice.listsHost ? await hostBeside(request, loaded.model, known, ports, signal) : null, [
+      ...(known === null ? otherName(name, loaded.model?.workingDirectory ?? request.directory, summaries) : []),
+      ...others.map(leftOut),
+    ]),
   };
 }
 
-function withFinding(choice: Project['choice'] | null, finding: Finding | null): Pick<Project, 'choice'> {
-  if (finding === null) return choice === null || choice === undefined ? {} : { choice };
-  return { choice: { findings: [...(choice?.findings ?? []), finding], uncovered: choice?.uncovered ?? [] } };
+/** Where a repository is likely to lie among files that are captured, as far as those are this machine's. */
+async function otherRepositories(
+  directory: string | null,
+  engine: EngineProject | null,
+  { neverCapture }: PlanRequest,
+  { host, engine: of }: DiscoverPorts,
+): Promise<readonly string[]> {
+  if (of?.info.sharesFilesystem !== true) return [];
+  const binds = (engine?.containers ?? []).flatMap(({ mounts }) => mounts.flatMap(({ type, source }) => (type === 'bind' ? [source] : [])));
+  const found: string[] = [];
+  for (const folder of new Set([...(directory === null ? [] : [directory]), ...binds])) found.push(...(await host.repositoriesIn(folder)));
+  return [...new Set(found)].filter((path) => !neverCapture.includes(path));
+}
+
+function withFindings(choice: Project['choice'] | null, findings: readonly Finding[]): Pick<Project, 'choice'> {
+  if (findings.length === 0) return choice === null || choice === undefined ? {} : { choice };
+  return { choice: { findings: [...(choice?.findings ?? []), ...findings], uncovered: choice?.uncovered ?? [] } };
 }
 
 /** What was started from here under another name (`-p`, COMPOSE_PROJECT_NAME) is not what the files call it, and would be in no snapshot. */
-function otherName(name: string, directory: string, summaries: readonly EngineProjectSummary[]): Finding | null {
+function otherName(name: string, directory: string, summaries: readonly EngineProjectSummary[]): readonly Finding[] {
   const others = summaries.filter(({ project, workingDirectory }) => project !== name && workingDirectory === directory);
   const [first] = others;
-  if (first === undefined) return null;
-  return {
-    severity: 'error',
-    code: 'other-project-name',
-    subject: name,
-    message: `the engine knows nothing of ${name}; what was started from ${directory} runs as ${others.map(({ project }) => project).join(', ')}`,
-    hint: `back up with -p ${first.project}, or set \`name:\` in the Compose file`,
-  };
+  if (first === undefined) return [];
+  const runs = others.map(({ project }) => project).join(', ');
+  return [
+    {
+      severity: 'error',
+      code: 'other-project-name',
+      subject: name,
+      message: `the engine knows nothing of ${name}; what was started from ${directory} runs as ${runs}`,
+      hint: `back up with -p ${first.project}, or set \`name:\` in the Compose file`,
+    },
+  ];
+}
+
+function leftOut(folder: string): Finding {
+  const message = 'a repository of this tool is left out, and stays as it is in a restore';
+  return { severity: 'info', code: 'other-repository', subject: folder, message };
 }
 
 function refused(

@@ -144,7 +144,15 @@ async function planPlace(
       report,
       kept: isFile
         ? []
-        : [...new Set([...report.nestedMounts, ...(await keptPaths(path, request, ports)), ...(adopted?.kept ?? []), ...unread])],
+        : [
+            ...new Set([
+              ...report.nestedMounts,
+              ...report.repositories,
+              ...(await keptPaths(path, request, ports)),
+              ...(adopted?.kept ?? []),
+              ...unread,
+            ]),
+          ],
       keptGlobs: adopted?.keptGlobs ?? (Array.isArray(exclude) ? exclude.filter((glob) => typeof glob === 'string') : []),
       createsVolume: false,
     },

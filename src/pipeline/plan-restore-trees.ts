@@ -54,6 +54,7 @@ async function planTree(one: SelectedForRestore, context: TreePlanContext): Prom
   const options: OpenTreeOptions = { transport: request.transport, helperImage: request.helperImage, projectImages: images };
   const report = await ports.engine.probePlace(found.place, options, signal);
   if (report.readOnly) throw new McadsError('component-failed', `${id}: ${found.name} is on a read-only filesystem`);
+  assertNoRepository(id, found.name, report);
   const createsVolume = one.kind === 'volume' && !report.exists;
   if (createsVolume) assertCanBeMade(found, full);
   const action = actionOf(report);
@@ -69,7 +70,14 @@ async function planTree(one: SelectedForRestore, context: TreePlanContext): Prom
       place: found.place,
       name: found.name,
       report,
-      kept: [...new Set([...report.nestedMounts, ...(await keptPaths(found, context)), ...othersWithin(one, context.manifest)])],
+      kept: [
+        ...new Set([
+          ...report.nestedMounts,
+          ...report.repositories,
+          ...(await keptPaths(found, context)),
+          ...othersWithin(one, context.manifest),
+        ]),
+      ],
       keptGlobs: Array.isArray(exclude) ? exclude.filter((glob) => typeof glob === 'string') : [],
       createsVolume,
     },
@@ -108,6 +116,14 @@ export function wordsFor(action: RestoreAction, name: string): string {
     case 'keep':
       return `leaves ${name} as it is`;
   }
+}
+
+/** What is saved there, whichever of it, is not replaced. */
+export function assertNoRepository(id: string, name: string, { repositories }: PlaceReport): void {
+  if (!repositories.includes('')) return;
+  throw new McadsError('usage', `${id}: ${name} is a repository of this tool; it cannot be replaced`, {
+    hint: 'leave it out with --component',
+  });
 }
 
 /** What others use is not this project's to replace: nobody stops them. This tool itself, run by Compose, is none of them. */

@@ -40,8 +40,11 @@ export interface PlanRequest extends ProjectRequest {
 }
 
 /** Folders left out by device and inode. Of the log folder of a host the survey leaves out our files. */
-export function neverCaptured({ neverCapture, logDirectory }: PlanRequest, { strategy }: Pick<Project, 'strategy'>): readonly string[] {
-  return strategy === 'host' ? neverCapture : [...neverCapture, logDirectory];
+export function neverCaptured(
+  { neverCapture, logDirectory }: PlanRequest,
+  { strategy, otherRepositories = [] }: Pick<Project, 'strategy' | 'otherRepositories'>,
+): readonly string[] {
+  return strategy === 'host' ? neverCapture : [...neverCapture, logDirectory, ...otherRepositories];
 }
 
 export interface BackupRequest extends PlanRequest {
@@ -91,6 +94,7 @@ export interface DiscoverPorts {
   history(): Promise<readonly PastBackup[]>;
   /** This machine; null where the host strategy cannot be taken. */
   readonly hostRuntime: HostRuntime | null;
+  readonly host: HostFiles;
 }
 
 export interface PlanPorts {

@@ -1,4 +1,4 @@
-import type { ManifestArtifact } from '../domain/manifest.ts';
+import type { CatalogueEntry, ManifestArtifact } from '../domain/manifest.ts';
 import type { Engine, SnapshotRepository } from '../domain/ports.ts';
 import type { EventSink } from '../domain/events.ts';
 import type { Finding } from '../domain/finding.ts';
@@ -12,6 +12,7 @@ import { remembering } from '../stream/remembering.ts';
 import { importedFrom } from './adopt-archive.ts';
 import { compareTree } from './compare-tree.ts';
 import { SampleHashes } from './sample-hashes.ts';
+import { rawPathOf } from './select-components.ts';
 import { wholeTar } from './tree-selection.ts';
 import { rowsOf, sameRows, sqliteTar } from './restore-sqlite.ts';
 
@@ -138,8 +139,11 @@ export class TreeRestore implements AsyncDisposable {
     const scan = this.#target.scanStaged(run, signal);
     // Archives from the engine hold whole seconds only.
     const times = this.planned.capturedBy === 'archive' ? 'second' : this.#target.transport === 'node' ? 'millisecond' : 'nanosecond';
-    const compared = await compareTree(parseCatalogue(repository.read(catalogue, signal)), scan.entries, { times });
+    const behind = { count: 0, mount: '' };
+    const recorded = this.#noting(parseCatalogue(repository.read(catalogue, signal)), behind);
+    const compared = await compareTree(recorded, scan.entries, { times });
     const { problems } = await scan.done;
+    if (behind.count > 0) throw behindMount(id, printableRaw(behind.mount), behind.count);
     const first = compared.differences[0] ?? problems[0];
     if (first !== undefined) {
       throw new McadsError(
@@ -151,6 +155,20 @@ export class TreeRestore implements AsyncDisposable {
       );
     }
     this.#compared = { entries: compared.entries, bytes: compared.bytes };
+  }
+
+  /** What lay where another filesystem is mounted now cannot come back: a mount point does not move, and what is on it is not the snapshot's. */
+  async *#noting(entries: AsyncIterable<CatalogueEntry>, behind: { count: number; mount: RawPath }): AsyncGenerator<CatalogueEntry> {
+    const { nestedMounts } = this.planned.target.report;
+    for await (const entry of entries) {
+      const path = nestedMounts.length === 0 ? '' : rawPathOf(entry);
+      const mount = nestedMounts.find((one) => path.startsWith(`${one}/`) || (path === one && entry.type !== 'd'));
+      if (mount !== undefined) {
+        behind.count += 1;
+        behind.mount = mount;
+      }
+      yield entry;
+    }
   }
 
   async #proveDatabase(signal: AbortSignal): Promise<void> {
@@ -192,6 +210,16 @@ export class TreeRestore implements AsyncDisposable {
     await scan.done;
     return found;
   }
+}
+
+function behindMount(id: string, mount: string, count: number): McadsError {
+  return new McadsError(
+    'component-failed',
+    `${id}: ${count} entries of the snapshot lie in ${mount}, where another filesystem is mounted now`,
+    {
+      hint: `unmount it and restore again; or bring them onto it: extract NAME ${id}:${mount} --target FOLDER`,
+    },
+  );
 }
 
 const PROGRESS_STEP = 1024 * 1024;

@@ -26,7 +26,7 @@ import {
 import { givenBack } from './release-buffer.ts';
 import { toTreeScan } from './stat-lines.ts';
 import { scanScript } from './tree-commands.ts';
-import { parseFolders, planBack, planSwap, splitsOf, type Move, type SwapPlan } from './swap-plan.ts';
+import { inTheWay, parseFolders, planBack, planSwap, splitsOf, type Move, type SwapPlan } from './swap-plan.ts';
 import { assertNothingMounted, mountsBelow } from './mounts-below.ts';
 import { toRaw, toText } from './raw-path.ts';
 
@@ -109,6 +109,7 @@ export class ScriptTarget implements TreeTarget {
     const splits = splitsOf(kept);
     const folders = await this.#list([...splits.map(here), ...splits.map((path) => inside(`${staging}/new`, path))], signal);
     const plan = planSwap({ staging, splits, kept, only, folders });
+    assertNothingInTheWay(plan, staging, folders, this.#name);
     assertNothingMounted(await this.#mounts(signal), awayPaths(plan.moves), this.#name, 'swapped');
     await this.#do(PREPARE_SWAP, [staging], signal, [Buffer.from(JSON.stringify(plan), 'utf8')]);
     await this.#do(MAKE_FOLDERS, [staging], signal, names(plan.splits.map((path) => (path === '' ? 'old' : `old/${path}`))));
@@ -308,6 +309,20 @@ export function stagingOf(run: RestoreRun, { singleFile }: TreePlace): string {
 /** The names that a swap moves; null: all. */
 export function swappedNames({ singleFile, companions = [], names }: TreePlace): readonly RawPath[] | null {
   return singleFile === null ? (names ?? null) : [singleFile, ...companions].map(toRaw);
+}
+
+/** Rejects where a folder stays, for something in it, that the snapshot has as something else. */
+export function assertNothingInTheWay(
+  plan: SwapPlan,
+  staging: string,
+  folders: ReadonlyMap<string, readonly string[]>,
+  name: string,
+): void {
+  const held = inTheWay(plan, staging, folders);
+  if (held === null) return;
+  throw new McadsError('component-failed', `${name}: ${toText(held)} is a folder in which something stays, and no folder in the snapshot`, {
+    hint: 'what is excluded, and what is mounted, stays where it is: move that folder away and restore again',
+  });
 }
 
 /** Where nothing of a swap is left and the folder is not the one that it was done in. */

@@ -24,6 +24,17 @@ export interface SwapPlan {
   readonly moves: readonly Move[];
 }
 
+/** A folder in which something stays and that is none in the new tree, which would be left without it; null where there is none. */
+export function inTheWay({ splits, only }: SwapPlan, staging: string, folders: Folders): RawPath | null {
+  if (only !== null) return null;
+  const come = (split: RawPath): readonly string[] => folders.get(within(`${staging}/new`, parentOf(split))) ?? [];
+  const held = splits.find(
+    (split) =>
+      split !== '' && !folders.has(within(`${staging}/new`, split)) && come(split).includes(split.slice(split.lastIndexOf('/') + 1)),
+  );
+  return held ?? null;
+}
+
 type Folders = ReadonlyMap<string, readonly string[]>;
 
 /** The root and every directory above a path that stays, parents first. What lies in something that stays is no reason to open that. */

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createProject, docker, engineEnv, type TestProjectFolder, testEngine } from '../support/engine.ts';
-import { runJson } from '../support/run-cli.ts';
+import { runCli, runJson } from '../support/run-cli.ts';
+import { runCommand } from '../support/run-command.ts';
 import { containerOf, psql, report, stateOf } from './e2e-support.ts';
 import { snapshotOf, startShop } from './restore-support.ts';
 
@@ -109,4 +110,43 @@ test('a rollback of which a database is gone puts nothing back', async () => {
   expect(refused.code).toBe(1);
   expect(JSON.stringify(refused.json)).toMatch(/is not there any more of database\/db\/shop/);
   expect(await psql(db, '\\c shop\nselect count(*) from orders')).toContain('2000');
+});
+
+test('another repository among the files of a bind is neither captured nor moved away', async () => {
+  const own = join(project.directory, 'site/backups');
+  const made = await run(['backup', '-r', own]);
+  expect(made.code, made.stderr).toBe(0);
+  await inside('web', 'mkdir -p /site/deep/er && cp -r /site/backups /site/deep/er/copy');
+  const apart = join(project.directory, 'apart');
+  const also = await run(['backup', '-r', apart]);
+  expect(also.says).toMatch(/other-repository \S*site\/backups/);
+  const files = await runCli(['files', 'latest', '-r', apart, 'bind/web/site'], { cwd: project.directory, env: engineEnv() });
+  expect(files.stdout).not.toContain('backups/chunks');
+  const restored = await run(['restore', 'latest', '--yes', '--keep-old', '0', '-r', apart]);
+  expect(restored.code, restored.stderr).toBe(0);
+  for (const repository of [own, join(project.directory, 'site/deep/er/copy')]) {
+    const verified = await run(['verify', '--read-data', '-r', repository]);
+    expect(verified.code, verified.stderr).toBe(0);
+  }
+});
+
+test('files of a folder on which another filesystem is mounted by now cannot come back: said before anything stops', async () => {
+  await inside('web', 'mkdir /site/uploads && echo 1 > /site/uploads/one');
+  expect((await run(['backup'])).code).toBe(0);
+  await inside('web', 'rm /site/uploads/one');
+  const before = await startedAt(await containerOf(project, 'web'));
+  const uploads = join(project.directory, 'site/uploads');
+  await runCommand('mount', ['-t', 'tmpfs', 'tmpfs', uploads]);
+  try {
+    const failed = await run(['restore', 'latest', '--yes']);
+    expect(failed.code).toBe(1);
+    expect(JSON.stringify(failed.json)).toMatch(
+      /bind\/web\/site: 1 entries of the snapshot lie in uploads, where another filesystem is mounted now/,
+    );
+    expect(await startedAt(await containerOf(project, 'web'))).toBe(before);
+  } finally {
+    await runCommand('umount', [uploads]);
+  }
+  expect((await run(['restore', 'latest', '--yes'])).code).toBe(0);
+  expect(await inside('web', 'cat /site/uploads/one')).toBe('1');
 });

@@ -250,7 +250,7 @@ test('a configuration file that somebody writes while a restore builds is theirs
   const running = startCli(['restore', 'latest', '--yes'], { cwd: app.directory, env: app.env });
   await gate.reached();
   app.write('.env', 'SECRET=mine\n');
-  writeFileSync(join(app.base, 'tar.gate'), 'go\n', { flag: 'r+' });
+  gate.open();
   const { code, stderr } = await running.end;
   expect(code, stderr).toBe(0);
   expect(stderr).toMatch(/\.env: it was missing when the restore was planned and has been written since/);

@@ -29,6 +29,7 @@ const PORTS: PlanPorts = {
     identify: async (path) => FILES[path] ?? null,
     rotatingDisk: async () => null,
     openForWriting: async () => [],
+    repositoriesIn: async () => [],
     withAccessList: async () => new Set(),
     glob: async () => [],
   },

@@ -14,6 +14,7 @@ const HOST: HostFiles = {
   identify: async () => null,
   rotatingDisk: async () => null,
   openForWriting: async () => [],
+  repositoriesIn: async () => [],
   withAccessList: async () => new Set(),
   glob: async () => [],
 };

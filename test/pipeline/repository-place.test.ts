@@ -19,6 +19,7 @@ const HOST: HostFiles = {
   glob: async () => [],
   rotatingDisk: async (path) => (path.startsWith('/srv/') ? 'sda' : null),
   openForWriting: async () => [],
+  repositoriesIn: async () => [],
   withAccessList: async () => new Set(),
   identify: async (path) => {
     const device = DEVICES[path];

@@ -14,6 +14,7 @@ const PLACE: PlaceReport = {
   freeInodes: null,
   filesystem: '1',
   nestedMounts: [],
+  repositories: [],
   readOnly: false,
 };
 
