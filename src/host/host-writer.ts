@@ -29,7 +29,11 @@ async function mustWrite(path: string, bytes: Uint8Array, attributes: FileAttrib
 
 /** Null where `isNew` and something is there. */
 async function write(path: string, bytes: Uint8Array, { mode, owner, mtime }: FileAttributes, isNew: boolean): Promise<WrittenFile | null> {
-  if (isNew && (await isThere(path))) return null;
+  if (isNew && (await isThere(path))) {
+    // Something else of the same restore may have brought it: a bind of the folder that it lies in.
+    const isSame = (await hashOf(path)) === createHash('sha256').update(bytes).digest('hex');
+    return isSame ? { hasOwner: true } : null;
+  }
   const directory = dirname(path);
   const made = (await mkdir(directory, { recursive: true })) ?? null;
   const part = join(directory, `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.part`);
@@ -81,14 +85,17 @@ async function linked(part: string, path: string): Promise<boolean> {
 
 async function removeSame(path: string, sha256: string | undefined): Promise<'removed' | 'changed' | 'gone'> {
   if (!(await isThere(path))) return 'gone';
-  if (sha256 !== undefined) {
-    if (!(await lstat(path)).isFile()) return 'changed';
-    const hash = createHash('sha256');
-    for await (const piece of createReadStream(path) as AsyncIterable<Buffer>) hash.update(piece); // without encoding
-    if (hash.digest('hex') !== sha256) return 'changed';
-  }
+  if (sha256 !== undefined && (await hashOf(path)) !== sha256) return 'changed';
   await rm(path, { force: true });
   return 'removed';
+}
+
+/** Null for what is no file. */
+async function hashOf(path: string): Promise<string | null> {
+  if (!(await lstat(path)).isFile()) return null;
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path) as AsyncIterable<Buffer>) hash.update(piece); // without encoding
+  return hash.digest('hex');
 }
 
 /** False where we may not; the group is kept where it is one of ours all the same. */

@@ -8,8 +8,9 @@ import { McadsError } from '../errors.ts';
 import { planRestoreDatabases } from './plan-restore-databases.ts';
 import { planRestoreOnHost } from './plan-restore-host.ts';
 import { proofOf } from './proof-of.ts';
+import { isWithin } from './foreign-users.ts';
 import { planServices } from './plan-restore-services.ts';
-import { planRestoreTrees } from './plan-restore-trees.ts';
+import { planRestoreTrees, type TreeRestorePlan } from './plan-restore-trees.ts';
 import { fullRecreation, lackingFindings, missingImages, missingPart } from './plan-recreation.ts';
 import { recordedModel } from './recorded-config.ts';
 import { describeConfig, planConfig, type ConfigPlace } from './restore-config.ts';
@@ -43,12 +44,18 @@ export async function planRestore(
   const part = await missingPart(full, selection, volumes, situation, request, ports, signal);
   const config = await planConfiguration(of('config')[0] ?? null, request, situation, repository, ports, signal);
   await assertFreeDirectory(request, situation, ports, signal);
-  const keptFiles = keptFilesOf(config);
+  // A bind of the project's folder holds its configuration too, which is shown and kept whatever was chosen.
+  const notChosen =
+    config === null && !request.withConfig && of('bind').length > 0
+      ? await planConfiguration(configOf(request, manifest), request, situation, repository, ports, signal)
+      : null;
+  const keptFiles = keptFilesOf(config ?? notChosen);
   const trees = await planRestoreTrees(
     selection.components,
     { request, situation, full, manifest, repository, ports, keptFiles, signal },
     findings,
   );
+  if (notChosen !== null) findings.push(...keptFindings(keptFiles, trees));
   const databases = await planRestoreDatabases(selection, situation, part, ports, signal, findings);
   const images = await planImages(of('image'), ports, signal);
   const state = of('state').map(planState);
@@ -111,10 +118,25 @@ function isOutOfReach(directory: string, { engine }: RestorePorts): boolean {
   return own !== undefined && !own.mounts.some(({ target }) => directory === target || directory.startsWith(`${target}/`));
 }
 
+/** What a bind must not bring or move: what is kept, and what is replaced on its own, with the way back that is its own. */
 function keptFilesOf(config: PlannedRestore | null): readonly string[] {
   if (config?.target.kind !== 'config') return [];
   const { directory, files } = config.target;
-  return files.filter(({ action }) => action === 'keep').map(({ path }) => posix.resolve(directory, path));
+  return files.filter(({ action }) => action === 'keep' || action === 'replace').map(({ path }) => posix.resolve(directory, path));
+}
+
+function configOf(request: RestoreRequest, manifest: Manifest): SelectedForRestore | null {
+  return selectForRestore({ ...request, services: [], components: [] }, manifest).components.find(({ kind }) => kind === 'config') ?? null;
+}
+
+function keptFindings(keptFiles: readonly string[], trees: readonly TreeRestorePlan[]): readonly Finding[] {
+  const folders = trees.flatMap(({ target: { place } }) =>
+    place.mount.type === 'bind' && place.singleFile === null ? [place.mount.hostPath] : [],
+  );
+  const kept = keptFiles.filter((path) => folders.some((folder) => isWithin(path, folder)));
+  if (kept.length === 0) return [];
+  const message = `configuration that differs is kept: ${kept.slice(0, 5).join(', ')}${kept.length > 5 ? ', …' : ''}`;
+  return [{ severity: 'info', code: 'config-kept', subject: 'config', message, hint: '--with-config replaces it' }];
 }
 
 /** A project beside gets a folder that is missing or empty: what lies there already is somebody's. */

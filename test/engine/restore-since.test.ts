@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createProject, docker, engineEnv, type TestProjectFolder, testEngine } from '../support/engine.ts';
@@ -149,4 +149,28 @@ test('files of a folder on which another filesystem is mounted by now cannot com
   }
   expect((await run(['restore', 'latest', '--yes'])).code).toBe(0);
   expect(await inside('web', 'cat /site/uploads/one')).toBe('1');
+});
+
+test('configuration inside of a bind: kept unless asked for, also where only the bind is chosen; replaced, it comes back with a rollback and with an undo', async () => {
+  await project.write('site/app.env', 'A=recorded\n');
+  await project.write('compose.yaml', compose({ app: sleeper({ env_file: './site/app.env', volumes: ['./site:/srv'] }) }));
+  await project.compose(['up', '-d']);
+  expect((await run(['backup'])).code).toBe(0);
+  const environment = async (): Promise<string> => readFile(join(project.directory, 'site/app.env'), 'utf8');
+  await project.write('site/app.env', 'A=live\n');
+  await project.write('site/index.html', 'second');
+  const chosen = await run(['restore', 'latest', '--yes', '--component', 'bind/*']);
+  expect(chosen.code, chosen.stderr).toBe(0);
+  expect(chosen.says).toMatch(/config-kept config configuration that differs is kept: \S+\/site\/app.env/);
+  expect(await readFile(join(project.directory, 'site/index.html'), 'utf8')).toBe('first');
+  expect(await environment()).toBe('A=live\n');
+
+  expect((await run(['restore', 'latest', '--yes', '--with-config'])).code).toBe(0);
+  expect(await environment()).toBe('A=recorded\n');
+  expect((await run(['rollback', '--yes'])).code).toBe(0);
+  expect(await environment()).toBe('A=live\n');
+
+  await rm(join(project.directory, 'site/app.env'));
+  expect((await run(['restore', 'latest', '--yes'])).code).toBe(0);
+  expect(await environment()).toBe('A=recorded\n');
 });
