@@ -110,7 +110,12 @@ async function restorePorts(
   confirm: (plan: RestorePlan) => Promise<void>,
   events: EventSink,
 ): Promise<RestorePorts> {
-  const [{ adapters, hostWriter }, { hostFiles }] = await Promise.all([undoTools(events), import('./host/host-files.ts')]);
+  const [{ adapters, hostWriter }, { hostFiles }, { namesOf }, { hostRuntime }] = await Promise.all([
+    undoTools(events),
+    import('./host/host-files.ts'),
+    import('./pipeline/discover-host.ts'),
+    import('./host/runtime.ts'),
+  ]);
   return {
     engine,
     adapters,
@@ -119,6 +124,7 @@ async function restorePorts(
     openRepository: () => wiring.openRepository(setup),
     loadCompose: () => setup.loadCompose(),
     settingsFor: (model) => setup.settingsFor(model),
+    namesOf: (directory) => namesOf(directory, hostRuntime()),
     confirm,
     safetyBackup: (components, claim, signal) => safetyBackup(components, claim, request, setup, engine, wiring, events, signal),
     now: () => new Date(),

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { glob, open, realpath, stat } from 'node:fs/promises';
+import { glob, open, readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withAccessList } from './access-lists.ts';
 import { secondsOf } from './node-times.ts';
@@ -20,6 +20,7 @@ export function hostFiles(): HostFiles {
     rotatingDisk: (path) => rotatingDisk(path),
     openForWriting: (paths) => openForWriting(paths),
     withAccessList,
+    namesIn: (folder) => readdir(folder).catch(() => []),
     repositoriesIn: (folder) => repositoriesIn(folder),
     glob: globFiles,
   };

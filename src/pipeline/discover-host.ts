@@ -1,7 +1,7 @@
 import type { ComposeModel } from '../domain/compose-model.ts';
 import type { EngineProject } from '../domain/engine-model.ts';
 import type { Finding, Uncovered } from '../domain/finding.ts';
-import type { HostApplication, HostSettings } from '../domain/host.ts';
+import type { HostApplication, HostRuntime, HostSettings } from '../domain/host.ts';
 import type { Project } from '../domain/plan.ts';
 import type { McadsError } from '../errors.ts';
 import type { DiscoverPorts, PastBackup, PlanRequest } from './requests.ts';
@@ -56,10 +56,18 @@ export async function nameOnHost(
 ): Promise<string> {
   if (projectName !== null) return projectName;
   if (model !== null && model.nameFrom !== 'directory') return model.name;
-  const settingsPackage = normalised((await ports.hostRuntime?.settingsPackage(directory)) ?? '');
-  const fromSettings = USUAL_PACKAGES.test(settingsPackage) ? '' : settingsPackage;
+  const [fromSettings, fromFolder] = await namesOf(directory, ports.hostRuntime);
   const fromArchive = history.findLast(({ isClassic }) => isClassic)?.project;
-  return [fromSettings, fromArchive ?? '', normalised(folderName(directory))].find((one) => one !== '') ?? 'host';
+  return [fromSettings, fromArchive ?? '', fromFolder].find((one) => one !== '') ?? 'host';
+}
+
+/** What an application is called by its settings and by its folder; empty where that says nothing. */
+export async function namesOf(
+  directory: string,
+  runtime: Pick<HostRuntime, 'settingsPackage'> | null,
+): Promise<readonly [settings: string, folder: string]> {
+  const settingsPackage = normalised((await runtime?.settingsPackage(directory)) ?? '');
+  return [USUAL_PACKAGES.test(settingsPackage) ? '' : settingsPackage, normalised(folderName(directory))];
 }
 
 function folderName(directory: string): string {

@@ -12,6 +12,7 @@ import { assertNoneOutside, withoutOutside } from './outside-places.ts';
 import { planHostDatabase } from './plan-restore-databases.ts';
 import { actionOf, assertRoom, tornFindings, unreadFindings, unreadIn, wordsFor, type TreeRestorePlan } from './plan-restore-trees.ts';
 import { lackingFindings } from './plan-recreation.ts';
+import { assertOwnDirectory } from './own-directory.ts';
 import { proofOf } from './proof-of.ts';
 import { describeConfig, planConfig, type ConfigPlace } from './restore-config.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
@@ -44,6 +45,14 @@ export async function planRestoreOnHost(
     const message = `${manifest.name} is of ${place}, which is here too: its data would replace that of ${request.directory}`;
     findings.push({ severity: 'warning', code: 'other-directory', subject: manifest.name, message, hint: ONE_NAME_HINT });
   }
+  const recorded = selection.components.flatMap((one) =>
+    one.kind === 'files' || one.kind === 'sqlite' ? [recordedPath(one, manifest)] : [],
+  );
+  const from = manifest.sealed.workingDirectory;
+  const within = recorded
+    .filter((path) => from !== null && path.startsWith(`${from}/`))
+    .map((path) => placeOf(path, manifest, request, []));
+  await assertOwnDirectory(manifest, within, request, repository, ports);
   const trees: TreeRestorePlan[] = [];
   const others: PlannedRestore[] = [];
   for (const one of selection.components) {

@@ -47,6 +47,8 @@ export interface RestorePorts {
   /** Rejects `nothing-found` without files, `config` for files that do not load. */
   loadCompose(): Promise<ComposeModel>;
   settingsFor(model: ComposeModel | null): SettingsLookup;
+  /** What the application in a directory of this host may be called. */
+  namesOf(directory: string): Promise<readonly string[]>;
   /** Shows the plan and asks; rejects `cancelled` for a no, `usage` where it can neither ask nor was told `--yes`. */
   confirm(plan: RestorePlan): Promise<void>;
   /** Captures these components of the live project; resolves with the snapshot's name. The project is claimed already; what is stopped for it is written there. */

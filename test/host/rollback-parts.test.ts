@@ -1,7 +1,9 @@
-import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { HostApp, substituteSystemd } from '../support/host-app.ts';
+import { MAIN } from '../support/run-cli.ts';
+import { runCommand } from '../support/run-command.ts';
 
 let app: HostApp;
 let systemd: ReturnType<typeof substituteSystemd>;
@@ -33,4 +35,22 @@ test('a rollback of which one part is not there any more puts nothing back, and 
   await app.run(['rollback', '--yes']);
   expect(read('xrays/models.py')).toBe('changed = True\n');
   expect(read('media/own.txt')).toBe('of before');
+});
+
+test('a directory that is not the application’s is not replaced: refused, unless -p says that it is meant', async () => {
+  const repository = join(app.directory, 'backups');
+  const home = join(app.base, 'somebody');
+  mkdirSync(join(home, '.ssh'), { recursive: true });
+  writeFileSync(join(home, 'letter.txt'), 'dear');
+  const options = { cwd: home, env: app.env, accept: 'any' } as const;
+  const refused = await runCommand(process.execPath, [MAIN, 'restore', 'latest', '-r', repository, '--yes'], options);
+  expect(refused.code, refused.stderr).toBe(2);
+  expect(refused.stderr).toMatch(/is a snapshot of \S+, and \S+somebody holds something else/);
+  expect(readFileSync(join(home, 'letter.txt'), 'utf8')).toBe('dear');
+  const named = await runCommand(process.execPath, [MAIN, 'restore', 'latest', '-r', repository, '-p', 'mcads', '--dry-run'], options);
+  expect(named.code, named.stderr).toBe(0);
+  const empty = join(app.base, 'empty');
+  mkdirSync(empty);
+  const free = await runCommand(process.execPath, [MAIN, 'restore', 'latest', '-r', repository, '--yes'], { ...options, cwd: empty });
+  expect(free.code, free.stderr).toBe(0);
 });

@@ -30,6 +30,7 @@ const PORTS: PlanPorts = {
     rotatingDisk: async () => null,
     openForWriting: async () => [],
     repositoriesIn: async () => [],
+    namesIn: async () => [],
     withAccessList: async () => new Set(),
     glob: async () => [],
   },

@@ -15,6 +15,7 @@ const HOST: HostFiles = {
   rotatingDisk: async () => null,
   openForWriting: async () => [],
   repositoriesIn: async () => [],
+  namesIn: async () => [],
   withAccessList: async () => new Set(),
   glob: async () => [],
 };

@@ -20,6 +20,7 @@ const HOST: HostFiles = {
   rotatingDisk: async (path) => (path.startsWith('/srv/') ? 'sda' : null),
   openForWriting: async () => [],
   repositoriesIn: async () => [],
+  namesIn: async () => [],
   withAccessList: async () => new Set(),
   identify: async (path) => {
     const device = DEVICES[path];
