@@ -45,10 +45,9 @@ export async function planRestoreOnHost(
     const message = `${manifest.name} is of ${place}, which is here too: its data would replace that of ${request.directory}`;
     findings.push({ severity: 'warning', code: 'other-directory', subject: manifest.name, message, hint: ONE_NAME_HINT });
   }
-  const recorded = selection.components.flatMap((one) =>
-    one.kind === 'files' || one.kind === 'sqlite' ? [recordedPath(one, manifest)] : [],
-  );
   const from = manifest.sealed.workingDirectory;
+  // Archives of the old scripts do not say where their parts lay.
+  const recorded = selection.components.flatMap(({ details: { facts } }) => (typeof facts['path'] === 'string' ? [facts['path']] : []));
   const within = recorded
     .filter((path) => from !== null && path.startsWith(`${from}/`))
     .map((path) => placeOf(path, manifest, request, []));
