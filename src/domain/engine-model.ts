@@ -150,3 +150,10 @@ export interface EngineState {
 export function isUp({ state }: Pick<EngineContainer, 'state'>): boolean {
   return state === 'running' || state === 'paused' || state === 'restarting';
 }
+
+/** The host's folder that a local volume is bound to by its options; null for one that the engine keeps. */
+export function boundFolder({ driver, options }: Pick<EngineVolume, 'driver' | 'options'>): string | null {
+  const isBind = driver === 'local' && (options['o'] ?? '').split(',').some((option) => option === 'bind' || option === 'rbind');
+  const device = options['device'] ?? '';
+  return isBind && device.startsWith('/') ? device.replace(/(?<=.)\/+$/, '') : null;
+}

@@ -4,9 +4,11 @@ import type { FileIdentity } from '../domain/ports.ts';
 import { escapeGlob, excludeMatcher } from '../stream/exclude-globs.ts';
 import { toRaw } from '../stream/raw-path.ts';
 
-/** A planned bind with what is known of its folder on this host; null where it cannot be seen from here. */
+/** A planned bind, or volume, with what is known of its folder on this host; null where it cannot be seen from here. */
 export interface PlannedTree {
   readonly component: PlannedComponent;
+  /** On the engine's host; empty for a volume that the engine keeps, which lies inside nothing. */
+  readonly path: string;
   readonly identity: FileIdentity | null;
   /** True where it holds a database's files. */
   readonly holdsCluster: boolean;
@@ -18,7 +20,19 @@ export interface PlannedTree {
  */
 export function withoutNested(planned: readonly PlannedTree[], findings: Finding[]): readonly PlannedComponent[] {
   const merged = new Map<PlannedTree, PlannedTree>();
+  for (const twin of planned) {
+    const first = planned.find((other) => !merged.has(other) && isSamePlace(twin, other));
+    if (first === undefined || first === twin) continue;
+    merged.set(twin, first);
+    findings.push({
+      severity: 'info',
+      code: 'same-folder',
+      subject: twin.component.id,
+      message: `it is the folder ${twin.path}, which is captured as ${first.component.id}`,
+    });
+  }
   for (const inner of planned) {
+    if (merged.has(inner)) continue;
     const outer = planned.find((other) => other !== inner && !merged.has(other) && isCapturedWith(inner, other));
     if (outer === undefined) continue;
     merged.set(inner, outer);
@@ -26,19 +40,19 @@ export function withoutNested(planned: readonly PlannedTree[], findings: Finding
       severity: 'info',
       code: 'bind-inside-bind',
       subject: inner.component.id,
-      message: `${pathOf(inner)} lies inside ${pathOf(outer)} and is captured with it as ${outer.component.id}`,
+      message: `${inner.path} lies inside ${outer.path} and is captured with it as ${outer.component.id}`,
     });
   }
   const alone = planned.filter((one) => !merged.has(one));
   return alone.map((outer) => {
     const users = [...merged].filter(([, into]) => into === outer).flatMap(([inner]) => inner.component.users);
-    const apart = alone.flatMap((inner) => (inner === outer ? [] : (below(pathOf(inner), pathOf(outer)) ?? [])));
+    const apart = alone.flatMap((inner) => (inner === outer ? [] : (belowPlace(inner, outer) ?? [])));
     return withChanges(outer.component, users, apart);
   });
 }
 
 function isCapturedWith(inner: PlannedTree, outer: PlannedTree): boolean {
-  if (inner.identity === null || outer.identity === null) return false;
+  if (inner.identity === null || outer.identity === null || !isBind(inner) || !isBind(outer)) return false;
   // Another filesystem is not walked into, a path through a symlink is not followed.
   const relative = below(inner.identity.realPath, outer.identity.realPath);
   if (relative === null || inner.identity.device !== outer.identity.device) return false;
@@ -77,9 +91,24 @@ function withChanges(component: PlannedComponent, users: readonly string[], apar
   };
 }
 
-/** Empty for volumes, which lie inside nothing. */
-function pathOf({ component: { method } }: PlannedTree): string {
-  return method.kind === 'tree' && method.mount.type === 'bind' ? method.mount.hostPath : '';
+function isBind({ component: { method } }: PlannedTree): boolean {
+  return method.kind === 'tree' && method.mount.type === 'bind';
+}
+
+/** Volumes by their options, or a volume and a bind. Binds of one path are one component already. */
+function isSamePlace(one: PlannedTree, other: PlannedTree): boolean {
+  if (one === other) return true;
+  if (one.path === '' || other.path === '' || (one.component.consistency !== other.component.consistency && one.holdsCluster)) return false;
+  if (one.path === other.path) return true;
+  const [a, b] = [one.identity, other.identity];
+  return a !== null && b !== null && a.device !== '' && a.device === b.device && a.inode === b.inode;
+}
+
+/** As written, or as it is where a symlink leads there. */
+function belowPlace(inner: PlannedTree, outer: PlannedTree): string | null {
+  const written = below(inner.path, outer.path);
+  if (written !== null || inner.identity === null || outer.identity === null) return written;
+  return below(inner.identity.realPath, outer.identity.realPath);
 }
 
 function below(path: string, folder: string): string | null {

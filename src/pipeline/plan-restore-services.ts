@@ -1,4 +1,4 @@
-import { type EngineContainer, type EngineMount, isUp } from '../domain/engine-model.ts';
+import { boundFolder, type EngineContainer, type EngineMount, type EngineVolume, isUp } from '../domain/engine-model.ts';
 import type { PlannedRestore, Recreation, RestoredService } from '../domain/restore.ts';
 import { isWithin } from './foreign-users.ts';
 import { stopOrder } from './plan-groups.ts';
@@ -22,7 +22,7 @@ export function planServices(
   const own = engine.info.ownContainer?.id;
   const alive = view.containers.filter(({ oneOff, service, id }) => !oneOff && service !== null && id !== own);
   const trees = components.flatMap(({ target }) => (target.kind === 'tree' ? [target.place.mount] : []));
-  const isUser = usersOf(trees, databaseServices(components), views);
+  const isUser = usersOf(trees, databaseServices(components), views, view.volumes);
   const services = stopOrder(alive, views).map((container): RestoredService => ({
     name: container.service ?? '',
     container: container.name,
@@ -40,13 +40,16 @@ export function usersOf(
   mounts: readonly TreeMount[],
   databases: ReadonlySet<string>,
   views: readonly ServiceView[],
+  known: readonly EngineVolume[],
 ): (container: EngineContainer) => boolean {
+  const folders = new Map(known.map((volume) => [volume.name, boundFolder(volume)]));
   const volumes = new Set(mounts.flatMap((mount) => (mount.type === 'volume' ? [mount.name] : [])));
-  const paths = mounts.flatMap((mount) => (mount.type === 'bind' ? [mount.hostPath] : []));
-  const uses = ({ type, name, source }: EngineMount): boolean =>
-    type === 'volume'
-      ? name !== null && volumes.has(name)
-      : type === 'bind' && paths.some((path) => isWithin(source, path) || isWithin(path, source));
+  const paths = mounts.flatMap((mount) => (mount.type === 'bind' ? mount.hostPath : (folders.get(mount.name) ?? [])));
+  const uses = ({ type, name, source }: EngineMount): boolean => {
+    if (type === 'volume' && name !== null && volumes.has(name)) return true;
+    const folder = type === 'bind' ? source : (folders.get(name ?? '') ?? null);
+    return folder !== null && paths.some((path) => isWithin(folder, path) || isWithin(path, folder));
+  };
   return ({ service, mounts: used }) => {
     const own = service ?? '';
     const depends = !databases.has(own) && [...withDependencies([own], views)].some((one) => databases.has(one));

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
-import { type EngineMount, isUp } from '../domain/engine-model.ts';
+import { isJsonObject, type JsonValue } from '../domain/byte-stream.ts';
+import { boundFolder, type EngineMount, isUp } from '../domain/engine-model.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { PlannedRestore, PlaceReport, Recreation, RestoreAction } from '../domain/restore.ts';
 import type { Manifest } from '../domain/manifest.ts';
@@ -75,7 +76,7 @@ async function planTree(one: SelectedForRestore, context: TreePlanContext): Prom
           ...report.nestedMounts,
           ...report.repositories,
           ...(await keptPaths(found, context)),
-          ...othersWithin(one, context.manifest),
+          ...(await othersWithin(one, context)),
         ]),
       ],
       keptGlobs: Array.isArray(exclude) ? exclude.filter((glob) => typeof glob === 'string') : [],
@@ -84,13 +85,34 @@ async function planTree(one: SelectedForRestore, context: TreePlanContext): Prom
   };
 }
 
-/** Binds of the snapshot inside of this one: each is its own component's, also where that is not restored. Snapshots of before do not say it of the outer one. */
-function othersWithin({ id, details }: SelectedForRestore, { sealed }: Manifest): readonly RawPath[] {
-  const outer = text(details.facts['hostPath']);
-  return Object.entries(sealed.components).flatMap(([other, { facts }]) => {
-    const inner = text(facts['hostPath']);
-    return outer !== '' && other !== id && inner.startsWith(`${outer}/`) ? [toRaw(inner.slice(outer.length + 1))] : [];
-  });
+/**
+ * Folders of the snapshot inside of this one, of binds and of volumes that are bound to one: each is its own component's, also where that is not
+ * restored. Snapshots of before do not say it of the outer one.
+ */
+async function othersWithin({ id, details }: SelectedForRestore, { manifest, ports }: TreePlanContext): Promise<readonly RawPath[]> {
+  const outer = folderIn(details.facts);
+  if (outer === null) return [];
+  const real = async (path: string): Promise<string> =>
+    ports.engine.info.sharesFilesystem ? ((await ports.host.identify(path))?.realPath ?? path) : path;
+  const within: RawPath[] = [];
+  for (const [other, { facts }] of Object.entries(manifest.sealed.components)) {
+    const inner = other === id ? null : folderIn(facts);
+    if (inner === null) continue;
+    if (inner.startsWith(`${outer}/`)) within.push(toRaw(inner.slice(outer.length + 1)));
+    const [a, b] = [await real(inner), await real(outer)];
+    if (a.startsWith(`${b}/`)) within.push(toRaw(a.slice(b.length + 1)));
+  }
+  return within;
+}
+
+/** Of the host, as it was recorded; null for a volume that the engine kept, and for what is no tree. */
+function folderIn(facts: Readonly<Record<string, JsonValue>>): string | null {
+  const hostPath = text(facts['hostPath']);
+  if (hostPath !== '') return hostPath;
+  const volume = facts['volume'];
+  if (!isJsonObject(volume) || !isJsonObject(volume['options'])) return null;
+  const options = Object.fromEntries(Object.entries(volume['options']).map(([key, value]) => [key, text(value)]));
+  return boundFolder({ driver: text(volume['driver']), options });
 }
 
 function text(value: unknown): string {

@@ -1,3 +1,4 @@
+import { boundFolder } from '../domain/engine-model.ts';
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import type { PlannedComponent, Project } from '../domain/plan.ts';
 import type { FileIdentity } from '../domain/ports.ts';
@@ -30,14 +31,27 @@ export async function planTrees(
   nameUncreated(project, candidates, uncovered);
   const never = await identities(neverCaptured(request, project), ports);
   const planned: PlannedTree[] = [];
+  const sees = project.engineInfo?.sharesFilesystem === true;
+  // As written, and as it is where a symlink leads there.
+  const placesOf = async (path: string): Promise<readonly string[]> => [
+    path,
+    (sees ? await ports.host.identify(path) : null)?.realPath ?? path,
+  ];
+  const folders = await Promise.all(
+    clusters.map(async ({ key }) => Promise.all(folderOf(key, project).map(placesOf)).then((all) => all.flat())),
+  );
   for (const candidate of candidates.values()) {
-    const held = clusters.flatMap((one) => clusterIn(candidate, one));
+    const here = candidate.mount.type === 'bind' ? await placesOf(candidate.mount.hostPath) : [];
+    const held = clusters.flatMap((one, index) => clusterIn(candidate, one, here, folders[index] ?? []));
     const identity = await identityOf(candidate, project, ports);
     const skip = skipReason(candidate, held, project, request, never, identity);
+    const path =
+      candidate.mount.type === 'bind' ? candidate.mount.hostPath : candidate.volume === null ? null : boundFolder(candidate.volume);
     if (skip === null)
       planned.push({
         component: treeComponent(candidate, held, project, request, ports),
-        identity: identity ?? null,
+        path: path ?? '',
+        identity: path === null || project.engineInfo?.sharesFilesystem !== true ? null : await ports.host.identify(path),
         holdsCluster: held.length > 0,
       });
     else if (skip.reason !== null) uncovered.push({ subject: candidate.name, ...skip });
@@ -46,12 +60,25 @@ export async function planTrees(
 }
 
 /** The cluster as it lies in this mount: its own, or a dumped one in a folder below. */
-function clusterIn({ key, mount }: TreeCandidate, cluster: ClusterMount): readonly ClusterMount[] {
+function clusterIn({ key }: TreeCandidate, cluster: ClusterMount, here: readonly string[], at: readonly string[]): readonly ClusterMount[] {
   if (cluster.key === key) return [cluster];
-  const start = `${key.replace(/\/+$/, '')}/`;
-  if (mount.type !== 'bind' || cluster.treatment !== 'dumped' || !cluster.key.startsWith(start)) return [];
-  const relative = [cluster.key.slice(start.length), cluster.relative].filter((part) => part !== '').join('/');
-  return [{ ...cluster, key, relative }];
+  if (cluster.treatment !== 'dumped') return [];
+  for (const [index, folder] of here.entries()) {
+    const start = `${folder.replace(/\/+$/, '')}/`;
+    const path = at[index] ?? '';
+    if (!path.startsWith(start)) continue;
+    const relative = [path.slice(start.length), cluster.relative].filter((part) => part !== '').join('/');
+    return [{ ...cluster, key, relative }];
+  }
+  return [];
+}
+
+/** The host's folder of a mount, by its key; none for a volume that the engine keeps. */
+function folderOf(key: string, { engine }: Project): readonly string[] {
+  if (key.startsWith('/')) return [key];
+  const volume = engine?.volumes.find(({ name }) => name === key);
+  const folder = volume === undefined ? null : boundFolder(volume);
+  return folder === null ? [] : [folder];
 }
 
 /** Undefined where this host's files are not the engine's, null where the path is missing. */

@@ -123,7 +123,7 @@ async function usersNow(journal: RestoreJournal, ports: RollbackPorts, signal: A
   };
   const views = serviceViews(known, ports.settingsFor(null));
   const mounts = journal.trees.map(({ place }) => place.mount);
-  const isUser = usersOf(mounts, new Set(journal.databases.map(({ service }) => service)), views);
+  const isUser = usersOf(mounts, new Set(journal.databases.map(({ service }) => service)), views, view.volumes);
   const own = engine.info.ownContainer;
   const since = view.containers.filter(
     (one) => one.id !== own?.id && isUser(one) && !before.some(({ id }) => id === one.id) && one.service !== null && !one.oneOff,

@@ -60,3 +60,38 @@ test('binds inside of a bind that are components of their own come back, and are
   await serverReady(db);
   expect(await psql(db, 'select count(*) from kept')).toBe('1');
 });
+
+test('a volume that is bound to a folder inside of a bind is a component of its own, and its database runs on where it is', async () => {
+  const text = COMPOSE().replace('./app/pgdata:/var', 'pg:/var').replace('./app/inner:/inner', 'twin:/inner');
+  const bound = (folder: string): string => `{driver_opts: {type: none, o: bind, device: '${folder}'}}`;
+  await using project = await createProject({ 'app/page.txt': 'first', 'app/inner/file.txt': 'first', 'app/pgdata/.keep': '' });
+  const app = join(project.directory, 'app');
+  await rm(join(app, 'pgdata/.keep'));
+  const third = `  third: { image: '${testEngine().images.debian}', command: [sleep, infinity], init: true, volumes: ["./app/inner:/inner"] }\n`;
+  await project.write(
+    'compose.yaml',
+    `${text}${third}volumes:\n  pg: ${bound(join(app, 'pgdata'))}\n  twin: ${bound(join(app, 'inner'))}\n`,
+  );
+  await project.compose(['up', '-d']);
+  const db = await containerOf(project, 'db');
+  await serverReady(db);
+  await psql(db, 'create table kept as select 1 as a');
+  const made = await backUp(project);
+  expect(made.code, made.stderr).toBe(0);
+  expect(
+    Object.keys(made.components)
+      .filter((id) => /^(?:bind|volume)/.test(id))
+      .toSorted(),
+  ).toEqual(['bind/web/app', 'volume/twin']);
+  await writeFile(join(app, 'page.txt'), 'changed');
+  await writeFile(join(app, 'inner/file.txt'), 'changed');
+  const restored = await report(['restore', 'latest', '--yes'], { cwd: project.directory });
+  expect(restored.code, restored.stderr).toBe(0);
+  expect(await readFile(join(app, 'page.txt'), 'utf8')).toBe('first');
+  expect(await readFile(join(app, 'inner/file.txt'), 'utf8')).toBe('first');
+  await psql(db, 'insert into kept values (2)');
+  await docker(['restart', db]);
+  await serverReady(db);
+  expect(await psql(db, 'select count(*) from kept')).toBe('2');
+  expect((await docker(['exec', await containerOf(project, 'third'), 'cat', '/inner/file.txt'])).stdout).toBe('first');
+});
