@@ -66,6 +66,8 @@ export interface ContainerJson {
   };
   readonly HostConfig: {
     readonly NetworkMode?: string;
+    readonly PidMode?: string;
+    readonly IpcMode?: string;
     readonly Tmpfs?: Readonly<Record<string, string>> | null;
     readonly Mounts?: readonly HostMountJson[] | null;
     readonly RestartPolicy?: { readonly MaximumRetryCount?: number } | null;

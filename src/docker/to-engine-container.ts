@@ -46,7 +46,10 @@ export function toEngineContainer(json: ContainerJson, image: ImageJson | null):
     stopTimeoutSeconds: json.Config.StopTimeout ?? null,
     command: [...(json.Path === undefined || json.Path === '' ? [] : [json.Path]), ...(json.Args ?? [])],
     swarmService: labels[SWARM_SERVICE] ?? null,
-    sharesNetworkOf: /^container:(.+)$/.exec(json.HostConfig.NetworkMode ?? '')?.[1] ?? null,
+    sharesNetworkOf: containerIn(json.HostConfig.NetworkMode),
+    sharesNamespacesOf: [json.HostConfig.NetworkMode, json.HostConfig.PidMode, json.HostConfig.IpcMode].flatMap(
+      (mode) => containerIn(mode) ?? [],
+    ),
   };
 }
 
@@ -119,4 +122,9 @@ function toState(status: string): ContainerState {
 
 function toHealth(status: string | undefined): EngineContainer['health'] {
   return status === 'starting' || status === 'healthy' || status === 'unhealthy' ? status : 'none';
+}
+
+/** Of a mode that is `container:` and an id or a name. */
+function containerIn(mode: string | undefined): string | null {
+  return /^container:(.+)$/.exec(mode ?? '')?.[1] ?? null;
 }

@@ -83,6 +83,8 @@ export interface EngineContainer {
   readonly swarmService: string | null;
   /** The container whose network it is in (`network_mode: service:x`): what that one listens on is at 127.0.0.1 here. */
   readonly sharesNetworkOf: string | null;
+  /** The same and those whose processes and memory it shares: it loses them when one of those is stopped, and has to be stopped before. */
+  readonly sharesNamespacesOf: readonly string[];
   /** On a plain host: this stands for a server, and what is run in it is run on this machine. */
   readonly reachedAt?: ServerAddress;
 }

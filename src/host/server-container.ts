@@ -55,5 +55,6 @@ export function hostContainer(name: string): EngineContainer {
     command: [],
     swarmService: null,
     sharesNetworkOf: null,
+    sharesNamespacesOf: [],
   };
 }

@@ -20,6 +20,7 @@ import { rawDatabase } from './raw-database.ts';
 import { placeFindings } from './repository-place.ts';
 import type { BackupPorts, BackupRequest, BackupResult } from './requests.ts';
 import { runAll } from './run-all.ts';
+import { vanishedFindings } from './vanished.ts';
 
 /**
  * discover → plan → capture → store → commit → verify → report, as design §3 has it.
@@ -150,8 +151,10 @@ async function captureSnapshot(
   }
   if (!outcomes.some(isStored)) return { manifest: null, outcomes, down, location: repository.location };
   const undone = claimed.undone;
-  const made = assembleManifest({ plan, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, undone });
-  const sized = withSizeFinding(made, await earlierSnapshots(repository));
+  const earlier = await earlierSnapshots(repository);
+  const told = { ...plan, findings: [...plan.findings, ...vanishedFindings(plan, earlier)] };
+  const made = assembleManifest({ plan: told, outcomes, startedAt, finishedAt: ports.now(), repository, writer, ports, undone });
+  const sized = withSizeFinding(made, earlier);
   const manifest = withFindings(sized, [...repository.findings, ...(await sharedName(plan, writer, ports))]);
   ports.events({ type: 'stage', stage: 'commit', detail: manifest.name });
   await writer.commit(manifest, ports.renderVerification(manifest));

@@ -95,6 +95,9 @@ async function wantedFiles(project: Project, patterns: readonly string[], host: 
     if (project.directory !== null) add(`${project.directory}/.env`, 'dotenv', false);
   } else {
     for (const file of project.model?.referencedFiles ?? []) add(file.path, file.role, file.required);
+    // What the containers were started from may be more, or other files.
+    for (const path of project.engine?.configFiles ?? []) add(absolute(path, project), 'compose', false);
+    for (const path of project.engine?.environmentFiles ?? []) add(absolute(path, project), 'dotenv', false);
   }
   if (project.directory !== null && patterns.length > 0) {
     for (const path of await host.glob(project.directory, patterns)) add(path, 'file', false);

@@ -5,6 +5,7 @@ import type { Project } from '../domain/plan.ts';
 import { McadsError } from '../errors.ts';
 import { chooseStrategy } from './choose-strategy.ts';
 import { discoverHost, hasHostSettings, hostBeside, nameOnHost } from './discover-host.ts';
+import { startedElsewhere } from './started-elsewhere.ts';
 import type { DiscoverPorts, PastBackup, PlanRequest, ProjectRequest } from './requests.ts';
 
 /**
@@ -41,6 +42,7 @@ export async function discover(request: PlanRequest, ports: DiscoverPorts, signa
   }
   const engineProject = known ?? (here !== null && loaded.model !== null ? here : null);
   const directory = loaded.model?.workingDirectory ?? known?.workingDirectory ?? null;
+  const elsewhere = known === null ? null : await startedElsewhere(known, loaded.model, ports.host);
   const others = await otherRepositories(directory, engineProject, request, ports);
   return {
     name,
@@ -54,6 +56,7 @@ export async function discover(request: PlanRequest, ports: DiscoverPorts, signa
     ...withFindings(choice.listsHost ? await hostBeside(request, loaded.model, known, ports, signal) : null, [
       ...(known === null ? otherName(name, loaded.model?.workingDirectory ?? request.directory, summaries) : []),
       ...others.map(leftOut),
+      ...(elsewhere === null ? [] : [elsewhere]),
     ]),
   };
 }

@@ -341,6 +341,7 @@ async function containerFromDeclaration(view: ServiceView, project: Project, io:
     command: [],
     swarmService: null,
     sharesNetworkOf: null,
+    sharesNamespacesOf: [],
   };
 }
 

@@ -31,7 +31,10 @@ export function groupComponents(
       (component) => !grouped.has(component) && isDumpOf(component, services) && !component.users.some((user) => users.has(user)),
     );
     for (const dump of dumps) grouped.add(dump);
-    return { quiesce, containers: stopOrder([...users.values()], views).map((user) => user.id), components: [...dumps, ...members] };
+    const ordered = stopOrder([...users.values()], views);
+    const running = [...containers.values()].filter(({ state }) => state === 'running');
+    const stopped = quiesce === 'stop' ? withSharers(ordered, running) : ordered;
+    return { quiesce, containers: stopped.map((user) => user.id), components: [...dumps, ...members] };
   });
   const free = components.filter((component) => !grouped.has(component));
   return free.length === 0 ? groups : [{ quiesce: 'none', containers: [], components: free }, ...groups];
@@ -74,6 +77,29 @@ function runningUsers(component: PlannedComponent, containers: ReadonlyMap<strin
 
 function isDumpOf(component: PlannedComponent, services: ReadonlySet<string>): boolean {
   return (component.method.kind === 'dump' || component.method.kind === 'globals') && services.has(component.method.service);
+}
+
+/**
+ * What is stopped, with those of `all` that live in its namespaces: what is stopped takes the network away from them for good, until they are started
+ * anew behind it. They come first.
+ */
+export function withSharers(stopped: readonly EngineContainer[], all: readonly EngineContainer[]): readonly EngineContainer[] {
+  const ordered = [...stopped];
+  for (let at = 0; at < ordered.length; at += 1) {
+    const owner = ordered[at];
+    const sharers = all.filter(
+      (one) => one !== owner && one.sharesNamespacesOf.some((reference) => reference === owner?.id || reference === owner?.name),
+    );
+    for (const sharer of sharers) {
+      const known = ordered.findIndex(({ id }) => id === sharer.id);
+      if (known >= 0 && known < at) continue;
+      if (known >= 0) ordered.splice(known, 1);
+      ordered.splice(at, 0, sharer);
+      at = -1; // whoever shares with this one comes before it
+      break;
+    }
+  }
+  return ordered;
 }
 
 /** Dependants first: the reverse of the order in which `depends_on` starts them. Ties by name, so that the order is stable. */

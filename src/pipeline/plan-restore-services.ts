@@ -1,7 +1,7 @@
 import { boundFolder, type EngineContainer, type EngineMount, type EngineVolume, isUp } from '../domain/engine-model.ts';
 import type { PlannedRestore, Recreation, RestoredService } from '../domain/restore.ts';
 import { isWithin } from './foreign-users.ts';
-import { stopOrder } from './plan-groups.ts';
+import { stopOrder, withSharers } from './plan-groups.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import type { RestoreSituation } from './restore-situation.ts';
 import { type ServiceView, withDependencies } from './service-views.ts';
@@ -23,10 +23,12 @@ export function planServices(
   const alive = view.containers.filter(({ oneOff, service, id }) => !oneOff && service !== null && id !== own);
   const trees = components.flatMap(({ target }) => (target.kind === 'tree' ? [target.place.mount] : []));
   const isUser = usersOf(trees, databaseServices(components), views, view.volumes);
-  const services = stopOrder(alive, views).map((container): RestoredService => ({
+  const ordered = stopOrder(alive, views);
+  const stopped = withSharers(ordered.filter(isUser), alive);
+  const services = [...stopped, ...ordered.filter((one) => !stopped.includes(one))].map((container): RestoredService => ({
     name: container.service ?? '',
     container: container.name,
-    stops: isUser(container),
+    stops: stopped.includes(container),
     ran: isUp(container),
   }));
   const made = part?.containers.map(({ service, name, wasRunning }): RestoredService => {

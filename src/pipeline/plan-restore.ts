@@ -15,6 +15,7 @@ import { fullRecreation, lackingFindings, missingImages, missingPart } from './p
 import { recordedModel } from './recorded-config.ts';
 import { describeConfig, planConfig, type ConfigPlace } from './restore-config.ts';
 import { volumePlace } from './restore-places.ts';
+import { startedElsewhere } from './started-elsewhere.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { selectForRestore, type RestoreSelection, type SelectedForRestore } from './restore-selection.ts';
 import { lookAround, type RestoreSituation } from './restore-situation.ts';
@@ -61,6 +62,8 @@ export async function planRestore(
   const state = of('state').map(planState);
   const planned = inOrder(selection, [...databases, ...trees, ...images, ...(config === null ? [] : [config]), ...state]);
   if (situation.beside) findings.push(besideFinding(situation));
+  const elsewhere = situation.beside ? null : await startedElsewhere(situation.view, situation.model, ports.host);
+  if (elsewhere !== null) findings.push(elsewhere);
   return {
     snapshot: manifest.name,
     takenAt: manifest.sealed.startedAt,

@@ -1,4 +1,4 @@
-import { boundFolder } from '../domain/engine-model.ts';
+import { boundFolder, isUp } from '../domain/engine-model.ts';
 import type { Finding, Uncovered } from '../domain/finding.ts';
 import type { PlannedComponent, Project } from '../domain/plan.ts';
 import type { FileIdentity } from '../domain/ports.ts';
@@ -54,9 +54,21 @@ export async function planTrees(
         identity: path === null || project.engineInfo?.sharesFilesystem !== true ? null : await ports.host.identify(path),
         holdsCluster: held.length > 0,
       });
-    else if (skip.reason !== null) uncovered.push({ subject: candidate.name, ...skip });
+    else if (skip.reason !== null && skip.isMissing === true && candidate.users.some(isUp)) findings.push(movedFinding(candidate));
+    else if (skip.reason !== null) uncovered.push(uncoveredBy(candidate.name, skip));
   }
   return { components: withoutNested(planned, findings), uncovered, findings };
+}
+
+/** The engine makes a bind's folder where it is missing: one that runs and has none lost it since, or was moved with it. */
+function movedFinding({ id, name, users }: TreeCandidate): Finding {
+  return {
+    severity: 'error',
+    code: 'bind-moved',
+    subject: id,
+    message: `${users.find(isUp)?.name ?? 'a container'} runs on ${name.replace(/^bind /, '')}, and nothing is there any more: it was moved, or removed`,
+    hint: 'where the project was moved, make its containers anew: docker compose up -d --force-recreate',
+  };
 }
 
 /** The cluster as it lies in this mount: its own, or a dumped one in a folder below. */
@@ -107,7 +119,11 @@ async function identities(paths: readonly string[], ports: PlanPorts): Promise<r
 }
 
 /** Why a candidate is left out; no reason where something else already says so. */
-type Skip = { readonly reason: null } | Omit<Uncovered, 'subject'>;
+type Skip = { readonly reason: null } | (Omit<Uncovered, 'subject'> & { readonly isMissing?: true });
+
+function uncoveredBy(subject: string, { reason, harmless }: Omit<Uncovered, 'subject'>): Uncovered {
+  return { subject, reason, ...(harmless === true ? { harmless } : {}) };
+}
 
 /** Null where it is not left out. */
 function skipReason(
@@ -132,7 +148,7 @@ function skipReason(
   const special = classifyBind(path);
   if (special !== null) return mayHoldState(path) ? { reason: special } : { reason: special, harmless: true };
   if (identity === undefined) return null;
-  if (identity === null) return { reason: `${path} does not exist on this host` };
+  if (identity === null) return { reason: `${path} does not exist on this host`, isMissing: true };
   if (identity.type === 'socket') return { reason: 'a socket holds no state', harmless: true };
   if (identity.type === 'other') return { reason: 'a device or FIFO holds no state', harmless: true };
   for (const own of never) {

@@ -19,6 +19,8 @@ export class Downtime {
   readonly #tools: ServiceTools;
   readonly #stoppedAt = new Map<string, number>();
   readonly #downSeconds = new Map<string, number>();
+  /** Unhealthy before they were stopped: that they are so afterwards proves nothing. */
+  readonly #ill = new Set<string>();
 
   constructor(tools: ServiceTools) {
     this.#tools = tools;
@@ -31,6 +33,11 @@ export class Downtime {
       signal.throwIfAborted();
       const container = await findContainer(engine, user, signal);
       if (container === null || !isUp(container)) continue;
+      if (container.health === 'unhealthy') this.#ill.add(container.name);
+      if (container.state === 'paused') {
+        const message = `${container.name} is paused: it is stopped for the swap, and runs afterwards`;
+        events({ type: 'log', level: 'warn', message });
+      }
       events({ type: 'service', name: container.name, action: 'stopping' });
       this.#stoppedAt.set(container.name, performance.now());
       await engine.stop(container.id, AbortSignal.timeout(graceOf(container)));
@@ -48,7 +55,7 @@ export class Downtime {
       events({ type: 'service', name: container.name, action: 'starting' });
       try {
         await engine.start(container.id, signal);
-        await engine.waitHealthy(container.id, healthTimeoutMs, signal);
+        if (!this.#ill.has(container.name)) await engine.waitHealthy(container.id, healthTimeoutMs, signal);
       } catch (error) {
         if (!(error instanceof McadsError) || error.code !== 'engine-failed') throw error;
         throw new McadsError('proof-failed', `${container.name} does not come up on the restored data: ${messageOf(error)}`, {

@@ -9,7 +9,7 @@ import type { RollbackPorts, RollbackRequest, RollbackResult } from './restore-r
 import { type Project, settingsForAccess } from '../domain/plan.ts';
 import { foreignUsersOf } from './foreign-users.ts';
 import { placeExists } from './place-exists.ts';
-import { stopOrder } from './plan-groups.ts';
+import { stopOrder, withSharers } from './plan-groups.ts';
 import { usersOf } from './plan-restore-services.ts';
 import { serviceViews } from './service-views.ts';
 import { cannotSwap, findContainer, startStopped, treeOptionsOf, undoRestore, type UndoTools } from './undo-restore.ts';
@@ -134,7 +134,7 @@ async function usersNow(journal: RestoreJournal, ports: RollbackPorts, signal: A
     const message = `${name} is no service of ${journal.project} and is not stopped: it sees its files replaced`;
     events({ type: 'log', level: 'warn', message });
   }
-  return stopOrder([...before, ...since], views);
+  return withSharers(stopOrder([...before, ...since], views), view.containers);
 }
 
 /** Half of what a restore replaced is neither of the two states. Rejects before anything is stopped. */

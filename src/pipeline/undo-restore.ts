@@ -384,18 +384,20 @@ class Undo {
       });
     }
     // Health last and together: one that was sick before must not keep the others down, nor the journal alive.
-    for (const ran of started) {
-      try {
-        const container = await findContainer(this.#engine, ran, this.#signal);
-        if (container !== null && isUp(container)) await this.#engine.waitHealthy(container.id, this.#tools.healthTimeoutMs, this.#signal);
-        if (container !== null) this.#tools.events({ type: 'service', name: container.name, action: 'running' });
-      } catch (error) {
-        const now = await findContainer(this.#engine, ran, this.#signal).catch(() => null);
-        // A container may have had one thing to do; a unit that does says so itself.
-        const isDone = this.#engine.info.isHost !== true && now?.state === 'exited' && now.exitCode === 0;
-        if (now !== null && !isUp(now) && !isDone) this.lost.push(`${ran.name} was started and is down again: ${messageOf(error)}`);
-        else this.#tools.events({ type: 'log', level: 'warn', message: `${ran.name} runs again and is not healthy: ${messageOf(error)}` });
-      }
+    await Promise.all([...started].map(async (ran) => this.#awaitHealth(ran)));
+  }
+
+  async #awaitHealth(ran: NamedContainer): Promise<void> {
+    try {
+      const container = await findContainer(this.#engine, ran, this.#signal);
+      if (container !== null && isUp(container)) await this.#engine.waitHealthy(container.id, this.#tools.healthTimeoutMs, this.#signal);
+      if (container !== null) this.#tools.events({ type: 'service', name: container.name, action: 'running' });
+    } catch (error) {
+      const now = await findContainer(this.#engine, ran, this.#signal).catch(() => null);
+      // A container may have had one thing to do; a unit that does says so itself.
+      const isDone = this.#engine.info.isHost !== true && now?.state === 'exited' && now.exitCode === 0;
+      if (now !== null && !isUp(now) && !isDone) this.lost.push(`${ran.name} was started and is down again: ${messageOf(error)}`);
+      else this.#tools.events({ type: 'log', level: 'warn', message: `${ran.name} runs again and is not healthy: ${messageOf(error)}` });
     }
   }
 

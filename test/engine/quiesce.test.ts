@@ -199,4 +199,52 @@ describe('services that a backup freezes', () => {
     expect(made.json['components']).toContainEqual(expect.objectContaining({ id: 'volume/media', consistency: 'live' }));
     expect(await stateOf(project, 'web')).toBe('exited');
   });
+
+  test('whoever lives in the network of a service that is stopped, for a backup or a restore, is started anew behind it', async () => {
+    const { debian } = testEngine().images;
+    const sleeper = { image: debian, command: ['sleep', 'infinity'], init: true };
+    const services = {
+      vpn: { ...sleeper, volumes: ['data:/data'], labels: { 'mcads.quiesce': 'stop' } },
+      tenant: { ...sleeper, network_mode: 'service:vpn' },
+      apart: sleeper,
+    };
+    await using project = await createProject({ 'compose.yaml': JSON.stringify({ services, volumes: { data: {} } }) });
+    await project.compose(['up', '-d']);
+    await project.compose(['exec', '-T', 'vpn', 'touch', '/data/file']);
+    const network = async (service: string): Promise<string> =>
+      (await project.compose(['exec', '-T', service, 'cat', '/proc/net/dev'])).stdout;
+    const since = async (service: string): Promise<string> => {
+      const id = (await project.compose(['ps', '-aq', service])).stdout.trim();
+      return (await docker(['inspect', '--format', '{{.State.StartedAt}}', id])).stdout;
+    };
+    const apart = await since('apart');
+    const made = await runCli(['backup'], { cwd: project.directory, env: engineEnv() });
+    expect(made.code, made.stderr).toBe(0);
+    expect(await network('tenant')).toContain('eth0');
+    const restored = await runCli(['restore', 'latest', '--yes'], { cwd: project.directory, env: engineEnv() });
+    expect(restored.code, restored.stderr).toBe(0);
+    expect(await network('tenant')).toContain('eth0');
+    const back = await runCli(['rollback', '--yes'], { cwd: project.directory, env: engineEnv() });
+    expect(back.code, back.stderr).toBe(0);
+    expect(await network('tenant')).toContain('eth0');
+    expect(await since('apart')).toBe(apart);
+  });
+
+  test('a service that was ill before a restore, and is so afterwards, does not undo it', async () => {
+    const { debian } = testEngine().images;
+    const ill = {
+      image: debian,
+      command: ['sleep', 'infinity'],
+      init: true,
+      volumes: ['data:/data'],
+      healthcheck: { test: ['CMD', 'false'], interval: '1s', retries: 1 },
+    };
+    await using project = await createProject({ 'compose.yaml': JSON.stringify({ services: { ill }, volumes: { data: {} } }) });
+    await project.compose(['up', '-d']);
+    await vi.waitFor(async () => expect((await project.compose(['ps', 'ill'])).stdout).toContain('unhealthy'), { timeout: 30_000 });
+    expect((await runCli(['backup'], { cwd: project.directory, env: engineEnv() })).code).toBe(0);
+    const restored = await runCli(['restore', 'latest', '--yes'], { cwd: project.directory, env: engineEnv() });
+    expect(restored.code, restored.stderr).toBe(0);
+    expect(await stateOf(project, 'ill')).toBe('running');
+  });
 });

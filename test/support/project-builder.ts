@@ -54,6 +54,7 @@ export function container(service: string, overrides: Partial<EngineContainer> =
     command: [],
     swarmService: null,
     sharesNetworkOf: null,
+    sharesNamespacesOf: [],
     ...overrides,
   };
 }
