@@ -24,6 +24,9 @@ interface LeaseTimes {
   readonly pollMs: number;
 }
 
+/** How long a run waits for another one that holds the repository, unless told otherwise. */
+export const DEFAULT_LOCK_TIMEOUT_MS = 60_000;
+
 const TIMES: LeaseTimes = { timeToLiveMs: 120_000, renewMs: 15_000, pollMs: 250 };
 
 interface LeaseRecord {
@@ -95,10 +98,11 @@ export class Lease implements AsyncDisposable {
       if (conflict.snapshot !== null && conflict.snapshot === request.snapshot) {
         throw new McadsError('locked', `another backup writes ${conflict.snapshot} right now`, { context: { nameTaken: true } });
       }
-      if (performance.now() >= deadline) throw lockedBy(conflict, request);
-      await delay(Math.min(times.pollMs * (0.75 + Math.random() / 2), Math.max(1, deadline - performance.now())), undefined, {
-        signal: request.signal,
-      });
+      // Who waits at least as long as by default waits until it is known whether a holder that shows no life is dead: else every night would end here.
+      const patience = request.timeoutMs >= DEFAULT_LOCK_TIMEOUT_MS ? (observer.knownIn(conflict) ?? 0) : 0;
+      const left = Math.max(deadline - performance.now(), patience);
+      if (left <= 0) throw lockedBy(conflict, request);
+      await delay(Math.min(times.pollMs * (0.75 + Math.random() / 2), Math.max(1, left)), undefined, { signal: request.signal });
     }
   }
 
@@ -211,7 +215,7 @@ export class Lease implements AsyncDisposable {
 /** Watches the leases of a store over this process's own clock. */
 export class LeaseObserver {
   readonly #store: Store;
-  readonly #seen = new Map<string, { readonly counter: number; readonly at: number }>();
+  readonly #seen = new Map<string, { readonly counter: number; readonly at: number; readonly moved: boolean }>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -264,10 +268,16 @@ export class LeaseObserver {
     }
     const seen = this.#seen.get(record.id);
     if (seen?.counter !== record.counter) {
-      this.#seen.set(record.id, { counter: record.counter, at: performance.now() });
+      this.#seen.set(record.id, { counter: record.counter, at: performance.now(), moved: seen !== undefined });
       return false;
     }
     return performance.now() - seen.at > record.timeToLiveMs;
+  }
+
+  /** Milliseconds until a holder that has shown no life since it is watched is taken for dead; null for one that is alive, or judged otherwise. */
+  knownIn({ id, timeToLiveMs }: LeaseRecord): number | null {
+    const seen = this.#seen.get(id);
+    return seen === undefined || seen.moved ? null : timeToLiveMs - (performance.now() - seen.at) + 1;
   }
 
   async #bury(record: LeaseRecord): Promise<void> {

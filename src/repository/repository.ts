@@ -8,7 +8,7 @@ import type { ChunkRef, Segment } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { listClassicArchives } from './classic-archives.ts';
 import { evidenceKey, manifestKey, unknownWriteFeatures, type RepositoryConfig } from './format.ts';
-import { Lease, LeaseObserver, type LeaseMode } from './lease.ts';
+import { DEFAULT_LOCK_TIMEOUT_MS, Lease, LeaseObserver, type LeaseMode } from './lease.ts';
 import { readManifest, toSummary } from './manifest-store.ts';
 import { ObjectReader } from './object-reader.ts';
 import { prune, type PruneOptions, type PruneReport } from './prune.ts';
@@ -20,7 +20,6 @@ import { measureRepository } from './stats.ts';
 import type { Store } from './store.ts';
 import { verify, type VerifyOptions, type VerifyReport } from './verify.ts';
 
-const DEFAULT_LOCK_TIMEOUT_MS = 60_000;
 /** Left to itself the kernel writes hardly anything for half a minute, and a run would end by waiting for all of it. */
 const DEFAULT_FLUSH_BYTES = 256 * 1024 ** 2;
 

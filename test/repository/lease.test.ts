@@ -97,12 +97,20 @@ describe('a dead holder’s lock', () => {
   }
 
   /** What SIGKILL leaves. */
-  async function leaveRecord(store: Store, counter: number): Promise<string> {
+  async function leaveRecord(store: Store, counter: number, timeToLiveMs: number = QUICK.timeToLiveMs): Promise<string> {
     const lease = await acquire(store, 'exclusive');
     const bytes = await store.get(`locks/${lease.id}.json`);
     await lease[Symbol.asyncDispose]();
     if (bytes === null) throw new Error('no record');
-    await store.put(`locks/${lease.id}.json`, Buffer.from(bytes.toString().replace(/"counter":\d+/, `"counter":${counter}`)));
+    await store.put(
+      `locks/${lease.id}.json`,
+      Buffer.from(
+        bytes
+          .toString()
+          .replace(/"counter":\d+/, `"counter":${counter}`)
+          .replace(/"timeToLiveMs":\d+/, `"timeToLiveMs":${timeToLiveMs}`),
+      ),
+    );
     return lease.id;
   }
 
@@ -119,6 +127,44 @@ describe('a dead holder’s lock', () => {
       expect(await observer.alive()).toEqual([]);
       await using heir = await acquire(store, 'exclusive', 0);
       heir.assertHeld();
+    });
+  });
+
+  test('is waited out by whoever waits as long as by default, also where that is less than its time; not where it shows life', async () => {
+    await withFrozenClock(async (advance) => {
+      const store = new MemoryStore();
+      const id = await leaveRecord(store, 7, 120_000);
+      const watched = new Promise<void>((resolve) => {
+        const get = store.get.bind(store);
+        let seen = 0;
+        store.get = async (key) => {
+          if (key === `locks/${id}.json` && (seen += 1) === 2) resolve();
+          return get(key);
+        };
+      });
+      const waiting = acquire(store, 'exclusive', 60_000);
+      await watched;
+      advance(60_001); // the time is over, and nothing is known yet
+      advance(60_000);
+      await using heir = await waiting;
+      heir.assertHeld();
+    });
+    await withFrozenClock(async (advance) => {
+      const store = new MemoryStore();
+      const id = await leaveRecord(store, 7, 120_000);
+      let counter = 7;
+      const get = store.get.bind(store);
+      store.get = async (key) => {
+        const bytes = await get(key);
+        if (key !== `locks/${id}.json` || bytes === null) return bytes;
+        advance(20_000);
+        return Buffer.from(
+          Buffer.from(bytes)
+            .toString()
+            .replace('"counter":7', `"counter":${(counter += 1)}`),
+        );
+      };
+      await expect(acquire(store, 'exclusive', 60_000)).rejects.toMatchObject({ code: 'locked' });
     });
   });
 
