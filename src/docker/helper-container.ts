@@ -245,7 +245,8 @@ async function startHelper(client: EngineClient, id: string, spec: HelperSpec, s
 
 function asMountError(error: unknown, spec: HelperSpec): unknown {
   if (statusOf(error) === null || !/bind source path does not exist|mount|volume/.test(messageOf(error))) return error;
-  const text = messageOf(error);
+  // The options of a network filesystem may hold its password.
+  const text = messageOf(error).replace(/\b((?:pass|pwd|secret|token|credential)[a-z0-9_]*)=[^,\s"']+/gi, '$1=…');
   const named = spec.mounts.map(({ source }) => source).filter((source) => text.includes(source));
   const sources = (named.length > 0 ? named : spec.mounts.map(({ source }) => source)).join(', ');
   return new McadsError('component-failed', `the engine cannot mount ${sources}: ${text}`, { cause: error });

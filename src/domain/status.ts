@@ -68,7 +68,9 @@ export function judgeProtection(
   const own = all.filter((one) => one.project === project).toSorted((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
   const newestComplete = newestCompleteOf(own, now);
   const drilled = own.flatMap(({ name, proof }) => (proof === null ? [] : [{ snapshot: name, ...proof }]));
-  const lastDrill = drilled.toSorted((a, b) => (a.at < b.at ? 1 : -1))[0] ?? null;
+  // Nothing is restored below level 2.
+  const restoring = drilled.filter(({ level, failed }) => failed === true || (level ?? 0) >= 2);
+  const lastDrill = restoring.toSorted((a, b) => (a.at < b.at ? 1 : -1))[0] ?? null;
   const isOlder = (at: string | undefined, limitMs: number): boolean =>
     at === undefined || now.getTime() - new Date(at).getTime() > limitMs;
   return {

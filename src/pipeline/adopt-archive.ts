@@ -1,6 +1,6 @@
 import type { ArchiveManifest } from '../domain/archive.ts';
 import { isJsonObject, type JsonObject } from '../domain/byte-stream.ts';
-import { parseComponentId, type ComponentId } from '../domain/component.ts';
+import { componentId, parseComponentId, type ComponentId } from '../domain/component.ts';
 import type { Uncovered } from '../domain/finding.ts';
 import type { ComponentDetails, FailedComponent, Manifest, ManifestArtifact } from '../domain/manifest.ts';
 import { timeOf } from '../domain/snapshot-name.ts';
@@ -28,6 +28,8 @@ export interface ImportSource {
 
 const SQLITE_MAGIC = 'SQLite format 3\0';
 const UNKNOWN = 'unknown';
+/** What an export writes beside the names of the old scripts. */
+const OWN_LAYOUT = /^(?:databases|volumes|binds|images)\//;
 
 /** SHA-256 of the archive that a component was imported from; null where it was not. */
 export function importedFrom(facts: ComponentDetails['facts']): string | null {
@@ -42,6 +44,11 @@ export function adoptionPlan(checked: CheckedArchive): ImportPlan {
   const uncovered: Uncovered[] = [];
   for (const one of checked.files) {
     const component = classicComponent(one.file);
+    if (component === null && OWN_LAYOUT.test(one.file)) {
+      const reason = 'this tool wrote it into its archive, and what says what it is (mcads_manifest.json) is missing';
+      failed.push({ id: componentId('files', one.file), status: 'failed', reason });
+      continue;
+    }
     if (component === null) {
       uncovered.push({ subject: one.file, reason: 'a file that no known script writes; it stays in the archive only' });
       continue;

@@ -29,6 +29,12 @@ export async function planRestoreDatabases(
     signal.throwIfAborted();
     const { name: service, number } = serviceOf(one.id);
     const adapter = adapterFor(one, ports.adapters);
+    if (isStandbyOf(one, selection)) {
+      findings.push(standbyFinding(one.id));
+      const how = 'a standby: it gets this from its primary';
+      planned.push({ id: one.id, bytes: one.details.bytes, facts: one.details.facts, action: 'keep', how, target: { kind: 'state' } });
+      continue;
+    }
     const live = liveContainer(situation, service, number);
     if (live === null) assertIsMade(one, service, full);
     const container: NamedContainer | null = live === null ? null : { id: live.id, name: live.name };
@@ -147,6 +153,26 @@ async function serverNamed(
     if (error instanceof McadsError && error.code === 'component-failed') return error;
     throw error;
   }
+}
+
+/** Captured from a standby of a server whose databases are restored too: it takes no changes, and gets these from there. */
+function isStandbyOf({ details: { facts } }: SelectedForRestore, { components }: RestoreSelection): boolean {
+  if (facts['inRecovery'] !== true || typeof facts['systemIdentifier'] !== 'string') return false;
+  return components.some(
+    ({ kind, details }) =>
+      kind === 'database' && details.facts['inRecovery'] === false && details.facts['systemIdentifier'] === facts['systemIdentifier'],
+  );
+}
+
+function standbyFinding(subject: string): Finding {
+  const message = 'it was captured from a standby, which takes no changes: it follows its primary, which is restored';
+  return {
+    severity: 'info',
+    code: 'standby',
+    subject,
+    message,
+    hint: 'if it cannot go on from there, make its data directory anew (pg_basebackup)',
+  };
 }
 
 /** The container of a service that runs, or would. */

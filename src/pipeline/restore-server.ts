@@ -71,7 +71,10 @@ export class ServerRestore {
     const target = await this.#target(signal);
     for (const { source, database } of this.planned.databases) {
       const { exists, findings } = await this.planned.adapter.restorer.check(target, source, this.#io(signal));
-      this.findings.push(...findings);
+      // What is said of the server is said once.
+      for (const one of findings)
+        if (!this.findings.some(({ code, subject, message }) => code === one.code && subject === one.subject && message === one.message))
+          this.findings.push(one);
       if (exists) this.replaced.add(database);
     }
   }

@@ -5,7 +5,7 @@ import type { ExecHandle } from '../../domain/ports.ts';
 import { McadsError } from '../../errors.ts';
 import { failed, harmlessComplaints, isLockTimeout, lastWords, unknownComplaints } from './failures.ts';
 import { serverFacts } from './list.ts';
-import { CHANGED_SETTINGS } from './queries.ts';
+import { changedSettings } from './settings.ts';
 import { isMissing } from './run-tool.ts';
 import { connectTo, explained, openServer, toolOptions, type Server } from './server.ts';
 
@@ -17,7 +17,7 @@ export async function dumpGlobals(target: DatabaseTarget, io: DatabaseIo): Promi
     throw explained(error, target.service);
   });
   try {
-    const settings = (await session.json(CHANGED_SETTINGS)) as Readonly<Record<string, string>>; // the JSON that our own query builds
+    const settings = await changedSettings(session, server);
     await session.end();
     const limited = server.facts.isSuperuser ? [] : ['--no-role-passwords'];
     const argv = [

@@ -3,7 +3,8 @@ import type { Finding } from '../../domain/finding.ts';
 import type { DatabaseIo, DatabaseListing, DatabaseTarget } from '../../domain/database-ports.ts';
 import { clusterDirectory } from './detect.ts';
 import { failed } from './failures.ts';
-import { CHANGED_SETTINGS, DATABASES, TABLESPACES } from './queries.ts';
+import { DATABASES, TABLESPACES } from './queries.ts';
+import { changedSettings } from './settings.ts';
 import { isMissing, runTool } from './run-tool.ts';
 import { explained, openServer, toolOptions, type Server } from './server.ts';
 
@@ -19,7 +20,7 @@ export async function listDatabases(target: DatabaseTarget, io: DatabaseIo): Pro
   const { server, session } = await openServer(target, io);
   try {
     const rows = (await session.json(DATABASES)) as readonly DatabaseRow[]; // the JSON that our own query builds
-    const settings = (await session.json(CHANGED_SETTINGS)) as Readonly<Record<string, string>>;
+    const settings = await changedSettings(session, server);
     const tablespaces = (await session.json(TABLESPACES)) as readonly string[]; // as above
     await session.end();
     const version = await dumpVersion(server);

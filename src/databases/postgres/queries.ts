@@ -30,6 +30,10 @@ export const TABLESPACES = `select coalesce(json_agg(pg_tablespace_location(oid)
 export const CHANGED_SETTINGS = `select coalesce(json_object_agg(name, setting), '{}') from pg_settings
   where source not in ('default', 'override', 'client', 'session') and name not in ('primary_conninfo', 'ssl_passphrase_command')`;
 
+/** Who may come in, and how: a digest of it. Superusers only. */
+export const HBA_RULES = `select to_json(md5(coalesce(string_agg(concat_ws(' ', type, database::text, user_name::text, address, netmask, auth_method, options::text), E'\\n' order by line_number), '')))
+  from pg_hba_file_rules`;
+
 /** Our own backends of runs that are over: they hold locks and keep vacuum back. */
 export function endOrphans(likeOurs: string, notThisRun: string): string {
   return `select coalesce(json_agg(application_name), '[]') from (

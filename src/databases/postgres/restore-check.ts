@@ -9,6 +9,7 @@ import { withServer } from './restore-session.ts';
 import { freeSpace } from './restore-space.ts';
 import { isMissing, runTool } from './run-tool.ts';
 import { toolOptions, type Server } from './server.ts';
+import { changedSettings, settingsFinding } from './settings.ts';
 
 type Checked = Awaited<ReturnType<DatabaseRestorer['check']>>;
 
@@ -53,6 +54,9 @@ export async function checkRestore(target: DatabaseTarget, source: DatabaseSourc
     const findings = [...checkExtensions(source.database, target.service, recorded, situation, refuse)];
     findings.push(...(await checkSpace(server, source.database, recorded)));
     findings.push(...notesOn(target.service, source.database, recorded, situation));
+    const settings = settingsFinding(target.service, source.facts['settings'], await changedSettings(session, server));
+    // A server that has the database already may have been configured since.
+    if (settings !== null) findings.push(situation.exists ? { ...settings, severity: 'info' } : settings);
     return { exists: situation.exists, findings };
   });
 }
