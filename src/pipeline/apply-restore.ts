@@ -3,6 +3,7 @@ import type { Finding } from '../domain/finding.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import type { ProjectClaim, SnapshotRepository } from '../domain/ports.ts';
 import type {
+  DatabaseAccess,
   FilesProof,
   MadePlace,
   NamedContainer,
@@ -100,8 +101,11 @@ class RestoreRun {
     });
     const { run, engine, events } = ports;
     const { jobs, healthTimeoutMs } = request;
-    const servers = plannedServers(plan, manifest, view, ports.adapters, ports.settingsFor(model)).map(
-      (planned) => new ServerRestore(planned, { engine, repository, run, jobs, healthTimeoutMs, events }),
+    const settings = ports.settingsFor(model);
+    const accessFor = (service: string, labels: Readonly<Record<string, string>>): DatabaseAccess =>
+      settings.forService(service, labels).settings.postgres;
+    const servers = plannedServers(plan, manifest, view, ports.adapters, settings).map(
+      (planned) => new ServerRestore(planned, { engine, repository, run, jobs, healthTimeoutMs, events, accessFor }),
     );
     const missingRoles = new Map<string, readonly string[]>();
     for (const server of servers) {

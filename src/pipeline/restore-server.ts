@@ -18,6 +18,8 @@ export interface ServerRestoreContext {
   readonly jobs: number;
   readonly healthTimeoutMs: number;
   readonly events: EventSink;
+  /** What the settings say of a container with these labels. */
+  accessFor(service: string, labels: Readonly<Record<string, string>>): DatabaseAccess;
 }
 
 /** One database of a server with what was recorded of it. */
@@ -48,9 +50,11 @@ export class ServerRestore {
   /** Takes explicitly restored globals back; in memory only. */
   undoGlobals: string | null = null;
   readonly #context: ServerRestoreContext;
+  #access: PlannedServer['access'];
 
   constructor(planned: PlannedServer, context: ServerRestoreContext) {
     this.planned = planned;
+    this.#access = planned.access;
     this.#context = context;
   }
 
@@ -90,6 +94,8 @@ export class ServerRestore {
       const applied = await adapter.restorer.applyGlobals(target, text, mode, this.#io(signal));
       this.findings.push(...applied.findings);
       if (!newCluster) this.undoGlobals = applied.undo;
+      // A new cluster has the passwords of its environment until now, and those of the recorded one from now on, which the labels know of.
+      else this.#access = this.#context.accessFor(target.service, target.container.labels);
     }
     for (const { component, database, temporary, source, dump } of databases) {
       const onProgress = (bytes: number): void =>
@@ -99,7 +105,7 @@ export class ServerRestore {
       const bytes = remembering(givenBack(repository.read(dump, signal)));
       let built: BuiltDatabase;
       try {
-        built = await adapter.restorer.build(target, source, temporary, bytes, { jobs, onProgress }, this.#io(signal));
+        built = await adapter.restorer.build(await this.#target(signal), source, temporary, bytes, { jobs, onProgress }, this.#io(signal));
       } catch (error) {
         throw bytes.failure ?? error;
       }
@@ -132,10 +138,10 @@ export class ServerRestore {
 
   /** The container changes its state on the way: it is looked at each time. */
   async #target(signal: AbortSignal): Promise<DatabaseTarget> {
-    const { service, container: named, access } = this.planned;
+    const { service, container: named } = this.planned;
     const container = await findContainer(this.#context.engine, named, signal);
     if (container === null) throw new McadsError('component-failed', `the container ${named.name} of service ${service} is gone`);
-    return { service, container, settings: settingsForAccess(access) };
+    return { service, container, settings: settingsForAccess(this.#access) };
   }
 
   /** Roles are kilobytes; more than 64 MiB of them is nothing that a server wrote. */
