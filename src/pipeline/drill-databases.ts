@@ -26,9 +26,12 @@ export async function restoreDatabases(
 ): Promise<void> {
   for (const server of servers) {
     const { service } = server;
-    const isUp = await tools.log.attempt(2, 'server', service, () => startServer(server, tools, options, signal));
+    // A new cluster has the passwords of its environment until it has the recorded roles.
+    const isNew = server.databases.length > 0 || server.globals !== null;
+    const first = isNew ? { ...server, access: { ...server.access, user: null, passwordFile: null } } : server;
+    const isUp = await tools.log.attempt(2, 'server', service, () => startServer(first, tools, options, signal));
     if (!isUp) continue;
-    const target = await targetOf(server, tools, signal);
+    let target = await targetOf(first, tools, signal);
     const { globals } = server;
     const hasRoles =
       globals === null ||
@@ -43,6 +46,7 @@ export async function restoreDatabases(
         return 'every recorded role is there with its rights';
       }));
     if (!hasRoles) continue;
+    if (globals !== null) target = await targetOf(server, tools, signal);
     for (const database of server.databases) await restoreDatabase(server, database, target, tools, options, signal);
   }
 }

@@ -41,6 +41,8 @@ test('on an empty engine: a server whose password was changed since it was made 
   const made = await backUp(project);
   expect(made.code, made.stderr).toBe(0);
 
+  const drilled = await report(['drill', 'latest'], { cwd: project.directory });
+  expect(drilled.code, drilled.stderr + JSON.stringify(drilled.json)).toBe(0);
   await project.compose(['down', '--volumes']);
   const restored = await report(['restore', 'latest', '--yes'], { cwd: project.directory });
   expect(restored.code, restored.stderr + JSON.stringify(restored.json)).toBe(0);
