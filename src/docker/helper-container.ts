@@ -161,7 +161,8 @@ export async function createHelper(
         Source: source,
         Target: target,
         ReadOnly: readOnly,
-        ...(type === 'volume' ? { VolumeOptions: { NoCopy: true } } : { BindOptions: { Propagation: 'rprivate' } }),
+        // Of a bind the engine chooses the propagation itself: private, but for what holds its own data, which it refuses to mount so.
+        ...(type === 'volume' ? { VolumeOptions: { NoCopy: true } } : {}),
       })),
     },
   };

@@ -16,11 +16,11 @@ export function fullRecreation(
   manifest: Manifest,
   { engine }: RestorePorts,
 ): Recreation | null {
-  const { state, project, beside, directory, recordedDirectory } = situation;
+  const { state, project, beside, hostDirectory, recordedDirectory } = situation;
   if (state === null) return null;
   return engine.recreation(state, {
     project: { from: manifest.sealed.project, to: project },
-    directory: recordedDirectory === null ? null : { from: recordedDirectory, to: directory },
+    directory: recordedDirectory === null ? null : { from: recordedDirectory, to: hostDirectory },
     binds: binds
       .map((one) => ({ from: recordedHostPath(one), to: bindPath(one, situation) }))
       .toSorted((a, b) => b.from.length - a.from.length),

@@ -99,7 +99,7 @@ async function planConfiguration(
   const place: ConfigPlace = {
     directory: situation.directory,
     replace: request.withConfig && !situation.beside,
-    unwritable: isOutOfReach(situation.directory, ports)
+    unwritable: isOutOfReach(situation.directory, request, ports)
       ? `stays in the snapshot: ${situation.directory} is not mounted into this container (extract gets it)`
       : null,
   };
@@ -116,9 +116,12 @@ async function planConfiguration(
 }
 
 /** In a container, only what is mounted is the host's. */
-function isOutOfReach(directory: string, { engine }: RestorePorts): boolean {
+function isOutOfReach(directory: string, { neverTouch }: RestoreRequest, { engine }: RestorePorts): boolean {
   const own = engine.info.ownContainer;
-  return own !== undefined && !own.mounts.some(({ target }) => directory === target || directory.startsWith(`${target}/`));
+  if (own === undefined) return false;
+  // Our image works in the folder of the repository, where no project lives.
+  if (neverTouch.some((path) => isWithin(directory, path))) return true;
+  return !own.mounts.some(({ target }) => directory === target || directory.startsWith(`${target}/`));
 }
 
 /** What a bind must not bring or move: what is kept, and what is replaced on its own, with the way back that is its own. */
@@ -145,14 +148,14 @@ function keptFindings(keptFiles: readonly string[], trees: readonly TreeRestoreP
 /** A project beside gets a folder that is missing or empty: what lies there already is somebody's. */
 async function assertFreeDirectory(
   request: RestoreRequest,
-  { beside, directory, view }: RestoreSituation,
+  { beside, directory, hostDirectory, view }: RestoreSituation,
   { engine }: RestorePorts,
   signal: AbortSignal,
 ): Promise<void> {
   if (!beside) return;
   const images = view.containers.map(({ imageId }) => imageId);
   const options = { transport: request.transport, helperImage: request.helperImage, projectImages: images };
-  const { isEmpty } = await engine.probePlace({ mount: { type: 'bind', hostPath: directory }, singleFile: null }, options, signal);
+  const { isEmpty } = await engine.probePlace({ mount: { type: 'bind', hostPath: hostDirectory }, singleFile: null }, options, signal);
   if (isEmpty) return;
   throw new McadsError('usage', `${directory} is not empty, and the files of ${request.as ?? ''} would go there`, {
     hint: 'name a missing or empty one with --project-directory',

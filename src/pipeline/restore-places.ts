@@ -99,14 +99,14 @@ export function recordedHostPath({ id, details }: SelectedForRestore): string {
 
 /** Host path that a captured bind goes to: where the project mounts it now, else moved with the project directory. */
 export function bindPath(one: SelectedForRestore, situation: RestoreSituation): string {
-  const { beside, directory, recordedDirectory } = situation;
+  const { beside, hostDirectory, recordedDirectory } = situation;
   const recorded = recordedHostPath(one);
   const live = beside ? undefined : mountOfTargets(one, situation, 1, ({ type }) => type === 'bind')?.source;
   if (live !== undefined) return posix.normalize(live).replace(/(?<=.)\/+$/, '');
   if (recordedDirectory !== null && (recorded === recordedDirectory || recorded.startsWith(`${recordedDirectory}/`)))
-    return posix.join(directory, recorded.slice(recordedDirectory.length));
+    return posix.join(hostDirectory, recorded.slice(recordedDirectory.length));
   // What lies elsewhere is the original's: a project beside gets its own in its own folder.
-  return beside ? posix.join(directory, BINDS_BESIDE, recorded) : recorded;
+  return beside ? posix.join(hostDirectory, BINDS_BESIDE, recorded) : recorded;
 }
 
 /** Looks into the catalogue for whether the bind is a single file. Rejects `component-failed` where that file is called otherwise by now. */

@@ -7,6 +7,7 @@ import type { Project } from '../domain/plan.ts';
 import type { SnapshotRepository } from '../domain/ports.ts';
 import { McadsError } from '../errors.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
+import { isWithin } from './foreign-users.ts';
 import { artifactsOf } from './select-components.ts';
 import { serviceViews, type ServiceView } from './service-views.ts';
 
@@ -15,8 +16,10 @@ export interface RestoreSituation {
   /** The project that is restored onto. */
   readonly project: string;
   readonly beside: boolean;
-  /** Where its files are, or go. */
+  /** Where its files are, or go, as this process sees it. */
   readonly directory: string;
+  /** The same on the engine's host: in a container those are two paths. */
+  readonly hostDirectory: string;
   /** Where they were. */
   readonly recordedDirectory: string | null;
   readonly view: EngineProject;
@@ -69,6 +72,7 @@ export async function lookAround(
     project,
     beside,
     directory,
+    hostDirectory: hostDirectoryOf(directory, manifest, request, ports),
     recordedDirectory: manifest.sealed.workingDirectory,
     view,
     views: serviceViews(known, ports.settingsFor(used)),
@@ -76,6 +80,19 @@ export async function lookAround(
     state: await recordedState(manifest, repository, signal),
     fresh,
   };
+}
+
+/** In a container: through its mounts; what is not mounted into it lies where it was recorded, or beside that. Its own working directory is the repository. */
+function hostDirectoryOf(directory: string, { sealed }: Manifest, { as, neverTouch }: RestoreRequest, { engine }: RestorePorts): string {
+  const own = engine.info.ownContainer;
+  if (own === undefined) return directory;
+  const isRepository = neverTouch.some((path) => isWithin(directory, path));
+  const [mount] = (isRepository ? [] : own.mounts)
+    .filter(({ type, target }) => type === 'bind' && isWithin(directory, target))
+    .toSorted((a, b) => b.target.length - a.target.length);
+  if (mount !== undefined) return posix.join(mount.source, posix.relative(mount.target, directory));
+  if (sealed.workingDirectory === null) return directory;
+  return as === null ? sealed.workingDirectory : posix.join(posix.dirname(sealed.workingDirectory), as);
 }
 
 async function loadedModel(ports: RestorePorts): Promise<ComposeModel | null> {
