@@ -71,7 +71,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--keep-old <time>', description: 'how long rollback can bring back what was replaced; 0: not at all (default: 7d)' },
       { flags: '--force-shared', description: 'also replace volumes that containers of other projects use' },
       { flags: '--no-safety-backup', description: 'do not first capture what cannot be swapped and put back' },
-      { flags: '--no-start', description: 'on an engine without the project: create its containers, do not start them' },
+      { flags: '--no-start', description: 'create containers that are missing, do not start them' },
       { flags: '--transport <name>', description: 'how trees are written (default: auto: pipe, attach, archive)', choices: TRANSPORTS },
       { flags: '--helper-image <image>', description: 'image with GNU tar and find (default: made from this host)' },
       { flags: '--jobs <n>', description: 'components built at a time (default: from the number of processors)' },

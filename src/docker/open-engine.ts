@@ -12,6 +12,7 @@ import { exec } from './exec.ts';
 import { claimProject } from './claim-project.ts';
 import { recover } from './recover.ts';
 import { readHostFile } from './archive-tree.ts';
+import { putFiles, readContainerFile } from './container-files.ts';
 import { isolatedCopy, recordedContainers } from './isolated-copy.ts';
 import { removeCopy, sweepCopies } from './sweep-copies.ts';
 import { HelperImages } from './helper-images.ts';
@@ -84,6 +85,8 @@ export async function openEngine(options: OpenEngineOptions, signal: AbortSignal
     removeFolder: async (path, options, signal) => removeFolder(context, path, options, signal),
     removeEmptyFolders: async (topmost, path, options, signal) => removeEmptyFolders(context, topmost, path, options, signal),
     readHostFile: async (path, signal) => readHostFile(context, path, signal),
+    readContainerFile: async (container, path, signal) => readContainerFile(client, container, path, signal),
+    putFiles: async (container, tar, signal) => putFiles(client, container, tar, signal),
     recreation,
     createNetwork: async (network, signal) => recreate.createNetwork(client, network, signal),
     createVolume: async (volume, signal) => recreate.createVolume(client, volume, signal),

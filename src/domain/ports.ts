@@ -101,6 +101,8 @@ export interface Engine extends RestoreEngine, DrillEngine, AsyncDisposable {
   openTree(mount: TreeMount, options: OpenTreeOptions, signal: AbortSignal): Promise<TreeSource>;
   /** A small file as the daemon's host sees it (secrets, env files that we may not read); null where it is missing. */
   readHostFile(path: string, signal: AbortSignal): Promise<Uint8Array | null>;
+  /** A small file in a container, whatever its state; null where there is none. */
+  readContainerFile(container: string, path: string, signal: AbortSignal): Promise<HostFile | null>;
   state(project: EngineProject, signal: AbortSignal): Promise<EngineState>;
   /** `docker save` of one image. */
   saveImage(image: string, signal: AbortSignal): ByteStream;

@@ -34,8 +34,11 @@ export interface TreeTarget extends AsyncDisposable {
   hash(paths: readonly RawPath[], signal: AbortSignal): Promise<readonly (string | null)[]>;
   /** Proves a staged SQLite database, of which nothing else is staged: `integrity_check` and the rows of every table. Only where the files are this machine's. */
   checkDatabase?(run: RestoreRun, signal: AbortSignal): Promise<JsonObject>;
-  /** Undoes whatever of stage and swap had happened and removes the staging directory. False where nothing of this run was there. */
-  revert(run: RestoreRun, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Undoes whatever of stage and swap had happened and removes the staging directory. False where nothing of this run was there. With `keptSince` what
+   * somebody has written into the swapped tree stays beside, as far as that can be told, and that is called back with the name of the folder.
+   */
+  revert(run: RestoreRun, signal: AbortSignal, keptSince?: (folder: string) => void): Promise<boolean>;
   /**
    * Rejects where `revert` would take something away that is not the tree's own (a filesystem that has been mounted in it since), or would find nothing
    * because this is not the place that was swapped. `rootInode`: of that one, null where unknown. Changes nothing.
@@ -70,6 +73,8 @@ export interface RestoreEngine {
   createVolume(volume: RecreatedVolume, signal: AbortSignal): Promise<void>;
   /** Created, not started. */
   createContainer(container: RecreatedContainer, signal: AbortSignal): Promise<CreatedContainer>;
+  /** Into a container that was made by this restore, from the root on. */
+  putFiles(container: string, tar: Bytes, signal: AbortSignal): Promise<void>;
   /** By name, with force; missing ones are no error. */
   removeContainer(name: string, signal: AbortSignal): Promise<void>;
   removeVolume(name: string, signal: AbortSignal): Promise<void>;

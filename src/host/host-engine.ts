@@ -138,6 +138,8 @@ export function hostEngine(options: HostEngineOptions): Engine {
     viewVolumes: async () => [],
     volumeSizes: async () => new Map(),
     readHostFile: async () => null,
+    readContainerFile: async () => null,
+    putFiles: async () => notHere('a container'),
     removeContainer: async () => undefined,
     removeVolume: async () => undefined,
     removeNetwork: async () => undefined,

@@ -4,6 +4,7 @@ import type { Engine, HostFile, HostFiles } from '../domain/ports.ts';
 import type { Finding } from '../domain/finding.ts';
 import type { JsonObject, JsonValue } from '../domain/byte-stream.ts';
 import { McadsError, stopsRun } from '../errors.ts';
+import { injectedFiles, injectedName } from './injected-files.ts';
 
 /** One file of the configuration, named inside the archive: `project/…` below the project directory, `host/…` elsewhere. */
 export interface ConfigFile extends FileAttributes {
@@ -57,12 +58,15 @@ export async function gatherConfig(
     }
     files.push({ ...file, name: archiveName(wanted.path, project.directory), role: wanted.role });
   }
+  if (engine !== null)
+    for await (const { file, ...injected } of injectedFiles(project, engine, signal))
+      files.push({ ...file, name: injectedName(injected), role: 'injected' });
   const listed = await host.withAccessList(
-    files.map(({ path }) => path),
+    files.filter(({ role }) => role !== 'injected').map(({ path }) => path),
     signal,
   );
   for (const [index, file] of files.entries()) {
-    if (!listed.has(file.path)) continue;
+    if (file.role === 'injected' || !listed.has(file.path)) continue;
     files[index] = { ...file, mode: file.mode & ~0o070 };
     findings.push(listNotKept(file.path));
   }

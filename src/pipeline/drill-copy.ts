@@ -4,7 +4,7 @@ import type { Engine, SnapshotRepository } from '../domain/ports.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import type { DrillLog } from './drill-log.ts';
 import type { DrillPlan } from './drill-plan.ts';
-import { tarOfFiles } from './drill-held-files.ts';
+import { injectedInto, tarOfFiles } from './drill-held-files.ts';
 
 const TEARDOWN_MS = 120_000;
 const LOG_LINES = 15;
@@ -25,11 +25,12 @@ export class DrillCopy {
 
   async make(drill: DrillPlan, signal: AbortSignal): Promise<void> {
     this.#ids = await this.#engine.makeCopy(this.plan, signal);
-    for (const { name, files } of this.plan.containers) {
-      const held = files.flatMap(({ hostPath, target }) => {
+    for (const { name, service, files } of this.plan.containers) {
+      const mounted = files.flatMap(({ hostPath, target }) => {
         const file = drill.files.get(hostPath);
         return file === undefined ? [] : [{ target, file }];
       });
+      const held = [...mounted, ...injectedInto(service, drill.files)];
       if (held.length > 0) await this.#engine.putIntoCopy(this.plan.drill, this.#idOf(name), tarOfFiles(held), signal);
     }
   }

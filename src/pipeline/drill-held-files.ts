@@ -6,12 +6,15 @@ import { parseCatalogue } from '../stream/catalogue.ts';
 import { BLOCK, encodePaxMember, encodeTarHeader, paddedSize } from '../stream/tar-header.ts';
 import { scanTar } from '../stream/tar-scanner.ts';
 import type { DrilledComponent } from './drilled-component.ts';
+import { injectedFrom } from './injected-files.ts';
 import { toText } from '../stream/raw-path.ts';
 
 /** A file of the source's host that containers mounted: it is put into those of the copy. */
 export interface HeldFile {
   readonly bytes: Uint8Array;
   readonly mode: number;
+  /** Where it keeps its mode and its owner. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
 }
 
 const LARGEST_TOTAL = 256 * 1024 * 1024;
@@ -30,7 +33,7 @@ export async function heldFilesOf(
     const hostPath = component.details.facts['hostPath'];
     if (kind === 'config') {
       for await (const [name, file] of filesOf(component.data, repository, signal)) {
-        const path = hostPathOf(name, directory);
+        const path = hostPathOf(name, directory) ?? (injectedFrom(name) === null ? null : name);
         if (path !== null) held.set(path, file);
       }
     } else if (kind === 'bind' && typeof hostPath === 'string' && (await isSingleFile(component, repository, signal))) {
@@ -78,13 +81,25 @@ async function* filesOf(
   if (open !== null) yield [open.name, { bytes: Buffer.concat(open.parts), mode: open.mode }];
 }
 
-/** A tar that puts files at absolute paths. Everybody in the container may read them: the copy has no other users, and owners are not recorded. */
+/** Those of a service that Compose had put into its containers, by what `heldFilesOf` has them under. */
+export function injectedInto(
+  service: string,
+  held: ReadonlyMap<string, HeldFile>,
+): readonly { readonly target: string; readonly file: HeldFile }[] {
+  return [...held].flatMap(([name, file]) => {
+    const injected = injectedFrom(name);
+    return injected?.service === service ? [{ target: injected.target, file }] : [];
+  });
+}
+
+/** A tar that puts files at absolute paths. Everybody in the container may read them, the copy has no other users, but where an owner is known. */
 export async function* tarOfFiles(files: readonly { readonly target: string; readonly file: HeldFile }[]): AsyncGenerator<Uint8Array> {
   for (const { target, file } of files) {
     const name = Buffer.from(target.replace(/^\/+/, '')).toString('latin1');
     const { length: size } = file.bytes;
-    const mode = 0o444 | (file.mode & 0o111);
-    const header = encodeTarHeader({ name, type: '0', mode, uid: 0, gid: 0, size, mtime: 0, linkName: '' });
+    const mode = file.owner === undefined ? 0o444 | (file.mode & 0o111) : file.mode;
+    const { uid, gid } = file.owner ?? { uid: 0, gid: 0 };
+    const header = encodeTarHeader({ name, type: '0', mode, uid, gid, size, mtime: 0, linkName: '' });
     const plain = name.length <= 100 && /^[\x20-\x7e]*$/.test(name);
     yield plain ? header : Buffer.concat([encodePaxMember([['path', name]], 'PaxHeaders/long-name'), header]);
     yield file.bytes;

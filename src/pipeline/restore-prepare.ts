@@ -4,6 +4,9 @@ import type { SnapshotRepository } from '../domain/ports.ts';
 import type { MadeIdentities, RecreatedContainer, RestorePlan } from '../domain/restore.ts';
 import { McadsError } from '../errors.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
+import { type HeldFile, tarOfFiles } from './drill-held-files.ts';
+import { type InjectedFile, injectedFrom } from './injected-files.ts';
+import { recordedFiles } from './recorded-config.ts';
 import { artifactsOf } from './select-components.ts';
 
 export interface Prepared {
@@ -48,9 +51,12 @@ export async function prepare(
     if (volume.folder !== null) await makeFolder(volume.folder, request, ports, signal);
     await making(made.volumes, volume.name, () => engine.createVolume(volume, signal));
   }
+  const injected = await injectedOf(manifest, repository, signal);
   for (const container of plan.recreation.containers) {
     if (skipped.has(container.name)) continue;
     await making(made.containers, container.name, () => engine.createContainer(container, signal));
+    const files = injected.filter(({ service }) => service === container.service);
+    if (files.length > 0) await engine.putFiles(container.name, tarOfFiles(files), signal);
     events({ type: 'log', level: 'info', message: `made container ${container.name}` });
   }
   return { skipped, findings };
@@ -70,6 +76,22 @@ export async function identitiesOf(
     networks: Object.fromEntries(await engine.existingNetworks([...networks], signal)),
     volumes: Object.fromEntries(there.map(({ name, createdAt }) => [name, createdAt])),
   };
+}
+
+/** What Compose had put into containers, and only there. */
+async function injectedOf(
+  manifest: Manifest,
+  repository: SnapshotRepository,
+  signal: AbortSignal,
+): Promise<readonly (InjectedFile & { readonly file: HeldFile })[]> {
+  const config = manifest.components.find(({ id }) => id === 'config');
+  if (config === undefined) return [];
+  const found: (InjectedFile & { readonly file: HeldFile })[] = [];
+  for await (const { name, bytes, mode, owner } of recordedFiles(repository, artifactsOf(config).data, signal)) {
+    const injected = injectedFrom(name);
+    if (injected !== null) found.push({ ...injected, file: { bytes, mode, owner: owner ?? { uid: 0, gid: 0 } } });
+  }
+  return found;
 }
 
 /** What turns out to be somebody else's is none of ours to remove. */

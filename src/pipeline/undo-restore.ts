@@ -46,7 +46,7 @@ export async function undoRestore(
   // No files are moved under what still runs on them.
   if (undo.failed.length > 0) return { undone: [], failed: undo.failed, untouched: true };
   await undo.takeAwayMade();
-  await undo.revertTrees(reachedSwap);
+  await undo.revertTrees(reachedSwap, reach === null && journal.rollbackOf === undefined);
   // Files first: on a host they say how to reach the server.
   await undo.revertFiles();
   await undo.putAsideBack();
@@ -98,6 +98,10 @@ export async function startStopped(
   const undo = new Undo(engine, journal, tools, { ...tools.tree, projectImages: [] }, signal);
   await undo.startAgain(true);
   return [...undo.failed, ...undo.lost];
+}
+
+function sinceKept(tree: JournalTree, folder: string): string {
+  return `${tree.component} had been written to after the restore died: all that it held is in ${folder} of ${sourceOf(tree)}, to take from; remove it then`;
 }
 
 /** As the restore opened its trees, where nobody says otherwise now. */
@@ -199,13 +203,15 @@ class Undo {
       this.lost.push(`volume ${mount.name} was removed since, so nothing of it can be put back`);
   }
 
-  async revertTrees(reachedSwap: boolean): Promise<void> {
+  /** `keepsSince`: the run died a while ago, and its services may have been started on what it had swapped in. */
+  async revertTrees(reachedSwap: boolean, keepsSince: boolean): Promise<void> {
     for (const tree of this.#journal.trees.toReversed()) {
       const worked = await this.#attempt(tree.component, async () => {
         const target = await this.#open(tree);
         if (target !== null) {
           await using opened = target;
-          if (await opened.revert(this.#journal.run, this.#signal)) this.done.push(`put back ${tree.component}`);
+          const since = keepsSince ? (folder: string): void => void this.stays.push(sinceKept(tree, folder)) : undefined;
+          if (await opened.revert(this.#journal.run, this.#signal, since)) this.done.push(`put back ${tree.component}`);
           if (!opened.swaps && reachedSwap)
             this.lost.push(
               `${tree.component} was overwritten in place (archive transport): a snapshot of before brings back what was there`,

@@ -83,6 +83,14 @@ export const APPLY_SPLITS = `${ENTER}; ${NO_LINK}; [ ! -e "$2/$3" ] || ${EXTRACT
 /** $2 the staging directory. Prints the plan; exit 3 where there is none, 2 where there is no staging directory. */
 export const READ_PLAN = `${ENTER}; ${NO_LINK}; [ -d "$2" ] || exit 2; [ -e "$2/plan" ] || exit 3; exec cat -- "$2/plan"`;
 
+/**
+ * $2 the staging directory, $3 what was moved away in it, $4 a name beside. Where something in that was written behind the plan, and so by nobody of
+ * ours, it is kept under that name; prints it then.
+ */
+export const KEEP_SINCE = `${ENTER}; ${NO_LINK}; [ -d "./$2/$3" ] && [ -e "./$2/plan" ] || exit 0; ${STAMP}
+[ -n "$(find "./$2/$3" -newer "./$2/plan" ! -type d -print -quit | tr '\\000' x)" ] || exit 0
+mv -n -- "./$2/$3" "./$4" || exit 4; ${RESTAMP}; printf '%s' "$4"`;
+
 /** $2 the staging directory. The root keeps its times. The plan goes first: without it nothing is ever moved back. */
 export const REMOVE_STAGING = `${ENTER}; ${NO_LINK}; [ -d "$2" ] || exit 0; ${STAMP}; rm -f -- "$2/plan" && sync "$2" && rm -rf --one-file-system -- "$2" || exit 4; ${RESTAMP}; sync -f . || sync`;
 

@@ -10,6 +10,7 @@ import {
   COMMIT_PLAN,
   FLUSH,
   HASH_FILES,
+  KEEP_SINCE,
   isStagingName,
   LIST_FOLDERS,
   MAKE_FOLDERS,
@@ -138,11 +139,16 @@ export class ScriptTarget implements TreeTarget {
     return paths.map((path) => hashes.get(path) ?? null);
   }
 
-  async revert(run: RestoreRun, signal: AbortSignal): Promise<boolean> {
+  async revert(run: RestoreRun, signal: AbortSignal, keptSince?: (folder: string) => void): Promise<boolean> {
     const staging = stagingOf(run, this.place);
     const found = await this.#plan(staging, signal);
     if (found === 'no staging') return false;
-    if (found !== 'no plan') await this.#moveBack(staging, found, signal);
+    const gone = found === 'no plan' ? null : await this.#moveBack(staging, found, signal);
+    if (gone !== null && keptSince !== undefined) {
+      const { text, code, stderr } = await utf8Of(await this.#run(KEEP_SINCE, [staging, gone, `${staging}-since`], signal));
+      if (code !== 0) throw new McadsError('component-failed', `${this.#name}: what was written since cannot be kept: ${stderr.trim()}`);
+      if (text !== '') keptSince(text);
+    }
     await this.#remove(staging, signal);
     return found !== 'no plan';
   }
@@ -185,11 +191,12 @@ export class ScriptTarget implements TreeTarget {
     return planBack(staging, plan, folders, gone);
   }
 
-  async #moveBack(staging: string, plan: SwapPlan, signal: AbortSignal): Promise<void> {
+  /** Resolves with the folder of the staging directory that holds what came after the swap; null where nothing was moved. */
+  async #moveBack(staging: string, plan: SwapPlan, signal: AbortSignal): Promise<string | null> {
     // What came after the swap goes where the new things are: into the staging directory, and with it. A folder of its own for every attempt: nothing may be in the way.
     const gone = `gone-${randomBytes(4).toString('hex')}`;
     const moves = await this.#movesBack(staging, plan, gone, signal);
-    if (moves.length === 0) return;
+    if (moves.length === 0) return null;
     assertNothingMounted(await this.#mounts(signal), awayPaths(moves), this.#name, PUT_BACK);
     await this.#do(MAKE_FOLDERS, [staging], signal, names(plan.splits.map((path) => (path === '' ? gone : `${gone}/${path}`))));
     for (const move of moves) await this.#move(move, signal);
@@ -199,6 +206,7 @@ export class ScriptTarget implements TreeTarget {
       signal,
     );
     await this.#do(APPLY_SPLITS, [staging, SAVED_OLD], signal);
+    return gone;
   }
 
   async #remove(staging: string, signal: AbortSignal): Promise<void> {

@@ -212,7 +212,7 @@ export function spoiled(
         scanLive: (inner) => target.scanLive(inner),
         swap: (run, kept, inner) => target.swap(run, kept, inner),
         hash: (paths, inner) => target.hash(paths, inner),
-        revert: (run, inner) => target.revert(run, inner),
+        revert: (run, inner, since) => target.revert(run, inner, since),
         assertRevertible: (run, rootInode, inner) => target.assertRevertible(run, rootInode, inner),
         holdsReplaced: (run, inner) => target.holdsReplaced(run, inner),
         discard: async (run, inner) => {

@@ -53,3 +53,37 @@ test('on an empty engine: a server whose password was changed since it was made 
   const again = await backUp(project);
   expect(again.code, again.stderr).toBe(0);
 });
+
+test('configs and secrets that only Compose had put into a container are in a container that is made again, and in that of a drill', async () => {
+  const file = JSON.stringify({
+    services: {
+      web: {
+        image: testEngine().images.debian,
+        command: ['sh', '-c', 'test "$(cat /run/secrets/token)" = "from outside" && exec sleep infinity'],
+        init: true,
+        volumes: ['data:/data'],
+        configs: ['inline', { source: 'placed', target: '/etc/deep/placed.conf', mode: 0o440, uid: '33', gid: '33' }],
+        secrets: ['token'],
+        healthcheck: { test: ['CMD', 'test', '-s', '/run/secrets/token'], interval: '1s' },
+      },
+    },
+    volumes: { data: {} },
+    configs: { inline: { content: 'one\ntwo\n' }, placed: { content: 'placed' } },
+    secrets: { token: { environment: 'TOKEN' } },
+  });
+  await using project = await createProject({ 'compose.yaml': file });
+  await project.compose(['up', '-d', '--wait'], { env: { TOKEN: 'from outside' } });
+  const inside = async (script: string): Promise<string> =>
+    (await docker(['exec', await containerOf(project, 'web'), 'sh', '-c', script])).stdout;
+  const look = 'cat /inline /etc/deep/placed.conf /run/secrets/token; stat -c "%a %u %g" /etc/deep/placed.conf /inline';
+  const before = await inside(look);
+  expect(before).toContain('from outside');
+  const made = await backUp(project);
+  expect(made.code, made.stderr).toBe(0);
+  const drilled = await report(['drill', 'latest', '--services'], { cwd: project.directory });
+  expect(drilled.code, drilled.stderr + JSON.stringify(drilled.json)).toBe(0);
+  await project.compose(['down', '--volumes'], { env: { TOKEN: 'x' } });
+  const restored = await report(['restore', 'latest', '--yes'], { cwd: project.directory });
+  expect(restored.code, restored.stderr + JSON.stringify(restored.json)).toBe(0);
+  expect(await inside(look)).toBe(before);
+});

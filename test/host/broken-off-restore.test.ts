@@ -327,3 +327,28 @@ test('killed in the swap: where its folder is not mounted it is not taken for un
   expect(readdirSync(join(app.directory, 'media')).filter((name) => name.startsWith('.mcads-restore-'))).toEqual([]);
   expect(systemd.stateOf('mcads.service')).toBe('active');
 });
+
+test('killed in the swap, and written to by services that somebody started since: the old state comes back, and what was written is kept beside', async () => {
+  await app.run(['backup', '--no-prune']);
+  app.write('media/own.txt', 'of before');
+  app.write('xrays/models.py', 'changed = True\n');
+  await killedAt(await Gate.before('systemctl', 'start*'));
+  expect(existsSync(media('own.txt'))).toBe(false);
+  writeFileSync(media('upload.txt'), 'of a user');
+  const journal = join(stateFolder(), 'journal.json');
+  const written = JSON.parse(readFileSync(journal, 'utf8')) as Record<string, unknown>; // ours
+  // As if it had been killed a moment earlier, before it had written down that all was proven.
+  delete written['proven'];
+  writeFileSync(journal, JSON.stringify(written));
+  const recovered = await app.run(['recover']);
+  expect(JSON.stringify(recovered)).toMatch(
+    /files\/media had been written to after the restore died: all that it held is in (\S+-since) of/,
+  );
+  expect(readFileSync(media('own.txt'), 'utf8')).toBe('of before');
+  const [since = ''] = readdirSync(join(app.directory, 'media')).filter((name) => name.endsWith('-since'));
+  expect(readFileSync(media(`${since}/upload.txt`), 'utf8')).toBe('of a user');
+  expect(readdirSync(join(app.directory, 'xrays')).filter((name) => name.endsWith('-since'))).toEqual([]);
+  expect(read('xrays/models.py')).toBe('changed = True\n');
+  const files = await app.run(['backup', '--no-prune']);
+  expect(JSON.stringify(files)).not.toContain('upload.txt');
+});

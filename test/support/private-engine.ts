@@ -35,7 +35,7 @@ export async function joinPrivateEngine(): Promise<PrivateEngine> {
   await mkdir(users, { recursive: true, mode: 0o700 });
   let isFresh = false;
   await withCacheLock('engine', async () => {
-    isFresh = !(await engineAnswers(dockerHost));
+    isFresh = !(await answersYet());
     if (isFresh) await start();
     await writeFile(user, '');
   });
@@ -49,6 +49,15 @@ export async function joinPrivateEngine(): Promise<PrivateEngine> {
       await stop();
     });
   return { dockerHost, isFresh, leave };
+}
+
+/** On a machine that is busy an engine that others use may take its time: stopped for that it would take their tests along. */
+async function answersYet(): Promise<boolean> {
+  const runs = existsSync(pidFile()) && (await isOurDaemon(Number(await readFile(pidFile(), 'utf8'))));
+  for (const deadline = performance.now() + (runs ? 60_000 : 0); ;) {
+    if (await engineAnswers(dockerHost)) return true;
+    if (performance.now() >= deadline) return false;
+  }
 }
 
 async function start(): Promise<void> {
