@@ -42,6 +42,7 @@ export async function openRepository(context: CommandContext): Promise<OpenedRep
           selectSnapshot(text, snapshots, { now: new Date(), ...(scope === null ? {} : { project: scope }) }),
         );
         mentionPartial(context, found);
+        if (text === 'latest') await mentionDamaged(context, service, found.snapshot);
         return found.snapshot;
       },
       [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
@@ -88,6 +89,16 @@ export async function selectOrDamaged(service: RepositoryService, text: string, 
     );
     if (meant === undefined) throw error;
     throw new McadsError('damaged', meant.message, { hint: 'run `verify`; RECOVERY.md says how to put a manifest back', cause: error });
+  }
+}
+
+/** Whoever asks for the newest one gets an older one where that cannot be read, and is told. */
+async function mentionDamaged(context: CommandContext, service: RepositoryService, chosen: SnapshotSummary): Promise<void> {
+  const mine = parseSnapshotName(chosen.name);
+  for (const { id } of await service.damagedSnapshots()) {
+    const other = parseSnapshotName(id);
+    if (mine === null || other === null || other.project !== mine.project || other.time <= mine.time) continue;
+    context.note(`A newer snapshot cannot be read, its manifest is damaged: ${printable(id)} (run verify)`);
   }
 }
 

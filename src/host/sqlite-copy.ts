@@ -121,6 +121,14 @@ function findingsOf(path: string, facts: JsonObject): readonly Finding[] {
       message: `${violations} rows of ${Array.isArray(tables) ? tables.join(', ') : 'it'} name rows that do not exist; the source has them too`,
     });
   }
+  if (typeof facts['unchecked'] === 'string') {
+    findings.push({
+      severity: 'info',
+      code: 'index-not-checked',
+      subject: path,
+      message: `an index needs what only the application has (${facts['unchecked']}): it is copied, and not checked; every row was counted`,
+    });
+  }
   if (facts['rolledBack'] === true) {
     findings.push({
       severity: 'warning',

@@ -31,6 +31,24 @@ function create(journalMode: 'wal' | 'delete' = 'wal'): DatabaseSync {
   return database;
 }
 
+test('an index on a function or a collation of the application’s own is copied, and told as not checked', async () => {
+  const database = new DatabaseSync(path);
+  database.function('own', { deterministic: true }, (value) => Number(value) * 2);
+  database.exec('create table t(a); insert into t values (1), (2); create index i on t(own(a))');
+  database.close();
+  const made = await copied();
+  expect(made.findings).toEqual([expect.objectContaining({ severity: 'info', code: 'index-not-checked' })]);
+  expect(made.facts).toMatchObject({ rows: { t: 2 } });
+  rmSync(path);
+  const script = `import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.create_collation('own', lambda a, b: (a > b) - (a < b)); c.execute('create table t(a text)'); c.execute('create index i on t(a collate own)'); c.execute("insert into t values ('x')"); c.commit()`;
+  execFileSync('python3', ['-c', script, path]);
+  const other = await copied();
+  expect(other.findings).toEqual([
+    expect.objectContaining({ message: expect.stringContaining('no such collation sequence: own') as string }),
+  ]);
+  expect(other.facts).toMatchObject({ rows: { t: 1 } });
+});
+
 async function copied() {
   const stream = await copySqlite(path, spool, () => undefined, NEVER);
   const bytes = Buffer.concat(await Array.fromAsync(stream.body));
