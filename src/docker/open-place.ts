@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { PlaceReport, TreePlace } from '../domain/restore.ts';
-import type { TreeTarget } from '../domain/restore-ports.ts';
+import type { ProbeOptions, TreeTarget } from '../domain/restore-ports.ts';
 import type { OpenTreeOptions } from '../domain/tree.ts';
 import { McadsError } from '../errors.ts';
 import { MAKE_PATH, PROBE_PLACE, REMOVE_CREATED, REMOVE_EMPTY } from '../stream/restore-commands.ts';
@@ -32,12 +32,7 @@ interface Opened {
 }
 
 /** What `Engine.probePlace` promises. */
-export async function probePlace(
-  context: TreeContext,
-  place: TreePlace,
-  options: OpenTreeOptions,
-  signal: AbortSignal,
-): Promise<PlaceReport> {
+export async function probePlace(context: TreeContext, place: TreePlace, options: ProbeOptions, signal: AbortSignal): Promise<PlaceReport> {
   if (place.mount.type === 'volume' && !(await volumeExists(context, place.mount.name, signal))) return MISSING_VOLUME;
   const opened = await openHelper(context, place, options, true, signal);
   if (opened === null) return probeArchivePlace(context, place, signal);
@@ -127,13 +122,15 @@ async function runAbove(
 async function openHelper(
   context: TreeContext,
   place: TreePlace,
-  options: OpenTreeOptions,
+  options: ProbeOptions,
   readOnly: boolean,
   signal: AbortSignal,
 ): Promise<Opened | null> {
   const { transport } = options;
   if (transport === 'archive') return null;
-  const opened = await withFirstFit(context, options, signal, (image) => openWith(context, image, place, transport, readOnly, signal));
+  const opened = await withFirstFit(context, options, signal, (image) =>
+    openWith(context, image, place, { transport, readOnly, finds: options.findsRepositories === true }, signal),
+  );
   if (opened === null && transport !== 'auto') throw noImage(nameOfPlace(place), transport);
   return opened;
 }
@@ -143,8 +140,7 @@ async function openWith(
   context: TreeContext,
   image: string,
   place: TreePlace,
-  transport: 'auto' | 'pipe' | 'attach',
-  readOnly: boolean,
+  { transport, readOnly, finds }: { readonly transport: 'auto' | 'pipe' | 'attach'; readonly readOnly: boolean; readonly finds: boolean },
   signal: AbortSignal,
 ): Promise<Opened> {
   const folder = folderOf(place);
@@ -166,7 +162,7 @@ async function openWith(
     }
     try {
       const missing = place.mount.type === 'volume' ? '' : posix.relative(at, folder);
-      return await probe(helper, place, { transport, at, missing }, signal);
+      return await probe(helper, place, { transport, at, missing, finds }, signal);
     } catch (error) {
       await helper[Symbol.asyncDispose]();
       throw error;
@@ -177,11 +173,13 @@ async function openWith(
 async function probe(
   helper: HelperContainer,
   place: TreePlace,
-  found: { readonly transport: 'auto' | 'pipe' | 'attach'; readonly at: string; readonly missing: string },
+  found: { readonly transport: 'auto' | 'pipe' | 'attach'; readonly at: string; readonly missing: string; readonly finds: boolean },
   signal: AbortSignal,
 ): Promise<Opened> {
   const single = found.missing === '' ? (place.singleFile ?? '') : '';
-  const argv = ['sh', '-c', `${probeScript()} >/dev/null || exit 3\n${PROBE_PLACE}`, 'sh', MOUNT_POINT, single];
+  // Not in a folder above a missing one, which may be all of the host.
+  const finds = found.finds && found.missing === '' ? 'yes' : '';
+  const argv = ['sh', '-c', `${probeScript()} >/dev/null || exit 3\n${PROBE_PLACE}`, 'sh', MOUNT_POINT, single, finds];
   const { answer, piped } = await ask(helper, argv, found.transport, signal);
   if (answer.code === 3)
     throw new UnfitImageError('engine-failed', `no GNU tar, find, sort, xargs and tr there ${answer.stderr.trim().slice(-200)}`);

@@ -55,10 +55,15 @@ export interface CreatedContainer {
   readonly name: string;
 }
 
+export interface ProbeOptions extends OpenTreeOptions {
+  /** Look for repositories of this tool in all of it, which takes as long as listing it. */
+  readonly findsRepositories?: boolean;
+}
+
 /** What a restore asks of an engine beyond what a backup does. */
 export interface RestoreEngine {
   /** Looks without changing anything. Rejects `component-failed` for a volume in memory, a place that leads out of its mount or cannot be mounted. */
-  probePlace(place: TreePlace, options: OpenTreeOptions, signal: AbortSignal): Promise<PlaceReport>;
+  probePlace(place: TreePlace, options: ProbeOptions, signal: AbortSignal): Promise<PlaceReport>;
   /** For writing. Makes missing folders (owned as their parent is); a missing volume is an error. */
   openTarget(place: TreePlace, options: OpenTreeOptions, signal: AbortSignal): Promise<TreeTarget>;
   /** A folder of the engine's host with all that is in it: one that a restore made for a volume that is gone again. */

@@ -180,7 +180,7 @@ export interface PlaceReport {
   readonly rootInode?: string | null;
   /** Other filesystems mounted below, relative to the tree; never moved. */
   readonly nestedMounts: readonly RawPath[];
-  /** Repositories of this tool in it, relative to the tree (`''` where it is one itself); never moved. */
+  /** Repositories of this tool in it, relative to the tree (`''` where it is one itself); never moved. Only where they were asked for. */
   readonly repositories: readonly RawPath[];
   readonly readOnly: boolean;
   /** Of the single file that is there, where the place can tell. */

@@ -110,7 +110,7 @@ export function hostEngine(options: HostEngineOptions): Engine {
     start: (id, signal) => systemd.start(id, signal),
     stop: (id, signal) => systemd.stop(id, signal),
     waitHealthy: (id, timeoutMs, signal) => waitActive(systemd, id, timeoutMs, signal),
-    probePlace: (place) => probeLocalPlace(place),
+    probePlace: (place, { findsRepositories }) => probeLocalPlace(place, findsRepositories === true),
     openTarget: (place, _, signal) => openLocalTarget(place, signal),
     removeFolder: (path) => removeLocalFolder(path),
     removeEmptyFolders: (topmost, path) => removeEmptyLocalFolders(topmost, path),

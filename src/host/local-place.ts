@@ -14,7 +14,7 @@ import { isReadOnly, mountsIn } from './mounts.ts';
 import { repositoriesBelow } from './other-repository.ts';
 
 /** What `Engine.probePlace` promises, for a path of this machine. */
-export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
+export async function probeLocalPlace(place: TreePlace, findsRepositories = false): Promise<PlaceReport> {
   const folder = folderOf(place);
   const createdFrom = await missingFrom(folder);
   const nearest = createdFrom === null ? folder : dirname(createdFrom);
@@ -32,7 +32,7 @@ export async function probeLocalPlace(place: TreePlace): Promise<PlaceReport> {
     filesystem: String(dev),
     rootInode: createdFrom === null ? String(ino) : null,
     nestedMounts: createdFrom === null && place.singleFile === null ? await mountsIn(folder) : [],
-    repositories: createdFrom === null && place.singleFile === null ? await repositoriesBelow(folder) : [],
+    repositories: findsRepositories && createdFrom === null && place.singleFile === null ? await repositoriesBelow(folder) : [],
     readOnly: await isReadOnly(nearest),
     owner: place.singleFile === null || createdFrom !== null ? null : await ownerOf(join(folder, place.singleFile)),
   };

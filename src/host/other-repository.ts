@@ -38,12 +38,19 @@ export async function repositoriesBelow(folder: string): Promise<readonly RawPat
   return found;
 }
 
-/** The usual places: a folder itself, `backups` in it, and what else lies right in it. */
+/** Of a folder with very many names no more are looked at. */
+const MOST_NAMES = 5000;
+
+/** The usual places: a folder itself, and what lies right in it. */
 export async function repositoriesIn(folder: string): Promise<readonly string[]> {
   const entries = await opendir(folder).catch(() => null);
   if (entries === null) return [];
   const found: string[] = (await isRepository(join(folder, 'repository.json'))) ? [folder] : [];
-  for await (const entry of entries)
+  let names = 0;
+  for await (const entry of entries) {
+    names += 1;
+    if (names > MOST_NAMES) break;
     if (entry.isDirectory() && (await isRepository(join(folder, entry.name, 'repository.json')))) found.push(join(folder, entry.name));
+  }
   return found;
 }

@@ -82,6 +82,8 @@ class RestoreRun {
   readonly #madeThings: MadeThings = { networks: new Set(), volumes: new Set(), containers: new Set() };
   /** What is written down says so. */
   #isProven = false;
+  /** How long what was replaced is kept. */
+  #until: Date | null = null;
 
   private constructor(context: ApplyContext, journal: RestoreJournal, servers: readonly ServerRestore[]) {
     const { engine, events } = context.ports;
@@ -176,7 +178,8 @@ class RestoreRun {
   async #recordProven(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const { claim, ports, request } = this.#context;
-    const until = new Date(ports.now().getTime() + request.keepOldMs).toISOString();
+    this.#until = new Date(ports.now().getTime() + request.keepOldMs);
+    const until = this.#until.toISOString();
     const kept = this.#keptJournal();
     const proven = { start: this.#toStart(), kept: kept === null ? null : { journal: kept, until }, rest: this.#restOf(kept) };
     this.#isProven = true; // also where writing it fails: nobody knows how far that came
@@ -236,7 +239,7 @@ class RestoreRun {
     const own = AbortSignal.timeout(UNDO_STEP_MS * (1 + this.journal.trees.length + this.journal.databases.length));
     const now = ports.now();
     const kept = this.#keptJournal();
-    const until = new Date(now.getTime() + request.keepOldMs);
+    const until = this.#until ?? new Date(now.getTime() + request.keepOldMs);
     let isKept = false;
     try {
       // Both records before the journal goes, which the next run would finish from: what can be gone back to, and what it is to clear away.

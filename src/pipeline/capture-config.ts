@@ -58,9 +58,15 @@ export async function gatherConfig(
     }
     files.push({ ...file, name: archiveName(wanted.path, project.directory), role: wanted.role });
   }
-  if (engine !== null)
-    for await (const { file, ...injected } of injectedFiles(project, engine, signal))
+  if (engine !== null) {
+    const missed = (path: string, error: unknown): void => {
+      signal.throwIfAborted();
+      if (!isAboutThatFile(error)) throw error;
+      findings.push(unreadable(path, error));
+    };
+    for await (const { file, ...injected } of injectedFiles(project, engine, missed, signal))
       files.push({ ...file, name: injectedName(injected), role: 'injected' });
+  }
   const listed = await host.withAccessList(
     files.filter(({ role }) => role !== 'injected').map(({ path }) => path),
     signal,

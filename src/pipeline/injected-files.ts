@@ -32,6 +32,7 @@ export function injectedFrom(name: string): InjectedFile | null {
 export async function* injectedFiles(
   { model, engine: known }: Pick<Project, 'model' | 'engine'>,
   engine: Pick<Engine, 'readContainerFile'>,
+  missed: (path: string, error: unknown) => void,
   signal: AbortSignal,
 ): AsyncGenerator<InjectedFile & { readonly file: HostFile }> {
   if (model === null) return;
@@ -44,7 +45,10 @@ export async function* injectedFiles(
       ...configs.filter(({ source }) => isInjected(model.configs[source])),
     ];
     for (const { target } of mounted) {
-      const file = await engine.readContainerFile(container.id, target, signal);
+      const file = await engine.readContainerFile(container.id, target, signal).catch((error: unknown) => {
+        missed(`${target} in ${container.name}`, error);
+        return null;
+      });
       if (file !== null) yield { service, target, file };
     }
   }

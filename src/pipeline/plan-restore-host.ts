@@ -134,7 +134,7 @@ async function planPlace(
     ...(kind === 'sqlite' ? { companions: SQLITE_COMPANIONS.map((suffix) => name + suffix) } : {}),
   };
   const options = { transport: request.transport, helperImage: null, projectImages: [] };
-  const report = await ports.engine.probePlace(place, options, signal);
+  const report = await ports.engine.probePlace(place, { ...options, findsRepositories: true }, signal);
   if (report.readOnly) throw new McadsError('component-failed', `${id}: ${path} is on a read-only filesystem`);
   const action = actionOf(report);
   const exclude = details.facts['exclude'];

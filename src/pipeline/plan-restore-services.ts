@@ -22,7 +22,7 @@ export function planServices(
   const own = engine.info.ownContainer?.id;
   const alive = view.containers.filter(({ oneOff, service, id }) => !oneOff && service !== null && id !== own);
   const trees = components.flatMap(({ target }) => (target.kind === 'tree' ? [target.place.mount] : []));
-  const isUser = usersOf(trees, databaseServices(components), views, view.volumes);
+  const isUser = whoUses(trees, databaseServices(components), views, view.volumes);
   const ordered = stopOrder(alive, views);
   const stopped = withSharers(ordered.filter(isUser), alive);
   const services = [...stopped, ...ordered.filter((one) => !stopped.includes(one))].map((container): RestoredService => ({
@@ -38,7 +38,7 @@ export function planServices(
 }
 
 /** Whether a container uses one of the places that are swapped, or depends on a server whose databases are. */
-export function usersOf(
+export function whoUses(
   mounts: readonly TreeMount[],
   databases: ReadonlySet<string>,
   views: readonly ServiceView[],

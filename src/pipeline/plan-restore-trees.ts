@@ -53,7 +53,7 @@ async function planTree(one: SelectedForRestore, context: TreePlanContext): Prom
   assertCold(one, context);
   const images = [...new Set(situation.view.containers.map(({ imageId }) => imageId))];
   const options: OpenTreeOptions = { transport: request.transport, helperImage: request.helperImage, projectImages: images };
-  const report = await ports.engine.probePlace(found.place, options, signal);
+  const report = await ports.engine.probePlace(found.place, { ...options, findsRepositories: true }, signal);
   if (report.readOnly) throw new McadsError('component-failed', `${id}: ${found.name} is on a read-only filesystem`);
   assertNoRepository(id, found.name, report);
   const createsVolume = one.kind === 'volume' && !report.exists;

@@ -56,6 +56,8 @@ export async function planRestore(
     { request, situation, full, manifest, repository, ports, keptFiles, signal },
     findings,
   );
+  const outside = situation.beside ? null : outsideFinding(config, situation);
+  if (outside !== null) findings.push(outside);
   if (notChosen !== null) findings.push(...keptFindings(keptFiles, trees));
   const databases = await planRestoreDatabases(selection, situation, part, ports, signal, findings);
   const images = await planImages(of('image'), ports, signal);
@@ -99,6 +101,7 @@ async function planConfiguration(
   const place: ConfigPlace = {
     directory: situation.directory,
     replace: request.withConfig && !situation.beside,
+    insideOnly: situation.beside,
     unwritable: isOutOfReach(situation.directory, request, ports)
       ? `stays in the snapshot: ${situation.directory} is not mounted into this container (extract gets it)`
       : null,
@@ -129,6 +132,21 @@ function keptFilesOf(config: PlannedRestore | null): readonly string[] {
   if (config?.target.kind !== 'config') return [];
   const { directory, files } = config.target;
   return files.filter(({ action }) => action === 'keep' || action === 'replace').map(({ path }) => posix.resolve(directory, path));
+}
+
+/** Of a project that is restored elsewhere: what was named by `../` goes to where it was, and not along. */
+function outsideFinding(config: PlannedRestore | null, { directory, hostDirectory, recordedDirectory }: RestoreSituation): Finding | null {
+  if (config?.target.kind !== 'config' || recordedDirectory === null || hostDirectory === recordedDirectory) return null;
+  const outside = config.target.files.filter(({ path }) => path.startsWith('/')).map(({ path }) => path);
+  if (outside.length === 0) return null;
+  const message = `${outside.slice(0, 5).join(', ')}${outside.length > 5 ? ', …' : ''} lay outside of the project's directory: they belong to ${recordedDirectory}, and do not move to ${directory}`;
+  return {
+    severity: 'warning',
+    code: 'outside-directory',
+    subject: 'config',
+    message,
+    hint: `restore in ${recordedDirectory}, or mend the paths in the Compose files`,
+  };
 }
 
 function configOf(request: RestoreRequest, manifest: Manifest): SelectedForRestore | null {

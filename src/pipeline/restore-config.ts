@@ -16,6 +16,8 @@ export interface ConfigPlace {
   readonly directory: string;
   /** Replace what differs. */
   readonly replace: boolean;
+  /** What lies outside of the directory is the original's: a project beside writes nothing there. */
+  readonly insideOnly?: boolean;
   /** Why nothing is written at all; null where it is. */
   readonly unwritable: string | null;
 }
@@ -34,6 +36,7 @@ export async function planConfig(
   for await (const { name, bytes } of recordedFiles(repository, artifact, signal)) {
     const path = pathOf(name, place.directory);
     if (path === null) continue;
+    if (place.insideOnly === true && !path.startsWith(`${place.directory}/`)) continue;
     if (place.unwritable !== null) {
       planned.push({ path: shown(path, place.directory), action: 'keep' });
       continue;

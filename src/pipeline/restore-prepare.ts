@@ -43,7 +43,7 @@ export async function prepare(
   for (const container of plan.recreation.containers) {
     const problem = await ensureImage(container, plan, ports, signal);
     if (problem === null) continue;
-    skipped.add(container.name);
+    if (problem.severity === 'error') skipped.add(container.name);
     findings.push(problem);
   }
   for (const network of plan.recreation.networks) await making(made.networks, network.name, () => engine.createNetwork(network, signal));
@@ -105,6 +105,17 @@ async function making(made: Set<string>, name: string, make: () => Promise<unkno
   }
 }
 
+/** It was built or pulled anew under the same name, and the recorded one is gone. */
+function otherImage({ name, service, imageId }: RecreatedContainer, reference: string): Finding {
+  return {
+    severity: 'warning',
+    code: 'other-image',
+    subject: service,
+    message: `${name} is made from what ${reference} is now: the recorded image (${imageId.replace(/^sha256:/, '').slice(0, 12)}) is not here any more`,
+    hint: 'with `images: local` a backup keeps images that no registry has',
+  };
+}
+
 /** The engine mounts no volume that is bound to a folder which is not there. */
 async function makeFolder(path: string, { helperImage }: RestoreRequest, ports: RestorePorts, signal: AbortSignal): Promise<void> {
   const place = { mount: { type: 'bind', hostPath: path }, singleFile: null } as const;
@@ -128,15 +139,17 @@ async function loadImages(
   }
 }
 
-/** Null where the image is there now. */
+/** Null where the image is there now; a warning where another one has its name, and that is taken. */
 async function ensureImage(
   container: RecreatedContainer,
   plan: RestorePlan,
   { engine, events }: RestorePorts,
   signal: AbortSignal,
 ): Promise<Finding | null> {
-  for (const reference of [container.imageId, container.image, ...container.imageTags])
-    if (reference !== '' && (await engine.inspectImage(reference, signal)) !== null) return null;
+  if (container.imageId !== '' && (await engine.inspectImage(container.imageId, signal)) !== null) return null;
+  for (const reference of [container.image, ...container.imageTags])
+    if (reference !== '' && (await engine.inspectImage(reference, signal)) !== null)
+      return container.imageId === '' ? null : otherImage(container, reference);
   let why = 'no registry has it';
   for (const digest of container.imageDigests) {
     events({ type: 'stage', stage: 'pull image', detail: digest });

@@ -10,7 +10,7 @@ import { type Project, settingsForAccess } from '../domain/plan.ts';
 import { foreignUsersOf } from './foreign-users.ts';
 import { placeExists } from './place-exists.ts';
 import { stopOrder, withSharers } from './plan-groups.ts';
-import { usersOf } from './plan-restore-services.ts';
+import { whoUses } from './plan-restore-services.ts';
 import { serviceViews } from './service-views.ts';
 import { cannotSwap, findContainer, startStopped, treeOptionsOf, undoRestore, type UndoTools } from './undo-restore.ts';
 
@@ -123,7 +123,7 @@ async function usersNow(journal: RestoreJournal, ports: RollbackPorts, signal: A
   };
   const views = serviceViews(known, ports.settingsFor(null));
   const mounts = journal.trees.map(({ place }) => place.mount);
-  const isUser = usersOf(mounts, new Set(journal.databases.map(({ service }) => service)), views, view.volumes);
+  const isUser = whoUses(mounts, new Set(journal.databases.map(({ service }) => service)), views, view.volumes);
   const own = engine.info.ownContainer;
   const since = view.containers.filter(
     (one) => one.id !== own?.id && isUser(one) && !before.some(({ id }) => id === one.id) && one.service !== null && !one.oneOff,

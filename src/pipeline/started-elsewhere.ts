@@ -13,11 +13,12 @@ export async function startedElsewhere(
   host: Pick<HostFiles, 'identify'>,
 ): Promise<Finding | null> {
   if (model === null || containers.length === 0) return null;
-  const real = async (path: string): Promise<string> => (await host.identify(path))?.realPath ?? path;
-  const here = new Set(await Promise.all(model.composeFiles.map(real)));
+  const realOf = async (path: string): Promise<string | null> => (await host.identify(path))?.realPath ?? null;
+  const here = new Set(await Promise.all(model.composeFiles.map(realOf)));
   const named = configFiles.filter((path) => path !== '-');
-  const others = (await Promise.all(named.map(async (path) => (here.has(await real(path)) ? [] : [path])))).flat();
-  if (others.length === 0) return null;
+  // What is not there was moved, or lies on another machine or outside of this container: nothing is known of it.
+  const there = await Promise.all(named.map(realOf));
+  if (!there.some((path) => path !== null && !here.has(path))) return null;
   return {
     severity: 'warning',
     code: 'started-elsewhere',

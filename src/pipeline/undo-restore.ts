@@ -4,12 +4,13 @@ import type { HostWriter } from '../domain/host-writer.ts';
 import type { EventSink } from '../domain/events.ts';
 import { settingsForAccess } from '../domain/plan.ts';
 import type { Engine, UndoReport } from '../domain/ports.ts';
-import type { DatabaseAccess, JournalTree, NamedContainer, ProvenRestore, RestoreJournal, TreePlace } from '../domain/restore.ts';
+import type { DatabaseAccess, JournalTree, NamedContainer, ProvenRestore, RestoreJournal } from '../domain/restore.ts';
 import type { TreeTarget } from '../domain/restore-ports.ts';
 import type { OpenTreeOptions } from '../domain/tree.ts';
 import { McadsError, messageOf } from '../errors.ts';
 import { isNewCluster } from './database-container.ts';
 import { putAsideBack, takeAwayMade } from './made-places.ts';
+import { type OwnThings, stillOwn } from './made-things.ts';
 import { placeExists } from './place-exists.ts';
 import type { MadeThings } from './restore-prepare.ts';
 import { revertFiles } from './restore-config.ts';
@@ -125,13 +126,6 @@ export interface UndoReach {
   readonly made: MadeThings;
   /** Brings altered roles back; rejects where it cannot. */
   readonly takeBackRoles: () => Promise<void>;
-}
-
-interface OwnThings {
-  readonly containers: ReadonlySet<string>;
-  readonly networks: ReadonlySet<string>;
-  readonly volumes: ReadonlySet<string>;
-  readonly idOf?: ReadonlyMap<string, string>;
 }
 
 class Undo {
@@ -294,11 +288,13 @@ class Undo {
   /** `own` null: what this restore made itself is told by what was written down, or by what it cannot be otherwise. */
   async removeCreated(own: MadeThings | null): Promise<void> {
     const { volumes, folders = [] } = this.#journal.created;
-    const made: OwnThings = own ?? (await this.#stillOwn((what) => this.stays.push(what)));
+    const made: OwnThings = own ?? (await stillOwn(this.#engine, this.#journal, this.#tree, this.#signal, (what) => this.stays.push(what)));
     for (const name of made.containers)
-      await this.#remove(`container ${name}`, () => this.#engine.removeContainer(made.idOf?.get(name) ?? name, this.#signal));
+      await this.#remove(`container ${name}`, () =>
+        this.#engine.removeContainer(made.idOf?.get(`container ${name}`) ?? name, this.#signal),
+      );
     for (const name of made.networks)
-      await this.#remove(`network ${name}`, () => this.#engine.removeNetwork(made.idOf?.get(name) ?? name, this.#signal));
+      await this.#remove(`network ${name}`, () => this.#engine.removeNetwork(made.idOf?.get(`network ${name}`) ?? name, this.#signal));
     for (const name of made.volumes) await this.#remove(`volume ${name}`, () => this.#engine.removeVolume(name, this.#signal));
     if (made.volumes.size < volumes.length) return; // a folder may be that of somebody else's volume
     for (const path of folders) await this.#attempt(path, () => this.#engine.removeFolder(path, this.#tree, this.#signal));
@@ -306,46 +302,6 @@ class Undo {
 
   async #remove(what: string, remove: () => Promise<void>): Promise<void> {
     if (await this.#attempt(what, remove)) this.done.push(`removed ${what}, which the restore had made`);
-  }
-
-  /**
-   * What a run that died had made and nobody has made anew since. One that died before it had written that down made no container that was ever
-   * started, and no volume that holds anything.
-   */
-  async #stillOwn(othersOwn: (what: string) => void = () => undefined): Promise<OwnThings> {
-    const { containers, networks, volumes, made } = this.#journal.created;
-    const own = { containers: new Set<string>(), networks: new Set<string>(), volumes: new Set<string>(), idOf: new Map<string, string>() };
-    const judge = (kind: 'container' | 'network' | 'volume', name: string, isOwn: boolean): void => {
-      if (isOwn) own[`${kind}s`].add(name);
-      else othersOwn(`${kind} ${name}: somebody else made it, or uses it`);
-    };
-    for (const name of containers) {
-      const found = await this.#engine.findContainer(name, this.#signal);
-      if (found === null) continue;
-      own.idOf.set(name, found.id);
-      judge('container', name, made === undefined ? found.state === 'created' : found.id === made.containers[name]);
-    }
-    const isUnused = own.containers.size === own.idOf.size;
-    for (const [name, id] of await this.#engine.existingNetworks(networks, this.#signal)) {
-      judge('network', name, made === undefined ? isUnused : id === made.networks[name]);
-      own.idOf.set(name, id);
-    }
-    for (const { name, createdAt, driver } of volumes.length === 0 ? [] : await this.#engine.viewVolumes(volumes, this.#signal)) {
-      const place: TreePlace = { mount: { type: 'volume', name, driver, subpath: null }, singleFile: null };
-      const isOwn =
-        made === undefined
-          ? (await this.#engine.probePlace(place, this.#tree, this.#signal)).isEmpty && !(await this.#isUsed(name))
-          : createdAt === made.volumes[name];
-      judge('volume', name, isOwn);
-    }
-    return own;
-  }
-
-  /** By a container that this restore did not make. */
-  async #isUsed(volume: string): Promise<boolean> {
-    const { containers, foreignUsers } = await this.#engine.viewProject(this.#journal.project, this.#signal);
-    const users = containers.filter((one) => one.state !== 'created' && one.mounts.some(({ name }) => name === volume));
-    return users.length > 0 || foreignUsers.some((one) => one.volume === volume);
   }
 
   /**
@@ -363,7 +319,7 @@ class Undo {
       if (state !== 'created') started.push(name);
     }
     if (started.length === 0) return;
-    const own = await this.#stillOwn();
+    const own = await stillOwn(this.#engine, this.#journal, this.#tree, this.#signal);
     const isGone = own.containers.size + own.volumes.size === 0 && this.#journal.trees.every(({ place }) => place.mount.type === 'volume');
     if (isGone) return;
     this.failed.push(

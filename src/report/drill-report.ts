@@ -84,7 +84,7 @@ export function drillClosing(evidence: DrillEvidence, facts: DrillFacts, now: Da
   const taken = new Date(evidence.takenAt);
   const part = evidence.components === null ? '' : ` (only ${evidence.components.map(printable).join(', ')})`;
   return [
-    sentence(`${ok ? style.green('Proven') : style.red('NOT proven')}: ${reached}`, style),
+    sentence(ok ? `${style.green('Proven')}: ${reached}` : `${style.red('NOT proven')}. What holds: ${reached}`, style),
     field('Snapshot:', `${printable(evidence.snapshot)}${part}, as of ${localTime(taken)} (${ageOf(taken, now)})`, style),
     field('Recovery:', rto === null ? 'not measured: the restore did not come to its end' : recoveryText(evidence), style),
     field('Evidence:', facts.evidence === null ? 'not kept' : printable(facts.evidence), style),

@@ -130,7 +130,7 @@ while [ -n "$rest" ]; do
 done`;
 
 /**
- * $2: name of a single file, or nothing. Prints: f, d or - (what is there); whether something is in it (1 or 0); \`stat -f\` of it; its inode; where it is; mountinfo, NUL; repositories of this tool in it, NUL behind each.
+ * $2: name of a single file, or nothing; $3: something where repositories are looked for. Prints: f, d or - (what is there); whether something is in it (1 or 0); \`stat -f\` of it; its inode; where it is; mountinfo, NUL; repositories of this tool in it, NUL behind each.
  * Exit 3: not the GNU programs.
  */
 export const PROBE_PLACE = `${ENTER}
@@ -142,4 +142,4 @@ else
   [ -z "$(find . -mindepth 1 -maxdepth 1 ! -name '${STAGING_PREFIX}*' -print -quit | tr '\\000' x)" ] || filled=1
 fi
 printf '%s %s\\n' "$kind" "$filled"; stat -f -c '%i %a %S %d' . && stat -c %i . || exit 4; pwd -P; cat /proc/self/mountinfo; printf '\\000'
-[ -n "$2" ] || find . -name '${STAGING_PREFIX}*' -prune -o -name repository.json -type f -execdir sh -c '[ -d chunks ] && [ -d snapshots ]' \\; -printf '%h\\0' 2>/dev/null; :`;
+[ -n "$2" ] || [ -z "$3" ] || find . -name '${STAGING_PREFIX}*' -prune -o -name repository.json -type f -execdir sh -c '[ -d chunks ] && [ -d snapshots ]' \\; -printf '%h\\0' 2>/dev/null; :`;

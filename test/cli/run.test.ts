@@ -270,6 +270,7 @@ test('files --json gives times as ISO 8601 to the nanosecond', async () => {
   const times = ['0', '1754058545.123456789', '1754058545.5', '-1.250000000', '-0.250000000', '1754058545.000000000'];
   const service = {
     repository: { snapshots: async () => [SUMMARY], classicArchives: async () => [], location: '/b' },
+    damagedSnapshots: async () => [],
     files: async function* () {
       for (const mtime of times) yield { component: 'config', path: 'x', type: 'f', mode: 0o644, uid: 0, gid: 0, bytes: 1, mtime };
     },
@@ -294,6 +295,7 @@ test('a reader that goes away ends a listing quietly', async () => {
       classicArchives: async () => [],
       location: '/b',
     },
+    damagedSnapshots: async () => [],
     files: async function* () {
       for (let n = 0; n < 100_000; n += 1) {
         yield { component: 'config', path: `file-${n}`, type: 'f', mode: 0o644, uid: 0, gid: 0, bytes: 1, mtime: '0' };

@@ -59,7 +59,7 @@ describe('a drill that failed', () => {
     const text = `${drillTables(evidence, plain)}\n${drillClosing(evidence, nowhere, NOW, plain)}`;
     expect(text).toContain('L2 database of database/db/shop: role "a<b>&c" is missing');
     expect(text).toMatch(/L2 restored +failed +1 of 1 failed/);
-    expect(text).toContain('NOT proven: level 1:');
+    expect(text).toContain('NOT proven. What holds: level 1:');
     expect(text).not.toContain('\u0001');
   });
 

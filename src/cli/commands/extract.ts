@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { McadsError } from '../../errors.ts';
 import { printable } from '../../report/escape.ts';
@@ -8,6 +9,15 @@ import type { CommandContext } from '../context.ts';
 import { withProgress } from '../progress.ts';
 import { refuseDryRun } from '../refuse-dry-run.ts';
 import { openRepository, parseSelections, wordOf, wordsOf } from '../repository-context.ts';
+
+/** Missing ones are made. */
+async function assertFolder(target: string, repository: string): Promise<void> {
+  if (target === repository || target.startsWith(`${repository}/`))
+    throw new McadsError('usage', `${target} is the repository`, { hint: '--target names a folder of its own' });
+  const there = await stat(target).catch(() => null);
+  if (there !== null && !there.isDirectory())
+    throw new McadsError('usage', `${target} is there already, and no folder`, { hint: '--target names a folder; missing ones are made' });
+}
 
 /** Copies components or paths out of a snapshot, to a directory or stdout. */
 export async function extract(context: CommandContext): Promise<CommandResult> {
@@ -30,6 +40,7 @@ export async function extract(context: CommandContext): Promise<CommandResult> {
     });
   }
   const target = toStdout ? null : resolve(context.io.workingDirectory, given);
+  if (target !== null) await assertFolder(target, (await context.project()).repository);
   const report = await withProgress(context, await context.project(), null, (events) =>
     opened.service.extract(
       {

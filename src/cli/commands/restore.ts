@@ -61,7 +61,11 @@ async function showPlan(context: CommandContext, summary: SnapshotSummary, repos
 
 /** The archive is read into a repository of its own in the temporary folder, so that nothing is left of a dry run. */
 async function showPlanOfFile(context: CommandContext, file: string): Promise<CommandResult> {
-  const folder = await mkdtemp(join(tmpdir(), 'mcads-dry-run-'));
+  const folder = await mkdtemp(join(tmpdir(), 'mcads-dry-run-')).catch((error: unknown) => {
+    throw new McadsError('store-failed', `no folder can be made in ${tmpdir()}: ${messageOf(error)}`, {
+      hint: 'name another one in TMPDIR',
+    });
+  });
   try {
     const { snapshot } = await importFile(context, file, join(folder, 'repository'));
     return await showPlan(context, await snapshotIn(context, join(folder, 'repository'), snapshot), join(folder, 'repository'));
