@@ -37,7 +37,10 @@ export async function readContainerFile(
       found = { path, mode, owner: { uid, gid }, mtime };
     } else parts.push(Buffer.from(event.bytes)); // the reader's buffers are views
   }
-  return found === null ? null : { ...found, bytes: Buffer.concat(parts).subarray(0, size) };
+  if (found === null) return null;
+  const bytes = Buffer.concat(parts).subarray(0, size);
+  if (bytes.length !== size) throw new McadsError('component-failed', `${path} in container ${container} could not be read whole`);
+  return { ...found, bytes };
 }
 
 /** What `RestoreEngine.putFiles` promises. */

@@ -252,7 +252,7 @@ export interface HostFiles {
   withAccessList(paths: readonly string[], signal: AbortSignal): Promise<ReadonlySet<string>>;
   /** Who has one of these files (without symlinks) open for writing, as far as we may look. Never rejects. */
   openForWriting(paths: readonly string[]): Promise<readonly OpenFile[]>;
-  /** What lies right in a folder; nothing where it cannot be read. */
+  /** What lies right in a folder; nothing where it is missing. Rejects `forbidden` where it cannot be read. */
   namesIn(folder: string): Promise<readonly string[]>;
   /** Repositories of this tool that are a folder, or lie right in it. Never rejects. */
   repositoriesIn(folder: string): Promise<readonly string[]>;

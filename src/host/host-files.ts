@@ -20,7 +20,7 @@ export function hostFiles(): HostFiles {
     rotatingDisk: (path) => rotatingDisk(path),
     openForWriting: (paths) => openForWriting(paths),
     withAccessList,
-    namesIn: (folder) => readdir(folder).catch(() => []),
+    namesIn,
     repositoriesIn: (folder) => repositoriesIn(folder),
     glob: globFiles,
   };
@@ -61,6 +61,15 @@ async function identify(path: string): Promise<FileIdentity | null> {
     if (isMissing(error)) return null;
     if (hasCode(error, 'EACCES')) return { device: '', inode: '', type: 'directory', realPath: path };
     throw error;
+  }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw new McadsError('forbidden', `${folder} cannot be listed`, { hint: 'run with sudo', cause: error });
   }
 }
 

@@ -21,7 +21,7 @@ export interface PlannedTree {
 export function withoutNested(planned: readonly PlannedTree[], findings: Finding[]): readonly PlannedComponent[] {
   const merged = new Map<PlannedTree, PlannedTree>();
   for (const twin of planned) {
-    const first = planned.find((other) => !merged.has(other) && isSamePlace(twin, other));
+    const first = planned.find((other) => (!merged.has(other) && other === twin) || (isSamePlace(twin, other) && readsAlike(twin, other)));
     if (first === undefined || first === twin) continue;
     merged.set(twin, first);
     findings.push({
@@ -45,7 +45,7 @@ export function withoutNested(planned: readonly PlannedTree[], findings: Finding
   }
   const alone = planned.filter((one) => !merged.has(one));
   return alone.map((outer) => {
-    const users = [...merged].filter(([, into]) => into === outer).flatMap(([inner]) => inner.component.users);
+    const users = [...merged.keys()].filter((inner) => endOf(inner, merged) === outer).flatMap((inner) => inner.component.users);
     const apart = alone.flatMap((inner) => (inner === outer ? [] : (belowPlace(inner, outer) ?? [])));
     return withChanges(outer.component, users, apart);
   });
@@ -56,19 +56,28 @@ function isCapturedWith(inner: PlannedTree, outer: PlannedTree): boolean {
   // Another filesystem is not walked into, a path through a symlink is not followed.
   const relative = below(inner.identity.realPath, outer.identity.realPath);
   if (relative === null || inner.identity.device !== outer.identity.device) return false;
-  const [mine, its] = [inner.component, outer.component];
+  return readsAlike(inner, outer) && outer.component.method.kind === 'tree' && !isExcluded(relative, outer.component.method.exclude);
+}
+
+/** Where one goes with the other, through a third where that goes with another one too. */
+function endOf(inner: PlannedTree, merged: ReadonlyMap<PlannedTree, PlannedTree>): PlannedTree {
+  const into = merged.get(inner);
+  return into === undefined ? inner : endOf(into, merged);
+}
+
+/** Nothing that is said of `inner`, and nothing of how it is read, is lost where it is captured as `outer`. */
+function readsAlike({ component: mine, holdsCluster }: PlannedTree, { component: its }: PlannedTree): boolean {
   return (
     mine.method.kind === 'tree' &&
     its.method.kind === 'tree' &&
-    !inner.holdsCluster &&
+    !holdsCluster &&
     mine.failure === undefined &&
     its.failure === undefined &&
     mine.findings.length === 0 &&
     (mine.hooks ?? []).length === 0 &&
     mine.quiesce === its.quiesce &&
     mine.consistency === its.consistency &&
-    mine.method.exclude.every((glob) => its.method.kind === 'tree' && its.method.exclude.includes(glob)) &&
-    !isExcluded(relative, its.method.exclude)
+    mine.method.exclude.every((glob) => its.method.kind === 'tree' && its.method.exclude.includes(glob))
   );
 }
 
@@ -97,8 +106,7 @@ function isBind({ component: { method } }: PlannedTree): boolean {
 
 /** Volumes by their options, or a volume and a bind. Binds of one path are one component already. */
 function isSamePlace(one: PlannedTree, other: PlannedTree): boolean {
-  if (one === other) return true;
-  if (one.path === '' || other.path === '' || (one.component.consistency !== other.component.consistency && one.holdsCluster)) return false;
+  if (one.path === '' || other.path === '') return false;
   if (one.path === other.path) return true;
   const [a, b] = [one.identity, other.identity];
   return a !== null && b !== null && a.device !== '' && a.device === b.device && a.inode === b.inode;

@@ -32,7 +32,9 @@ export function groupComponents(
     );
     for (const dump of dumps) grouped.add(dump);
     const ordered = stopOrder([...users.values()], views);
-    const running = [...containers.values()].filter(({ state }) => state === 'running');
+    const running = [...containers.values()].filter(
+      ({ state, oneOff, id }) => state === 'running' && !oneOff && id !== project.engineInfo?.ownContainer?.id,
+    );
     const stopped = quiesce === 'stop' ? withSharers(ordered, running) : ordered;
     return { quiesce, containers: stopped.map((user) => user.id), components: [...dumps, ...members] };
   });

@@ -88,7 +88,14 @@ export async function downSince({ project, groups }: BackupPlan, told: readonly 
   const ran = (project.engine?.containers ?? []).filter((one) => (modes.get(one.id) ?? 'none') !== 'none' && one.state === 'running');
   const findings: Finding[] = [];
   for (const before of ran.filter(({ name }) => !told.some(({ subject }) => subject === name))) {
-    const now = await findContainer(engine, before, AbortSignal.timeout(STOP_SLACK_MS)).catch(() => null);
+    let now: EngineContainer | null;
+    try {
+      now = await findContainer(engine, before, AbortSignal.timeout(STOP_SLACK_MS));
+    } catch (error) {
+      const message = `whether ${before.name} still runs is not known: ${messageOf(error)}`;
+      findings.push({ severity: 'error', code: SERVICE_DOWN, subject: before.name, message, hint: 'look at `docker ps`' });
+      continue;
+    }
     if (now === null || isUp(now) || now.exitCode === 0) continue;
     const isOurs = modes.get(before.id) === 'stop';
     const message = `${now.name} ${isOurs ? 'was started again and' : 'was thawed, or stopped by somebody, and'} has ended with ${now.exitCode}`;

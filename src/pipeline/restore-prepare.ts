@@ -2,7 +2,7 @@ import type { Finding } from '../domain/finding.ts';
 import type { Manifest } from '../domain/manifest.ts';
 import type { SnapshotRepository } from '../domain/ports.ts';
 import type { MadeIdentities, RecreatedContainer, RestorePlan } from '../domain/restore.ts';
-import { McadsError } from '../errors.ts';
+import { McadsError, stopsRun } from '../errors.ts';
 import type { RestorePorts, RestoreRequest } from './restore-requests.ts';
 import { type HeldFile, tarOfFiles } from './drill-held-files.ts';
 import { type InjectedFile, injectedFrom } from './injected-files.ts';
@@ -51,12 +51,15 @@ export async function prepare(
     if (volume.folder !== null) await makeFolder(volume.folder, request, ports, signal);
     await making(made.volumes, volume.name, () => engine.createVolume(volume, signal));
   }
+  const put = (container: RecreatedContainer, files: Parameters<typeof tarOfFiles>[0]): Promise<void> =>
+    engine.putFiles(container.name, tarOfFiles(files), signal);
   const injected = await injectedOf(manifest, repository, signal);
   for (const container of plan.recreation.containers) {
     if (skipped.has(container.name)) continue;
     await making(made.containers, container.name, () => engine.createContainer(container, signal));
     const files = injected.filter(({ service }) => service === container.service);
-    if (files.length > 0) await engine.putFiles(container.name, tarOfFiles(files), signal);
+    if (files.length > 0)
+      await put(container, files).catch((error: unknown) => void findings.push(notPut(container, files, error, signal)));
     events({ type: 'log', level: 'info', message: `made container ${container.name}` });
   }
   return { skipped, findings };
@@ -76,6 +79,15 @@ export async function identitiesOf(
     networks: Object.fromEntries(await engine.existingNetworks([...networks], signal)),
     volumes: Object.fromEntries(there.map(({ name, createdAt }) => [name, createdAt])),
   };
+}
+
+/** A read-only container takes none. Its data is worth restoring all the same; what stops the run is thrown. */
+function notPut({ name, service }: RecreatedContainer, files: readonly InjectedFile[], error: unknown, signal: AbortSignal): Finding {
+  signal.throwIfAborted();
+  if (!(error instanceof McadsError) || stopsRun(error)) throw error;
+  const what = files.map(({ target }) => target).join(', ');
+  const message = `${name} is without ${what}, which Compose puts into it: ${error.message}`;
+  return { severity: 'error', code: 'not-restored', subject: service, message, hint: `docker compose up -d --force-recreate ${service}` };
 }
 
 /** What Compose had put into containers, and only there. */

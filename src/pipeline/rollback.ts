@@ -134,7 +134,9 @@ async function usersNow(journal: RestoreJournal, ports: RollbackPorts, signal: A
     const message = `${name} is no service of ${journal.project} and is not stopped: it sees its files replaced`;
     events({ type: 'log', level: 'warn', message });
   }
-  return withSharers(stopOrder([...before, ...since], views), view.containers);
+  // Not this tool itself, in its container.
+  const services = view.containers.filter(({ id, oneOff }) => id !== own?.id && !oneOff);
+  return withSharers(stopOrder([...before, ...since], views), services);
 }
 
 /** Half of what a restore replaced is neither of the two states. Rejects before anything is stopped. */
